@@ -1,0 +1,45 @@
+# Sealgate. `make run` opens the sealed shell of a throw-away appliance,
+# `make test` runs every test; `make help` lists the rest.
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X sealgate/control.Version=$(VERSION)
+GO      ?= go
+
+# Packages whose tests are about goroutines that meet.
+RACE := ./control/... ./shell/... ./daemon/... ./transfer/...
+
+.DEFAULT_GOAL := build
+.PHONY: build run test check bench soak clean help
+
+build: ## bin/sealgated, sealsh, impctl and sealmint: static, version stamped
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+run: build ## a throw-away appliance under .sealgate/ and its sealed shell
+	@deploy/run
+
+test: build ## every test, against the distribution's servers
+	@deploy/peers
+	$(GO) test -count=1 $$($(GO) list ./... | grep -v /internal/house)
+	$(GO) test -count=1 -race -short $(RACE)
+
+check: ## gofmt, vet, staticcheck, import directions
+	@test -z "$$(gofmt -l .)" || { gofmt -l . | sed 's/^/not gofmted: /'; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	$(GO) test -count=1 ./internal/house
+
+bench: build ## the figures of docs/BENCHMARKS.md, beside the peers'
+	@deploy/peers
+	$(GO) test -count=1 -timeout 60m -run '^$$' -bench . -benchtime 1x ./internal/bench
+
+FUZZTIME ?= 2m
+soak: ## every fuzz target, FUZZTIME each
+	@for pkg in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep ^Fuzz); do \
+	    echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; done; done
+
+clean: ## what was built
+	rm -rf bin .sealgate
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10

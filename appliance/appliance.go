@@ -1,0 +1,168 @@
+// Package appliance is what a machine is: its role and names
+// ([Config], kept in appliance.json), where its files lie ([Home]), and the
+// error that carries a hint ([Fault]). The packages below it hold the rest, as
+// files and rows. Nothing here listens, and nothing here knows a command.
+package appliance
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+)
+
+// Role is what an appliance plays.
+type Role string
+
+// The two roles.
+const (
+	ManagementServer Role = "mx"
+	Gateway          Role = "gateway"
+)
+
+// Title is the role in words.
+func (r Role) Title() string {
+	if r == Gateway {
+		return "gateway"
+	}
+	return "management server"
+}
+
+// Config is what first-time login decided. It holds no secret.
+type Config struct {
+	Format           int       `json:"format"` // 1
+	ID               string    `json:"id"`     // UUID, this machine's identity
+	Role             Role      `json:"role"`
+	Name             string    `json:"name"`
+	Listen           string    `json:"listen"`                      // management address, ADDR:PORT; port 0 is any free port
+	ManagementServer string    `json:"management_server,omitempty"` // HOST:PORT, gateways only
+	GatewayGroup     string    `json:"gateway_group,omitempty"`     // gateways only
+	Created          time.Time `json:"created"`
+}
+
+const configFormat = 1
+
+// NewConfig fills in what every new appliance has.
+func NewConfig(id string, role Role, name string, now time.Time) Config {
+	return Config{Format: configFormat, ID: id, Role: role, Name: name, Created: now.UTC().Truncate(time.Second)}
+}
+
+// Validate says which rule c breaks, naming flags of `sealgated init`.
+func (c Config) Validate() error {
+	switch {
+	case c.Role != ManagementServer && c.Role != Gateway:
+		return fmt.Errorf("--role is mx or gateway, not %q", c.Role)
+	case !validName(c.Name):
+		return fmt.Errorf("--name %q: a name is 1 to 63 letters, digits, '-' or '.', and begins with a letter or digit", c.Name)
+	}
+	if err := validAddress(c.Listen, true); err != nil {
+		return fmt.Errorf("--listen %q: %w", c.Listen, err)
+	}
+	if c.Role == ManagementServer && (c.ManagementServer != "" || c.GatewayGroup != "") {
+		return errors.New("--management-server and --gateway-group are for a gateway, and this is a management server")
+	}
+	if c.ManagementServer != "" {
+		if err := validAddress(c.ManagementServer, false); err != nil {
+			return fmt.Errorf("--management-server %q: %w", c.ManagementServer, err)
+		}
+	}
+	return nil
+}
+
+// validName keeps names fit for file names and terminals.
+func validName(name string) bool {
+	if name == "" || len(name) > 63 || name[0] == '-' || name[0] == '.' {
+		return false
+	}
+	for _, r := range name {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '-', r == '.':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+func validAddress(address string, listening bool) error {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return errors.New("must be HOST:PORT")
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil || n < 0 || n > 65535 || (n == 0 && !listening) {
+		return fmt.Errorf("port %q is not a port number", port)
+	}
+	if listening && host != "" && net.ParseIP(host) == nil {
+		return fmt.Errorf("%q is not an IP address", host)
+	}
+	if !listening && host == "" {
+		return errors.New("the host is missing")
+	}
+	return nil
+}
+
+// Home is an appliance's folder.
+type Home string
+
+// DefaultHome is where an installed appliance keeps its state.
+const DefaultHome Home = "/var/lib/sealgate"
+
+// The places in a home, as docs/FORMATS.md describes them.
+func (h Home) path(elem ...string) string {
+	return filepath.Join(append([]string{string(h)}, elem...)...)
+}
+
+func (h Home) Config() string      { return h.path("appliance.json") } // role and names
+func (h Home) Run() string         { return h.path("run") }            // what a running daemon leaves: lock, socket
+func (h Home) Socket() string      { return h.path("run", "control.sock") }
+func (h Home) Lock() string        { return h.path("run", "lock") }
+func (h Home) Exports() string     { return h.path("exports") }     // dumps
+func (h Home) TechInfo() string    { return h.path("techinfo") }    // support bundles
+func (h Home) Archives() string    { return h.path("archives") }    // archives of alerts and audit data
+func (h Home) Certificate() string { return h.path("certificate") } // the management address's certificate and key
+func (h Home) KnownHosts() string  { return h.path("known_hosts") } // SSH host keys that were accepted
+
+// ErrNoAppliance means that a folder holds none.
+var ErrNoAppliance = errors.New("no appliance here")
+
+// Load reads the configuration.
+func (h Home) Load() (Config, error) {
+	data, err := os.ReadFile(h.Config())
+	if errors.Is(err, fs.ErrNotExist) {
+		return Config{}, fmt.Errorf("%w: %s does not exist", ErrNoAppliance, h.Config())
+	}
+	if err != nil {
+		return Config{}, err
+	}
+	var c Config
+	if err := json.Unmarshal(data, &c); err != nil {
+		return Config{}, fmt.Errorf("%s is damaged: %w", h.Config(), err)
+	}
+	if c.Format != configFormat {
+		return Config{}, fmt.Errorf("%s has format %d, this release reads format %d", h.Config(), c.Format, configFormat)
+	}
+	if err := c.Validate(); err != nil {
+		return Config{}, fmt.Errorf("%s is damaged: %w", h.Config(), err)
+	}
+	return c, nil
+}
+
+// Fault is an error that knows what the reader can do about it.
+type Fault struct {
+	Err  error
+	Hint string // a sentence or a command to paste
+}
+
+func (f *Fault) Error() string { return f.Err.Error() }
+func (f *Fault) Unwrap() error { return f.Err }
+
+// Faultf is an error with a hint.
+func Faultf(hint, format string, args ...any) error {
+	return &Fault{Err: fmt.Errorf(format, args...), Hint: hint}
+}

@@ -1,0 +1,231 @@
+package dump
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"sealgate/appliance/store"
+)
+
+const (
+	// partSize is the size at which the rows of a table go on in the next part.
+	// A tar wants sizes before contents, so a part is held in memory.
+	partSize = 4 << 20
+	// progressEvery is how often progress is told.
+	progressEvery = 100 * time.Millisecond
+)
+
+// Export writes a dump of src to w. It is complete when Export returns
+// without an error. progress is told how many bytes of an estimated total
+// were read.
+func Export(ctx context.Context, src Source, o Options, w io.Writer, progress func(done, total int64)) (Manifest, error) {
+	now := time.Now().UTC().Truncate(time.Second)
+	// First, because deriving a key wants memory that reading rows wants later.
+	out, err := newTarball(w, o.Passphrase, now)
+	if err != nil {
+		return Manifest{}, err
+	}
+	options := store.SnapshotOptions{Without: o.without()}
+	if o.Passphrase != "" {
+		options.Unseal = src.Secrets.Unseal
+	}
+	snap, err := src.Store.Snapshot(ctx, options)
+	if err != nil {
+		return Manifest{}, err
+	}
+	defer snap.Close()
+	total, err := estimate(ctx, src.Store, snap, o)
+	if err != nil {
+		return Manifest{}, err
+	}
+	named := o
+	named.Passphrase = ""
+	e := &exporter{
+		ctx: ctx, out: out, snap: snap, total: total, progress: progress,
+		manifest: Manifest{
+			Header: Header{
+				Format: Format, Product: "Sealgate", Version: src.Version,
+				Schema: Schema{snap.Schema.Config, snap.Schema.Events},
+				Name:   src.Config.Name, Created: now, Options: named, Secrets: o.Passphrase != "",
+			},
+			Counts:  map[string]int64{},
+			Omitted: omitted(snap.Omitted(), o),
+		},
+	}
+	err = e.run()
+	return e.manifest, err
+}
+
+// without are the kinds that the options leave out.
+func (o Options) without() []store.Kind {
+	var kinds []store.Kind
+	leave := func(out bool, which ...store.Kind) {
+		if out {
+			kinds = append(kinds, which...)
+		}
+	}
+	leave(o.NoAlerts, store.Alerts, store.Violations)
+	leave(o.NoAudit, store.Audit)
+	leave(o.NoSSL, store.SSLKeys)
+	leave(o.NoCredentials, store.Credentials)
+	leave(o.NoArchives, store.Archives)
+	leave(o.NoArchives || !o.FailedArchives, store.FailedArchives)
+	return kinds
+}
+
+// omitted words what is left out, and why.
+func omitted(list []store.Omission, o Options) []string {
+	flags := map[store.Kind]string{
+		store.Alerts: "--exptype 2", store.Violations: "--exptype 2", store.Audit: "--noauditdata",
+		store.SSLKeys: "--nossl", store.Credentials: "--nodbcredentials",
+	}
+	var words []string
+	for _, m := range list {
+		why := flags[m.Kind]
+		switch {
+		case m.Table == "secrets" && o.Passphrase == "":
+			words = append(words, fmt.Sprintf("%d private keys and passwords (no --encryptpwd)", m.Rows))
+			continue
+		case m.Table == "archives" && o.NoArchives:
+			why = "--noarchive"
+		case m.Table == "archives":
+			words = append(words, fmt.Sprintf("%d failed archives (no --includefailedarc)", m.Rows))
+			continue
+		case why == "":
+			continue // references and secrets of what is named anyway
+		}
+		words = append(words, fmt.Sprintf("%d rows of %s (%s)", m.Rows, m.Table, why))
+	}
+	return words
+}
+
+// estimate is the number of bytes that a dump will read, nearly.
+func estimate(ctx context.Context, db *store.Store, snap *store.Snapshot, o Options) (int64, error) {
+	counts, err := db.Counts(ctx)
+	if err != nil {
+		return 0, err
+	}
+	left := map[store.Kind]bool{}
+	for _, k := range o.without() {
+		left[k] = true
+	}
+	var total int64
+	for _, c := range counts {
+		if !left[c.Kind] {
+			total += c.Bytes
+		}
+	}
+	for _, f := range snap.Files() {
+		if f.Kind == store.Config {
+			total += f.Size
+		}
+	}
+	return total, nil
+}
+
+type exporter struct {
+	ctx      context.Context
+	out      *tarball
+	snap     *store.Snapshot
+	manifest Manifest
+
+	done, total int64
+	progress    func(done, total int64)
+	told        time.Time
+}
+
+func (e *exporter) run() error {
+	if err := e.out.json(headerName, e.manifest.Header); err != nil {
+		return err
+	}
+	for _, t := range e.snap.Tables() {
+		if err := e.table(t); err != nil {
+			return fmt.Errorf("export table %s: %w", t.Name, err)
+		}
+	}
+	for _, f := range e.snap.Files() {
+		if err := e.file(f); err != nil {
+			return err
+		}
+	}
+	e.manifest.Parts = e.out.parts
+	if err := e.out.json(manifestName, e.manifest); err != nil {
+		return err
+	}
+	return e.out.Close()
+}
+
+// table writes the rows of one table, in as many parts as they take.
+func (e *exporter) table(t store.Table) error {
+	prefix := "config/" + t.Name
+	if t.Day != "" {
+		prefix = "events/" + t.Day + "/" + t.Name
+	}
+	part, rows, number := make([]byte, 0, partSize), int64(0), 0
+	flush := func() error {
+		if rows == 0 {
+			return nil
+		}
+		number++
+		e.manifest.Counts[t.Name] += rows
+		err := e.out.rows(fmt.Sprintf("%s/%04d.jsonl", prefix, number), t.Name, rows, part)
+		e.step(int64(len(part)))
+		part, rows = part[:0], 0
+		return errors.Join(err, e.ctx.Err())
+	}
+	err := e.snap.Rows(e.ctx, t, func(line []byte) error {
+		if rows > 0 && len(part)+len(line)+1 > partSize {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+		part = append(append(part, line...), '\n')
+		rows++
+		return nil
+	})
+	return errors.Join(err, flush())
+}
+
+// file copies one file. An archive that was deleted since the snapshot began
+// is an error: the dump would not hold what its rows say.
+func (e *exporter) file(f store.File) error {
+	in, err := os.OpenFile(f.Path, os.O_RDONLY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return fmt.Errorf("read %s %s: %w", f.Kind, f.Name, err)
+	}
+	defer in.Close()
+	folder := "archives/"
+	if f.Kind == store.Config {
+		folder = "files/"
+	}
+	return e.out.file(folder+f.Name, f.Size, &counting{e, in})
+}
+
+func (e *exporter) step(n int64) {
+	e.done += n
+	if now := time.Now(); now.Sub(e.told) >= progressEvery {
+		e.told = now
+		e.progress(e.done, max(e.total, e.done))
+	}
+}
+
+// counting tells progress, and ends when the export is cancelled.
+type counting struct {
+	e *exporter
+	r io.Reader
+}
+
+func (c *counting) Read(p []byte) (int, error) {
+	if err := c.e.ctx.Err(); err != nil {
+		return 0, err
+	}
+	n, err := c.r.Read(p)
+	c.e.step(int64(n))
+	return n, err
+}

@@ -1,0 +1,150 @@
+// Package ftl is first-time login: it turns an empty folder into an
+// appliance. The configuration is written last, so that a folder with one
+// holds all of an appliance, and creation that was interrupted is seen as such.
+package ftl
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"sealgate/appliance"
+	"sealgate/appliance/atomicfile"
+	"sealgate/appliance/secret"
+	"sealgate/appliance/store"
+)
+
+// Admin is the management server's first user.
+const Admin = "admin"
+
+// Secrets are the passwords of a new appliance.
+type Secrets struct {
+	System string // guards the database: exports and imports ask for it
+	Secure string // registers gateways
+	Admin  string // of the user [Admin]
+}
+
+// maxSecrets bounds a secrets file, in bytes.
+const maxSecrets = 16 << 10
+
+// ReadSecrets reads the lines system=…, secure=… and admin=…, in any order.
+// Empty lines and lines that begin with # do not count. Everything behind the
+// first equals sign is the password. Errors name the key, never the value.
+func ReadSecrets(r io.Reader) (Secrets, error) {
+	var s Secrets
+	fields := map[string]*string{"system": &s.System, "secure": &s.Secure, "admin": &s.Admin}
+	seen := map[string]bool{}
+	scanner := bufio.NewScanner(io.LimitReader(r, maxSecrets))
+	for n := 1; scanner.Scan(); n++ {
+		line := strings.TrimSuffix(scanner.Text(), "\r")
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		key, value, ok := strings.Cut(line, "=")
+		field := fields[key]
+		switch {
+		case !ok || field == nil:
+			return Secrets{}, fmt.Errorf("line %d is none of system=…, secure=…, admin=…", n)
+		case seen[key]:
+			return Secrets{}, fmt.Errorf("line %d: %s is given twice", n, key)
+		}
+		*field, seen[key] = value, true
+	}
+	if err := scanner.Err(); err != nil {
+		return Secrets{}, err
+	}
+	for _, key := range []string{"system", "secure", "admin"} {
+		if *fields[key] == "" {
+			return Secrets{}, appliance.Faultf("add a line "+key+"=PASSWORD", "the %s password is missing", key)
+		}
+	}
+	return s, nil
+}
+
+func (s Secrets) check(name string) error {
+	for _, p := range []struct{ kind, value string }{{"system", s.System}, {"secure", s.Secure}, {"admin", s.Admin}} {
+		if err := secret.CheckPassword(p.kind, p.value, name); err != nil {
+			return &appliance.Fault{Err: err, Hint: "choose another one in the secrets file, and start again"}
+		}
+	}
+	return nil
+}
+
+// Request is what the owner decides.
+type Request struct {
+	Role             appliance.Role
+	Name             string
+	Listen           string
+	ManagementServer string
+	GatewayGroup     string
+}
+
+// Create makes the appliance in home, which must be empty or not exist.
+func Create(ctx context.Context, home appliance.Home, r Request, s Secrets, now time.Time) (appliance.Config, error) {
+	config := appliance.NewConfig(uuid.NewString(), r.Role, r.Name, now)
+	config.Listen, config.ManagementServer, config.GatewayGroup = r.Listen, r.ManagementServer, r.GatewayGroup
+	if err := config.Validate(); err != nil {
+		return config, err
+	}
+	if err := s.check(r.Name); err != nil {
+		return config, err
+	}
+	if err := vacant(home); err != nil {
+		return config, err
+	}
+	if err := os.MkdirAll(string(home), 0o711); err != nil {
+		return config, err
+	}
+	for _, dir := range []string{home.Exports(), home.TechInfo(), home.Archives()} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return config, err
+		}
+	}
+	if err := secret.Create(string(home), s.System, s.Secure); err != nil {
+		return config, err
+	}
+	if r.Role == appliance.ManagementServer {
+		verifier, err := secret.Hash(ctx, s.Admin)
+		if err != nil {
+			return config, err
+		}
+		if err := store.Create(ctx, string(home), Admin, verifier, store.Options{}); err != nil {
+			return config, fmt.Errorf("create the database: %w", err)
+		}
+	}
+	data, err := json.MarshalIndent(config, "", "  ")
+	if err != nil {
+		return config, err
+	}
+	return config, atomicfile.Write(home.Config(), append(data, '\n'), 0o600)
+}
+
+// vacant says whether home can become an appliance.
+func vacant(home appliance.Home) error {
+	entries, err := os.ReadDir(string(home))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := os.Lstat(home.Config()); err == nil {
+		return appliance.Faultf("sealgated run --home "+string(home)+" runs it", "%s holds an appliance already", home)
+	}
+	for _, e := range entries {
+		if e.Name() != "lost+found" {
+			return appliance.Faultf("if an interrupted init left it, delete the folder and start again",
+				"%s is not empty (%s)", home, e.Name())
+		}
+	}
+	return nil
+}

@@ -1,0 +1,79 @@
+package model
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Ref is one reference found in a document.
+type Ref struct {
+	Field string   // as declared
+	ID    string   // whom it names
+	To    []string // kinds that it may name
+}
+
+// Refs lists whom a document of this kind names. Absent, null and empty fields name
+// nobody; a field of another shape than declared is an error. The same id in the
+// same field counts once.
+func (k Kind) Refs(document []byte) ([]Ref, error) {
+	var root map[string]any
+	if err := json.Unmarshal(document, &root); err != nil || root == nil {
+		return nil, fmt.Errorf("the document of a %s must be a JSON object", k.Name)
+	}
+	var refs []Ref
+	for _, r := range k.References {
+		ids, err := collect(root, strings.Split(r.Field, "."), nil)
+		if err != nil {
+			return nil, fmt.Errorf("field %s of a %s: %w", r.Field, k.Name, err)
+		}
+		slices.Sort(ids)
+		for _, id := range slices.Compact(ids) {
+			refs = append(refs, Ref{Field: r.Field, ID: id, To: r.To})
+		}
+	}
+	return refs, nil
+}
+
+var errShape = errors.New("is not of the declared shape")
+
+// collect appends the ids at path below value to ids.
+func collect(value any, path []string, ids []string) ([]string, error) {
+	if value == nil {
+		return ids, nil
+	}
+	if len(path) == 0 {
+		id, ok := value.(string)
+		if !ok {
+			return nil, errShape
+		}
+		if id == "" {
+			return ids, nil
+		}
+		return append(ids, id), nil
+	}
+	object, ok := value.(map[string]any)
+	if !ok {
+		return nil, errShape
+	}
+	name, isList := strings.CutSuffix(path[0], "[]")
+	if !isList {
+		return collect(object[name], path[1:], ids)
+	}
+	if object[name] == nil {
+		return ids, nil
+	}
+	list, ok := object[name].([]any)
+	if !ok {
+		return nil, errShape
+	}
+	for _, entry := range list {
+		var err error
+		if ids, err = collect(entry, path[1:], ids); err != nil {
+			return nil, err
+		}
+	}
+	return ids, nil
+}

@@ -1,0 +1,179 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Append stores events, each in the database of its day. A day's part of the batch
+// is one transaction; the days follow each other, so an error may leave the earlier
+// ones stored. Violations and audit records that are stored already (by id) are
+// passed over, alerts take their new form: a batch may be sent again.
+func (s *Store) Append(ctx context.Context, batch Batch) error {
+	if s.readOnly {
+		return ErrReadOnly
+	}
+	e := newEncoder()
+	parts := make(map[string]*part)
+	for i := range batch.Alerts {
+		if err := addEvent(parts, e, alertTable, &batch.Alerts[i]); err != nil {
+			return err
+		}
+	}
+	for i := range batch.Violations {
+		if err := addEvent(parts, e, violationTable, &batch.Violations[i]); err != nil {
+			return err
+		}
+	}
+	for i := range batch.Audit {
+		if err := addEvent(parts, e, auditTable, &batch.Audit[i]); err != nil {
+			return err
+		}
+	}
+	return s.appendParts(ctx, parts)
+}
+
+// part is what a batch holds of one day, by table.
+type part struct {
+	rows map[string][]row
+}
+
+// addEvent encodes an event and puts it with the others of its day.
+func addEvent(parts map[string]*part, e *encoder, table eventTable, event interface{ row(string) row }) error {
+	document, err := e.encode(event)
+	if err != nil {
+		return fmt.Errorf("cannot encode an event for %s: %w", table.name, err)
+	}
+	return addRow(parts, table, event.row(document))
+}
+
+func addRow(parts map[string]*part, table eventTable, r row) error {
+	at := time.UnixMilli(r.time).UTC()
+	if at.Year() < 1970 || at.Year() > 9999 {
+		return fmt.Errorf("an event for %s has time %d: %w", table.name, r.time, ErrInvalid)
+	}
+	name := at.Format(dayLayout)
+	if parts[name] == nil {
+		parts[name] = &part{rows: make(map[string][]row)}
+	}
+	parts[name].rows[table.name] = append(parts[name].rows[table.name], r)
+	return nil
+}
+
+func (s *Store) appendParts(ctx context.Context, parts map[string]*part) error {
+	names := make([]string, 0, len(parts))
+	for name := range parts {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		err := s.days.write(ctx, name, func(tx *sql.Tx) error {
+			for _, table := range eventTables {
+				if err := insertEvents(ctx, tx, table, parts[name].rows[table.name]); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("cannot store the events of %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// insertEvents stores rows of one table and adds them to its totals.
+func insertEvents(ctx context.Context, tx *sql.Tx, table eventTable, rows []row) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	insert, err := tx.PrepareContext(ctx, "INSERT INTO "+table.name+" ("+table.columns+") VALUES ("+table.insert+") ON CONFLICT (id) DO NOTHING")
+	if err != nil {
+		return err
+	}
+	defer insert.Close()
+	var count, size int64
+	for _, r := range rows {
+		if table.kind == Alerts {
+			n, length, err := removeAlert(ctx, tx, r.values[0])
+			if err != nil {
+				return err
+			}
+			count, size = count-n, size-length
+		}
+		result, err := insert.ExecContext(ctx, r.values...)
+		if err != nil {
+			return err
+		}
+		n, err := result.RowsAffected()
+		if err != nil {
+			return err
+		}
+		document, _ := r.values[len(r.values)-1].(string)
+		count += n
+		size += n * int64(len(document))
+	}
+	return addTotals(ctx, tx, table.name, count, size)
+}
+
+// removeAlert makes room for the new form of an alert, and returns how many rows
+// and bytes it took away.
+func removeAlert(ctx context.Context, tx *sql.Tx, id any) (rows, size int64, err error) {
+	err = tx.QueryRowContext(ctx, "SELECT OCTET_LENGTH(document) FROM alerts WHERE id = $1", id).Scan(&size)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, 0, nil
+	}
+	if err != nil {
+		return 0, 0, err
+	}
+	_, err = tx.ExecContext(ctx, "DELETE FROM alerts WHERE id = $1", id)
+	return 1, size, err
+}
+
+func addTotals(ctx context.Context, tx *sql.Tx, table string, rows, size int64) error {
+	if rows == 0 && size == 0 {
+		return nil
+	}
+	_, err := tx.ExecContext(ctx, "UPDATE totals SET rows = rows + $1, bytes = bytes + $2 WHERE name = $3", rows, size, table)
+	return err
+}
+
+// encoder writes documents, with <, > and & as they are.
+type encoder struct {
+	buffer bytes.Buffer
+	json   *json.Encoder
+}
+
+func newEncoder() *encoder {
+	e := &encoder{}
+	e.json = json.NewEncoder(&e.buffer)
+	e.json.SetEscapeHTML(false)
+	return e
+}
+
+func (e *encoder) encode(v any) (string, error) {
+	e.buffer.Reset()
+	if err := e.json.Encode(v); err != nil {
+		return "", err
+	}
+	return string(bytes.TrimSuffix(e.buffer.Bytes(), []byte("\n"))), nil
+}
+
+// placeholders returns "$1, $2, … $n".
+func placeholders(n int) string {
+	var b strings.Builder
+	for i := 1; i <= n; i++ {
+		if i > 1 {
+			b.WriteString(", ")
+		}
+		fmt.Fprintf(&b, "$%d", i)
+	}
+	return b.String()
+}

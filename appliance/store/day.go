@@ -1,0 +1,136 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"time"
+)
+
+// dayLayout is the form of a day's name.
+const dayLayout = "2006-01-02"
+
+// maxOpenDays is how many days stay open for writing: today, and yesterday for
+// what arrives late.
+const maxOpenDays = 3
+
+// days are the event databases that are open for writing.
+type days struct {
+	home string
+	mu   sync.Mutex // held through an append: each day has one writer
+	open []*day     // the one written last at the end
+}
+
+// day is one open event database.
+type day struct {
+	name string
+	db   *sql.DB
+}
+
+// write runs fn in one transaction of a day, creating it where it is missing.
+func (d *days) write(ctx context.Context, name string, fn func(*sql.Tx) error) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	day, err := d.get(ctx, name)
+	if err != nil {
+		return err
+	}
+	tx, err := day.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	if err := fn(tx); err != nil {
+		return errors.Join(err, rollback(tx))
+	}
+	return tx.Commit()
+}
+
+func (d *days) get(ctx context.Context, name string) (*day, error) {
+	for i, open := range d.open {
+		if open.name == name {
+			d.open = append(append(d.open[:i:i], d.open[i+1:]...), open)
+			return open, nil
+		}
+	}
+	if len(d.open) >= maxOpenDays {
+		if err := d.open[0].db.Close(); err != nil {
+			return nil, err
+		}
+		d.open = d.open[1:]
+	}
+	db, err := openWriter(eventsFile(d.home, name), eventDatabase)
+	if err != nil {
+		return nil, err
+	}
+	if err := migrate(ctx, db, eventDatabase); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	opened := &day{name: name, db: db}
+	d.open = append(d.open, opened)
+	return opened, nil
+}
+
+// drop closes a day and unlinks it.
+func (d *days) drop(name string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i, open := range d.open {
+		if open.name == name {
+			d.open = append(d.open[:i:i], d.open[i+1:]...)
+			if err := open.db.Close(); err != nil {
+				return err
+			}
+			break
+		}
+	}
+	return removeDatabase(eventsFile(d.home, name))
+}
+
+func (d *days) close() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var errs []error
+	for _, open := range d.open {
+		errs = append(errs, open.db.Close())
+	}
+	d.open = nil
+	return errors.Join(errs...)
+}
+
+// EventDays lists the days that have events, oldest first, as YYYY-MM-DD (UTC).
+func (s *Store) EventDays(ctx context.Context) ([]string, error) {
+	entries, err := os.ReadDir(eventsFolder(s.home))
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, entry := range entries {
+		name, ok := strings.CutSuffix(entry.Name(), ".db")
+		if _, err := time.Parse(dayLayout, name); ok && err == nil {
+			names = append(names, name)
+		}
+	}
+	return names, ctx.Err()
+}
+
+// DropDay forgets a day's events by unlinking its database. Whoever is reading it
+// reads on.
+func (s *Store) DropDay(ctx context.Context, name string) error {
+	if s.readOnly {
+		return ErrReadOnly
+	}
+	if _, err := time.Parse(dayLayout, name); err != nil {
+		return fmt.Errorf("%q is no day of the form YYYY-MM-DD: %w", name, ErrInvalid)
+	}
+	if _, err := os.Stat(eventsFile(s.home, name)); err != nil {
+		return fmt.Errorf("events of %s: %w", name, ErrNotFound)
+	}
+	if err := s.days.drop(name); err != nil {
+		return err
+	}
+	return ctx.Err()
+}

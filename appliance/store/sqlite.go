@@ -1,0 +1,204 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/url"
+	"os"
+	"strings"
+
+	"github.com/pressly/goose/v3"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// Everything that only SQLite knows is in this file.
+
+const dialect = goose.DialectSQLite3
+
+const (
+	busyTimeout   = 10_000 // milliseconds that a writer waits for another process
+	cacheKiB      = 1024   // for each connection
+	configReaders = 4
+)
+
+// database says how one of the two kinds of databases is kept.
+type database struct {
+	name        string
+	migrations  string // folder below migrations/
+	pageSize    int
+	synchronous string
+}
+
+// Events are read from end to end, and records of 1 to 4 KiB fill pages of 16 KiB
+// well: exports read them half again as fast as from pages of 4 KiB, and the file
+// is a tenth larger than its records rather than a half. An event that a power cut
+// loses is sent again by its gateway, so only configuration waits for the disk.
+var (
+	configDatabase = database{name: "configuration database", migrations: "migrations/config", pageSize: 4096, synchronous: "FULL"}
+	eventDatabase  = database{name: "event database", migrations: "migrations/events", pageSize: 16384, synchronous: "NORMAL"}
+)
+
+// scanOrder is the order in which an export reads events: as they were written.
+const scanOrder = "rowid"
+
+// openWriter opens, and where it is missing creates, a database for writing. A
+// transaction takes the database's one write lock when it begins, so it never
+// fails half-way for want of it.
+func openWriter(path string, d database) (*sql.DB, error) {
+	if err := touch(path); err != nil {
+		return nil, err
+	}
+	return openSQLite(path, 1, url.Values{
+		"_txlock":       {"immediate"},
+		"_journal_mode": {"WAL"},
+		"_pragma": {
+			fmt.Sprintf("page_size(%d)", d.pageSize),
+			fmt.Sprintf("synchronous(%s)", d.synchronous),
+			"foreign_keys(1)",
+		},
+	})
+}
+
+// openReader opens an existing database for reading.
+func openReader(path string, connections int) (*sql.DB, error) {
+	return openSQLite(path, connections, url.Values{"mode": {"ro"}})
+}
+
+func openSQLite(path string, connections int, values url.Values) (*sql.DB, error) {
+	values["_pragma"] = append(values["_pragma"], fmt.Sprintf("busy_timeout(%d)", busyTimeout), fmt.Sprintf("cache_size(-%d)", cacheKiB))
+	values.Set("_dqs", "0")
+	source := url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: values.Encode()}
+	db, err := sql.Open("sqlite", source.String())
+	if err != nil {
+		return nil, fmt.Errorf("cannot open %s: %w", path, err)
+	}
+	db.SetMaxOpenConns(connections)
+	db.SetMaxIdleConns(connections)
+	if err := db.Ping(); err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot open %s: %w", path, err), db.Close())
+	}
+	return db, nil
+}
+
+// touch creates a database file before SQLite does, with the mode that SQLite then
+// also gives to the files beside it.
+func touch(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// removeDatabase unlinks a database, the file that holds committed rows last.
+func removeDatabase(path string) error {
+	for _, suffix := range []string{"-shm", "-wal", ""} {
+		if err := os.Remove(path + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// isDuplicate reports whether a write broke a uniqueness rule.
+func isDuplicate(err error) bool {
+	var e *sqlite.Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	return e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY
+}
+
+// isMissingTable reports whether a query named a table that does not exist.
+func isMissingTable(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && strings.Contains(e.Error(), "no such table")
+}
+
+func checkDatabase(ctx context.Context, db *sql.DB) error {
+	rows, err := db.QueryContext(ctx, "PRAGMA integrity_check(3)")
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	var faults []string
+	for rows.Next() {
+		var line string
+		if err := rows.Scan(&line); err != nil {
+			return err
+		}
+		if line != "ok" {
+			faults = append(faults, line)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	if len(faults) > 0 {
+		return fmt.Errorf("damaged: %s", strings.Join(faults, "; "))
+	}
+	return checkForeignKeys(ctx, db)
+}
+
+func checkForeignKeys(ctx context.Context, db *sql.DB) error {
+	rows, err := db.QueryContext(ctx, "PRAGMA foreign_key_check")
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	if rows.Next() {
+		var table, parent string
+		var row, key sql.NullInt64
+		if err := rows.Scan(&table, &row, &parent, &key); err != nil {
+			return err
+		}
+		return fmt.Errorf("damaged: row %d of %s names nothing in %s", row.Int64, table, parent)
+	}
+	return rows.Err()
+}
+
+// readDocuments calls fn with the document of each row, which is valid during the
+// call. It asks the driver itself: database/sql would copy and box each row again,
+// which costs as much as SQLite's own work. The cast makes the driver hand over
+// bytes instead of a string.
+func readDocuments(ctx context.Context, conn *sql.Conn, table string, fn func(document []byte) error) error {
+	query := "SELECT CAST(document AS BLOB) FROM " + table + " ORDER BY " + scanOrder
+	return conn.Raw(func(c any) error {
+		queryer, ok := c.(driver.QueryerContext)
+		if !ok {
+			return fmt.Errorf("the database driver %T cannot query", c)
+		}
+		rows, err := queryer.QueryContext(ctx, query, nil)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		row := make([]driver.Value, 1)
+		for n := 0; ; n++ {
+			if n%64 == 0 && ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if err := rows.Next(row); err == io.EOF {
+				return nil
+			} else if err != nil {
+				return err
+			}
+			document, ok := row[0].([]byte)
+			if !ok {
+				return fmt.Errorf("a document in %s is empty", table)
+			}
+			if err := fn(document); err != nil {
+				return err
+			}
+		}
+	})
+}

@@ -1,0 +1,181 @@
+// Package commands is the closed list of what a user can say to the appliance.
+// One file holds one command: its grammar (a kong struct), its help, who may
+// run it, and one call into the appliance, the transfers or the [Host]. What
+// the list does not name does not exist.
+//
+// The same list serves the prompt, scripts, Tab, `?` and help. The package
+// runs in the daemon: it trusts no word that it is handed, opens no file that a
+// word names (only names inside the appliance's own folders), reads no
+// environment, and repeats no secret in a text.
+package commands
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"sealgate/control"
+)
+
+// grammar is the whole list. Tags beside kong's own:
+//
+//	roles:"mx"           only this role has it (default: both)
+//	rights:"operator"    a read-only user may run it (default: administrators)
+//	exits:"0,1,2"        exit statuses beyond 0, 1, 2 and 3
+//	secret:"…"           the value is a secret; "-" asks for it with this name
+//	complete:"…"         where completions of a value come from
+type grammar struct {
+	Help         helpCmd         `cmd:"" rights:"operator" help:"list the commands, or explain one"`
+	Exit         exitCmd         `cmd:"" rights:"operator" aliases:"quit,logout" help:"leave (also Ctrl-D)"`
+	Status       statusCmd       `cmd:"" rights:"operator" help:"how the appliance is"`
+	Version      versionCmd      `cmd:"" rights:"operator" help:"what the appliance runs"`
+	ExportLocal  exportLocalCmd  `cmd:"" roles:"mx" exits:"130" help:"export the database into the appliance's export folder"`
+	ExportRemote exportRemoteCmd `cmd:"" roles:"mx" exits:"4,130" help:"export the database and upload it"`
+	Files        filesCmd        `cmd:"" help:"what lies in the export and tech-info folders"`
+	Impctl       impctlCmd       `cmd:"" help:"control the appliance"`
+
+	JSON bool `name:"json" help:"print the result as one JSON object"`
+}
+
+// Caller is who runs a command.
+type Caller struct {
+	UID    uint32
+	Name   string // account name, or the uid in digits
+	Rights Rights
+}
+
+// Rights say what a caller may do. The zero value may do nothing.
+type Rights int
+
+// From nothing to everything.
+const (
+	Nobody Rights = iota
+	Operator
+	Administrator
+)
+
+// Env is what a command works with.
+type Env struct {
+	Host     Host
+	Caller   Caller
+	UI       control.UI
+	Terminal bool // a person sits there
+	Width    int  // columns of the terminal, 80 when unknown
+
+	json   bool
+	leave  bool
+	parser *parser
+}
+
+// Out prints a result: v as JSON where the user asked for that, else text.
+func (e *Env) Out(v any, text string) error {
+	if !e.json {
+		e.UI.Text(control.Out, text)
+		return nil
+	}
+	line, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	e.UI.Text(control.Out, string(line)+"\n")
+	return nil
+}
+
+// Say prints a line that is not a result.
+func (e *Env) Say(format string, args ...any) {
+	e.UI.Text(control.Err, fmt.Sprintf(format, args...)+"\n")
+}
+
+// Run runs words for e's caller. The result's History is fit to be kept.
+func Run(ctx context.Context, e *Env, words []string) control.Result {
+	history := Redact(words)
+	res := run(ctx, e, words)
+	if res.Error != "" && e.json {
+		line, _ := json.Marshal(struct {
+			Error string `json:"error"`
+			Hint  string `json:"hint,omitempty"`
+			Exit  int    `json:"exit"`
+		}{res.Error, res.Hint, res.Exit})
+		e.UI.Text(control.Out, string(line)+"\n")
+		res.Error, res.Hint = "", ""
+	}
+	res.History = history
+	res.Leave = e.leave
+	return res
+}
+
+func run(ctx context.Context, e *Env, words []string) control.Result {
+	if len(words) == 0 {
+		return control.Result{}
+	}
+	if e.Caller.Rights == Nobody {
+		return ResultOf(denied("%s has no rights on this appliance", e.Caller.Name))
+	}
+	p, err := newParser(e.Host.Config().Role, e.Caller.Rights)
+	if err != nil {
+		return ResultOf(err)
+	}
+	e.parser = p
+	e.json = wantsJSON(words)
+	if topic, ok := helpTopic(words); ok {
+		return ResultOf(p.explain(e, topic))
+	}
+	if len(words) == 2 && words[0] == "impctl" && words[1] == "--version" {
+		words = []string{"version"}
+	}
+	kctx, err := p.parse(words)
+	if err != nil {
+		return ResultOf(err)
+	}
+	if err := askSecrets(ctx, e, kctx); err != nil {
+		return ResultOf(err)
+	}
+	kctx.BindTo(ctx, (*context.Context)(nil))
+	err = kctx.Run(e)
+	if err != nil && ctx.Err() != nil && !errors.As(err, new(*Failure)) {
+		err = errInterrupted
+	}
+	return ResultOf(err)
+}
+
+// askSecrets replaces each secret that was given as "-" with an answer.
+func askSecrets(ctx context.Context, e *Env, kctx *kong.Context) error {
+	for _, flag := range kctx.Flags() {
+		name := flag.Tag.Get("secret")
+		if name == "" || flag.Target.Kind() != reflect.String || flag.Target.String() != "-" {
+			continue
+		}
+		answer, err := e.UI.Ask(ctx, control.Question{Prompt: name + ": ", Secret: true})
+		if ctx.Err() != nil {
+			return errInterrupted
+		}
+		if err != nil {
+			return usage("", "the %s cannot be read: %s", name, oneLine(err.Error()))
+		}
+		if answer == "" {
+			return usage("", "the %s must not be empty", name)
+		}
+		flag.Target.SetString(answer)
+	}
+	return nil
+}
+
+// wantsJSON looks before the grammar does, so that usage errors are JSON too.
+func wantsJSON(words []string) bool {
+	for _, w := range words {
+		if w == "--" {
+			return false
+		}
+		if w == "--json" {
+			return true
+		}
+	}
+	return false
+}
+
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }

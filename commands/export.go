@@ -1,0 +1,132 @@
+package commands
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"sealgate/appliance/dump"
+	"sealgate/transfer"
+)
+
+// databaseFlags choose what an export holds.
+type databaseFlags struct {
+	Pwd              string `required:"" placeholder:"PASSWORD" secret:"database system password" help:"the database system password; - asks for it"`
+	Exptype          int    `enum:"1,2" default:"1" placeholder:"{1,2}" values:"1=everything|2=without alert data: alerts and violations" help:"what is exported"`
+	Includefailedarc bool   `help:"with failed archives"`
+	Noarchive        bool   `help:"without archive files"`
+	Nossl            bool   `help:"without SSL keys"`
+	Noauditdata      bool   `help:"without audit data"`
+	Nodbcredentials  bool   `help:"without database and server credentials"`
+}
+
+func (f databaseFlags) options(passphrase string) dump.Options {
+	return dump.Options{
+		NoAlerts:       f.Exptype == 2,
+		FailedArchives: f.Includefailedarc,
+		NoArchives:     f.Noarchive,
+		NoSSL:          f.Nossl,
+		NoAudit:        f.Noauditdata,
+		NoCredentials:  f.Nodbcredentials,
+		Passphrase:     passphrase,
+	}
+}
+
+// Validate refuses what contradicts itself.
+func (f databaseFlags) Validate() error {
+	if f.Noarchive && f.Includefailedarc {
+		return fmt.Errorf("--noarchive and --includefailedarc contradict each other")
+	}
+	return nil
+}
+
+type exportLocalCmd struct {
+	databaseFlags
+	Encryptpwd string `placeholder:"PASSWORD" secret:"password to encrypt the dump with" twice:"" help:"encrypt the dump; - asks for the password"`
+}
+
+func (exportLocalCmd) Help() string {
+	return `The dump lies in the export folder as NAME_YYYYMMDD_HHMMSS.tgz (UTC) when the
+command says so, and never half. It is a gzipped tar, or with --encryptpwd the
+same as an age file. Without --encryptpwd private keys and passwords are left
+out, because nothing would protect them.
+
+examples:
+  export-local --pwd -
+  export-local --pwd - --encryptpwd - --exptype 2 --noarchive`
+}
+
+func (c *exportLocalCmd) Run(ctx context.Context, e *Env) error {
+	return e.export(ctx, c.Pwd, Export{Options: c.options(c.Encryptpwd)})
+}
+
+type exportRemoteCmd struct {
+	databaseFlags
+	uploadFlags
+	Encryptpwd string `required:"" placeholder:"PASSWORD" secret:"password to encrypt the dump with" twice:"" help:"encrypt the dump; - asks for the password"`
+	URL        string `arg:"" name:"url" help:"where to: HOST[:PORT]/path; a path that ends in / is a folder"`
+}
+
+func (exportRemoteCmd) Help() string {
+	return `The dump is made and uploaded at the same time, under a temporary name that
+becomes the final one when all of it is there. Until then a copy stays in the
+export folder: when the upload fails, 'files send' sends it again.
+
+examples:
+  export-remote --protocol scp --user backup --password - --pwd - --encryptpwd - 192.168.1.8/srv/dumps/
+  export-remote --protocol https --pwd - --encryptpwd - backup.example.com/dav/mx1.tgz`
+}
+
+func (c *exportRemoteCmd) Run(ctx context.Context, e *Env) error {
+	up, err := c.upload(e, c.URL)
+	if err != nil {
+		return err
+	}
+	return e.export(ctx, c.Pwd, Export{Options: c.options(c.Encryptpwd), Upload: &up})
+}
+
+func (e *Env) export(ctx context.Context, pwd string, x Export) error {
+	if err := e.Host.VerifySystem(ctx, pwd); err != nil {
+		return err
+	}
+	r, err := e.Host.Export(ctx, e.Caller, x, e.UI)
+	if err != nil {
+		return err
+	}
+	var b strings.Builder
+	where := "in the export folder"
+	if r.Uploaded != "" {
+		where = "sent to " + r.Uploaded
+	}
+	fmt.Fprintf(&b, "%s: %s, %d rows in %s, %s\n", r.Name, size(r.Bytes), r.Rows, brief(r.Elapsed), where)
+	for _, o := range r.Omitted {
+		fmt.Fprintf(&b, "left out: %s\n", o)
+	}
+	return e.Out(r, b.String())
+}
+
+func brief(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }
+
+// uploadFlags say where a file goes and as whom.
+type uploadFlags struct {
+	Protocol  string `required:"" enum:"ftp,http,https,scp" placeholder:"{ftp,http,https,scp}" help:"how to send it"`
+	User      string `placeholder:"USERNAME" help:"account on the server"`
+	Password  string `placeholder:"PASSWORD" secret:"password on the server" help:"its password; - asks for it"`
+	Insecure  bool   `help:"accept a TLS certificate that does not verify"`
+	Proxy     string `placeholder:"HOST[:PORT]" help:"HTTP proxy, port 1080 when left out (not available yet)"`
+	ProxyUser string `name:"proxy-user" placeholder:"USER[:PASSWORD]" secret:"user and password on the proxy" help:"account on the proxy (not available yet)"`
+}
+
+// upload checks what can be checked before any work is done.
+func (f uploadFlags) upload(e *Env, url string) (Upload, error) {
+	if f.Proxy != "" || f.ProxyUser != "" {
+		return Upload{}, usage("leave --proxy and --proxy-user out where the server can be reached directly",
+			"transfers through a proxy are not available in this release")
+	}
+	if _, err := transfer.ParseTarget(f.Protocol, url, "name"); err != nil {
+		r := ResultOf(err)
+		return Upload{}, usage(orElse(r.Hint, "the URL is HOST[:PORT]/path, for example backup.example.com/dumps/"), "%s", r.Error)
+	}
+	return Upload{Protocol: f.Protocol, URL: url, User: f.User, Password: f.Password, Insecure: f.Insecure, Ask: e.Terminal}, nil
+}

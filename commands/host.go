@@ -1,0 +1,106 @@
+package commands
+
+import (
+	"context"
+	"time"
+
+	"sealgate/appliance"
+	"sealgate/appliance/disk"
+	"sealgate/appliance/dump"
+	"sealgate/control"
+)
+
+// Host is what the daemon does for a command. Its methods return errors that
+// are fit for [ResultOf].
+type Host interface {
+	Home() appliance.Home
+	Config() appliance.Config
+	Status() Status
+
+	// StartRole, StopRole and RestartRole return when the role is there, gone,
+	// or there again.
+	StartRole(context.Context) error
+	StopRole(context.Context) error
+	RestartRole(context.Context) error
+
+	// VerifySystem checks the database system password.
+	VerifySystem(ctx context.Context, password string) error
+
+	// What follows runs as a job: a child whose cancel is its end.
+	Export(context.Context, Caller, Export, control.UI) (ExportResult, error)
+	Send(context.Context, Caller, Send, control.UI) (SendResult, error)
+	AcceptHostKey(context.Context, Caller, AcceptHostKey, control.UI) ([]HostKey, error)
+}
+
+// Export is the work of export-local and export-remote.
+type Export struct {
+	Options dump.Options `json:"options"`
+	Upload  *Upload      `json:"upload,omitempty"` // nil: keep it here
+}
+
+// ExportResult says what an export made.
+type ExportResult struct {
+	Name     string        `json:"name"`
+	Bytes    int64         `json:"bytes"`              // of the dump
+	Rows     int64         `json:"rows"`               // in it
+	Omitted  []string      `json:"omitted,omitempty"`  // what was left out, in words
+	Uploaded string        `json:"uploaded,omitempty"` // where it is now, when it was sent
+	Elapsed  time.Duration `json:"elapsed_ns"`
+}
+
+// Send is the work of files send.
+type Send struct {
+	Name   string `json:"name"`
+	Upload Upload `json:"upload"`
+}
+
+// SendResult says what was sent.
+type SendResult struct {
+	Name    string        `json:"name"`
+	Bytes   int64         `json:"bytes"`
+	Sent    string        `json:"sent"` // where it is now
+	Elapsed time.Duration `json:"elapsed_ns"`
+}
+
+// Upload is where a file goes and as whom.
+type Upload struct {
+	Protocol string `json:"protocol"`
+	URL      string `json:"url"`
+	User     string `json:"user,omitempty"`
+	Password string `json:"password,omitempty"`
+	Insecure bool   `json:"insecure,omitempty"`
+	Ask      bool   `json:"ask,omitempty"` // a person can be asked about a host key
+}
+
+// Status is how the appliance is.
+type Status struct {
+	Product string         `json:"product"`
+	Version string         `json:"version"`
+	Role    appliance.Role `json:"role"`
+	Name    string         `json:"name"`
+	ID      string         `json:"id"`
+	Sealed  bool           `json:"sealed"`
+	Started time.Time      `json:"started"` // the daemon
+	Service Service        `json:"service"`
+	Jobs    []Job          `json:"jobs"`
+	Disk    disk.Space     `json:"disk"`
+}
+
+// Service is how the role's process is.
+type Service struct {
+	State    string    `json:"state"` // running, starting, stopped, waiting (to be restarted)
+	Address  string    `json:"address,omitempty"`
+	PID      int       `json:"pid,omitempty"`
+	Since    time.Time `json:"since"`
+	Restarts int       `json:"restarts"`            // since the daemon started
+	LastEnd  string    `json:"last_end,omitempty"`  // how it last ended by itself
+	LastSaid []string  `json:"last_said,omitempty"` // and its last words
+}
+
+// Job is a job that runs.
+type Job struct {
+	Kind  string    `json:"kind"`
+	User  string    `json:"user"`
+	PID   int       `json:"pid"`
+	Since time.Time `json:"since"`
+}

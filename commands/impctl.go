@@ -1,0 +1,65 @@
+package commands
+
+import "context"
+
+type impctlCmd struct {
+	Server     serverCmd     `cmd:"" roles:"mx" help:"the management server"`
+	Gateway    gatewayCmd    `cmd:"" roles:"gateway" help:"the gateway"`
+	Teardown   teardownCmd   `cmd:"" help:"stop the role until the next start or boot; the shell stays"`
+	Status     impctlStatus  `cmd:"" rights:"operator" help:"the state of the appliance's services"`
+	KnownHosts knownHostsCmd `cmd:"" help:"SSH host keys that transfers accept"`
+}
+
+type serverCmd struct {
+	Start   startCmd      `cmd:"" help:"start the management server"`
+	Stop    stopCmd       `cmd:"" help:"stop the management server; exports still work"`
+	Restart restartCmd    `cmd:"" help:"stop it and start it again"`
+	Status  serviceStatus `cmd:"" rights:"operator" help:"how it is, how often it was restarted and why"`
+}
+
+type gatewayCmd struct {
+	Start   startCmd      `cmd:"" help:"start the gateway"`
+	Stop    stopCmd       `cmd:"" help:"stop the gateway"`
+	Restart restartCmd    `cmd:"" help:"stop it and start it again"`
+	Status  serviceStatus `cmd:"" rights:"operator" help:"how it is, how often it was restarted and why"`
+}
+
+type startCmd struct{}
+
+func (startCmd) Run(ctx context.Context, e *Env) error { return e.act(ctx, e.Host.StartRole) }
+
+type stopCmd struct{}
+
+func (stopCmd) Run(ctx context.Context, e *Env) error { return e.act(ctx, e.Host.StopRole) }
+
+type restartCmd struct{}
+
+func (restartCmd) Run(ctx context.Context, e *Env) error { return e.act(ctx, e.Host.RestartRole) }
+
+// teardownCmd stops everything that the role needs, which in this release is
+// the role's own process.
+type teardownCmd struct{}
+
+func (teardownCmd) Run(ctx context.Context, e *Env) error { return e.act(ctx, e.Host.StopRole) }
+
+// act does something to the role and shows how it is then.
+func (e *Env) act(ctx context.Context, do func(context.Context) error) error {
+	if err := do(ctx); err != nil {
+		return err
+	}
+	return serviceStatus{}.Run(ctx, e)
+}
+
+type serviceStatus struct{}
+
+func (serviceStatus) Run(_ context.Context, e *Env) error {
+	s := e.Host.Status()
+	return e.Out(s.Service, serviceLines(s))
+}
+
+type impctlStatus struct{}
+
+func (impctlStatus) Run(_ context.Context, e *Env) error {
+	s := e.Host.Status()
+	return e.Out(s, row("daemon", "up since %s (%s)", stamp(s.Started), since(s.Started))+serviceLines(s)+jobLines(s))
+}

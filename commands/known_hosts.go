@@ -1,0 +1,129 @@
+package commands
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"sealgate/control"
+	"sealgate/transfer"
+)
+
+type knownHostsCmd struct {
+	List   knownHostsListCmd   `cmd:"" rights:"operator" help:"list the host keys that are accepted"`
+	Add    knownHostsAddCmd    `cmd:"" exits:"4,130" help:"fetch a server's host key and accept it"`
+	Remove knownHostsRemoveCmd `cmd:"" help:"forget a server's host keys"`
+}
+
+// AcceptHostKey is the work of impctl known-hosts add.
+type AcceptHostKey struct {
+	Host        string `json:"host"`
+	Port        int    `json:"port"`
+	Fingerprint string `json:"fingerprint,omitempty"` // the key that is expected; empty: ask
+}
+
+// HostKey is one accepted key.
+type HostKey struct {
+	Hosts       []string `json:"hosts"`
+	Type        string   `json:"type"`
+	Fingerprint string   `json:"fingerprint"`
+}
+
+type knownHostsListCmd struct{}
+
+func (knownHostsListCmd) Run(_ context.Context, e *Env) error {
+	known, err := transfer.KnownHosts(e.Host.Home().KnownHosts())
+	if err != nil {
+		return err
+	}
+	list := []HostKey{}
+	for _, k := range known {
+		list = append(list, HostKey{k.Hosts, k.Key.Type(), k.Fingerprint()})
+	}
+	if len(list) == 0 && !e.json {
+		e.Say("no host key is accepted; impctl known-hosts add HOST[:PORT] fetches one")
+	}
+	return e.Out(list, hostKeyLines(list))
+}
+
+func hostKeyLines(list []HostKey) string {
+	var b strings.Builder
+	for _, k := range list {
+		fmt.Fprintf(&b, "%-30s %-20s %s\n", strings.Join(k.Hosts, ","), k.Type, k.Fingerprint)
+	}
+	return b.String()
+}
+
+type knownHostsAddCmd struct {
+	Host        string `arg:"" help:"HOST[:PORT]; port 22 when it is left out"`
+	Fingerprint string `placeholder:"SHA256:…" help:"accept only the key with this fingerprint, without asking"`
+}
+
+func (knownHostsAddCmd) Help() string {
+	return `Compare the fingerprint with what the server's owner sees:
+ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub
+
+examples:
+  impctl known-hosts add backup.example.com
+  impctl known-hosts add backup.example.com:2222 --fingerprint SHA256:…`
+}
+
+func (c *knownHostsAddCmd) Run(ctx context.Context, e *Env) error {
+	t, err := hostAndPort(c.Host)
+	if err != nil {
+		return err
+	}
+	if c.Fingerprint == "" && !e.Terminal {
+		return usage("run it at a terminal, or give --fingerprint SHA256:… as the server's owner told you",
+			"nobody is there to compare the fingerprint of %s", quote(c.Host))
+	}
+	added, err := e.Host.AcceptHostKey(ctx, e.Caller, AcceptHostKey{t.Host, t.Port, c.Fingerprint}, e.UI)
+	if err != nil {
+		return err
+	}
+	return e.Out(added, "accepted\n"+hostKeyLines(added))
+}
+
+type knownHostsRemoveCmd struct {
+	Host string `arg:"" complete:"hosts" help:"HOST[:PORT] as impctl known-hosts list shows it"`
+}
+
+func (c *knownHostsRemoveCmd) Run(_ context.Context, e *Env) error {
+	t, err := hostAndPort(c.Host)
+	if err != nil {
+		return err
+	}
+	n, err := transfer.RemoveKnownHost(e.Host.Home().KnownHosts(), t.Host, t.Port)
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return &Failure{control.ExitFailed, fmt.Sprintf("no host key of %s is known", quote(c.Host)), "impctl known-hosts list"}
+	}
+	return e.Out(struct {
+		Removed int `json:"removed"`
+	}{n}, fmt.Sprintf("removed %d of %s\n", n, c.Host))
+}
+
+// hostAndPort reads HOST[:PORT] as a scp target does.
+func hostAndPort(s string) (transfer.Target, error) {
+	t, err := transfer.ParseTarget("scp", s+"/", "x")
+	if err != nil || strings.Contains(s, "/") {
+		return t, usage("for example backup.example.com or [2001:db8::1]:2222", "%s is not HOST[:PORT]", quote(s))
+	}
+	return t, nil
+}
+
+func (e *Env) hostCandidates(prefix string) []control.Candidate {
+	known, err := transfer.KnownHosts(e.Host.Home().KnownHosts())
+	if err != nil {
+		return nil
+	}
+	var list []control.Candidate
+	for _, k := range known {
+		for _, host := range k.Hosts {
+			list = append(list, control.Candidate{Value: prefix + host, Help: k.Key.Type()})
+		}
+	}
+	return list
+}

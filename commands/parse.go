@@ -1,0 +1,247 @@
+package commands
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/alecthomas/kong"
+
+	"sealgate/appliance"
+)
+
+// parser is a fresh grammar, cut down to what a role and a caller have.
+type parser struct {
+	kong *kong.Kong
+	role appliance.Role
+}
+
+func newParser(role appliance.Role, rights Rights) (*parser, error) {
+	k, err := newKong()
+	if err != nil {
+		return nil, err
+	}
+	prune(k.Model.Node, role, rights, "mx gateway", "administrator")
+	return &parser{k, role}, nil
+}
+
+func newKong() (*kong.Kong, error) {
+	k, err := kong.New(&grammar{},
+		kong.Name(""),
+		kong.NoDefaultHelp(),
+		kong.Exit(func(int) {}),
+		// A password may begin with a hyphen.
+		kong.WithHyphenPrefixedParameters(true),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("the command grammar does not hold: %w", err)
+	}
+	return k, nil
+}
+
+// prune takes out what the role or the caller does not have. Children inherit
+// their parent's tags.
+func prune(n *kong.Node, role appliance.Role, rights Rights, roles, needs string) {
+	n.Children = slices.DeleteFunc(n.Children, func(c *kong.Node) bool {
+		roles, needs := orElse(c.Tag.Get("roles"), roles), orElse(c.Tag.Get("rights"), needs)
+		if c.Leaf() {
+			return !slices.Contains(strings.Fields(roles), string(role)) || (needs != "operator" && rights < Administrator)
+		}
+		prune(c, role, rights, roles, needs)
+		return c.Leaf()
+	})
+}
+
+func orElse(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}
+
+// parse finds the command and fills in its flags.
+func (p *parser) parse(words []string) (*kong.Context, error) {
+	node, rest, err := p.locate(words)
+	if err != nil {
+		return nil, err
+	}
+	path := commandPath(node)
+	if len(node.Children) > 0 {
+		return nil, usage("help "+path, "%s needs one of: %s", path, strings.Join(childNames(node), ", "))
+	}
+	if err := checkFlags(path, rest); err != nil {
+		return nil, err
+	}
+	kctx, err := p.kong.Parse(words)
+	if err != nil {
+		return nil, p.usageError(path, words, err)
+	}
+	return kctx, nil
+}
+
+// locate walks the command words, and returns the node they name and the
+// words behind them.
+func (p *parser) locate(words []string) (*kong.Node, []string, error) {
+	node := p.kong.Model.Node
+	for i, w := range words {
+		if len(node.Children) == 0 {
+			return node, words[i:], nil
+		}
+		if strings.HasPrefix(w, "-") {
+			if w == "--json" {
+				continue
+			}
+			return nil, nil, usage("help "+commandPath(node), "%s stands where a command is expected", quote(flagName(w)))
+		}
+		child := childNamed(node, w)
+		if child == nil {
+			return nil, nil, p.unknown(node, w)
+		}
+		node = child
+	}
+	return node, nil, nil
+}
+
+func childNamed(n *kong.Node, name string) *kong.Node {
+	for _, c := range n.Children {
+		if c.Name == name || slices.Contains(c.Aliases, name) {
+			return c
+		}
+	}
+	return nil
+}
+
+func childNames(n *kong.Node) []string {
+	var names []string
+	for _, c := range n.Children {
+		names = append(names, c.Name)
+	}
+	return names
+}
+
+func commandPath(n *kong.Node) string {
+	var names []string
+	for ; n != nil && n.Type == kong.CommandNode; n = n.Parent {
+		names = append(names, n.Name)
+	}
+	slices.Reverse(names)
+	return strings.Join(names, " ")
+}
+
+// unknown is the error for a word that names no command, with the nearest
+// ones as its hint.
+func (p *parser) unknown(n *kong.Node, word string) error {
+	path := commandPath(n)
+	full := strings.TrimSpace(path + " " + word)
+	if other := p.elsewhere(full); other != "" {
+		return usage("help lists what this appliance has", "%s is not for this user or this role (%s)", quote(full), p.role.Title())
+	}
+	hint := "help lists the commands"
+	if path != "" {
+		hint = "help " + path
+	}
+	if near := nearest(word, childNames(n)); near != "" {
+		hint = "did you mean " + strings.TrimSpace(path+" "+near) + "?"
+	}
+	return usage(hint, "unknown command %s", quote(full))
+}
+
+// elsewhere says whether the whole list has a command that this parser lacks.
+func (p *parser) elsewhere(path string) string {
+	for _, known := range everything().paths {
+		if known == path {
+			return known
+		}
+	}
+	return ""
+}
+
+// usageError turns kong's words into ours. They repeat parts of the input,
+// which may be secrets.
+func (p *parser) usageError(path string, words []string, err error) error {
+	text := oneLine(err.Error())
+	for _, secret := range secretsIn(words) {
+		text = strings.ReplaceAll(text, strconv.Quote(secret), strconv.Quote(hidden))
+		if len(secret) >= 6 { // a shorter one is part of ordinary words
+			text = strings.ReplaceAll(text, secret, hidden)
+		}
+	}
+	hint := path + " --help"
+	if before, after, ok := strings.Cut(text, ", did you mean "); ok {
+		text, hint = before, "did you mean "+strings.ReplaceAll(after, `"`, "")
+	}
+	var parse *kong.ParseError
+	if !errors.As(err, &parse) {
+		return err
+	}
+	return usage(hint, "%s: %s", path, text)
+}
+
+// checkFlags refuses what kong would take silently: a flag given twice, of
+// which the last would win, and a flag in the place of another one's value.
+func checkFlags(path string, words []string) error {
+	seen := map[string]bool{}
+	for i := 0; i < len(words) && words[i] != "--"; i++ {
+		flag := everything().flags[strings.TrimPrefix(flagName(words[i]), "--")]
+		if flag == nil || !strings.HasPrefix(words[i], "--") {
+			continue
+		}
+		if seen[flag.Name] {
+			return usage(path+" --help", "%s: --%s is given twice", path, flag.Name)
+		}
+		seen[flag.Name] = true
+		if flag.IsBool() || strings.Contains(words[i], "=") || i+1 == len(words) {
+			continue
+		}
+		i++
+		if next := flagName(words[i]); strings.HasPrefix(next, "--") && everything().flags[next[2:]] != nil {
+			return usage(fmt.Sprintf("a value that begins with -- is written --%s=VALUE", flag.Name),
+				"%s: --%s has no value, %s follows it", path, flag.Name, next)
+		}
+	}
+	return nil
+}
+
+func flagName(word string) string {
+	name, _, _ := strings.Cut(word, "=")
+	return name
+}
+
+// whole is what the complete list holds, whatever the role and the caller.
+type whole struct {
+	paths []string
+	flags map[string]*kong.Flag
+}
+
+var everything = sync.OnceValue(func() whole {
+	w := whole{flags: map[string]*kong.Flag{}}
+	k, err := newKong()
+	if err != nil {
+		return w // newParser says so to everybody
+	}
+	var walk func(*kong.Node)
+	walk = func(n *kong.Node) {
+		if path := commandPath(n); path != "" {
+			w.paths = append(w.paths, path)
+		}
+		for _, f := range n.Flags {
+			w.flags[f.Name] = f
+		}
+		for _, c := range n.Children {
+			walk(c)
+		}
+	}
+	walk(k.Model.Node)
+	return w
+})
+
+func quote(s string) string {
+	const most = 60
+	if r := []rune(s); len(r) > most {
+		s = string(r[:most]) + "…"
+	}
+	return fmt.Sprintf("%q", s)
+}

@@ -1,0 +1,137 @@
+// Package daemon is what runs: one process that identifies callers on the
+// control socket and answers them with package commands, that starts the role
+// (management server or gateway) as a child and starts it again when it dies,
+// and that runs each heavy command as a child of its own, whose death harms
+// nobody else.
+//
+// The daemon reads the configuration once. Everything that it takes from a
+// child or a caller is bounded; it runs no program but itself.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	sd "github.com/coreos/go-systemd/v22/daemon"
+	"golang.org/x/sys/unix"
+
+	"sealgate/appliance"
+	"sealgate/appliance/folder"
+	"sealgate/appliance/secret"
+	"sealgate/control"
+)
+
+// Daemon is a running appliance.
+type Daemon struct {
+	home    appliance.Home
+	config  appliance.Config
+	secrets *secret.Keys
+	log     *slog.Logger
+	started time.Time
+	role    *role
+	jobs    jobs
+}
+
+// Run runs the appliance at home until ctx ends, and returns when everything
+// that it started is gone.
+func Run(ctx context.Context, home appliance.Home, log *slog.Logger) error {
+	// Mostly idle, with short bursts: memory goes back early.
+	debug.SetGCPercent(50)
+	debug.SetMemoryLimit(48 << 20)
+	unix.Umask(0o077)
+	config, err := home.Load()
+	if err != nil {
+		if errors.Is(err, appliance.ErrNoAppliance) {
+			return appliance.Faultf("sealgated init --help shows how to create one", "%w", err)
+		}
+		return err
+	}
+	lock, err := lockHome(home)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	secrets, err := secret.Open(string(home))
+	if err != nil {
+		return err
+	}
+	if err := folder.Sweep(home); err != nil {
+		log.Warn("unfinished exports are left over", "error", err)
+	}
+	ln, err := listen(home.Socket())
+	if err != nil {
+		return err
+	}
+	d := &Daemon{home: home, config: config, secrets: secrets, log: log, started: time.Now()}
+	d.role = newRole(home, config, log)
+	d.jobs.log = log
+
+	if err := d.role.Start(ctx); err != nil && ctx.Err() == nil {
+		log.Error("the role does not start, trying again", "role", config.Role, "error", err)
+	}
+	log.Info("the appliance runs", "version", control.Version, "role", config.Role, "name", config.Name,
+		"home", home, "address", d.role.Status().Address)
+	notify(log, sd.SdNotifyReady)
+
+	srv := control.Server{Handler: d, Log: log}
+	err = srv.Serve(ctx, ln)
+	notify(log, sd.SdNotifyStopping)
+	stop, cancel := context.WithTimeout(context.Background(), stopTimeout+time.Second)
+	defer cancel()
+	err = errors.Join(err, d.role.Stop(stop))
+	log.Info("the appliance stopped")
+	return err
+}
+
+func notify(log *slog.Logger, state string) {
+	if _, err := sd.SdNotify(false, state); err != nil {
+		log.Warn("systemd was not notified", "error", err)
+	}
+}
+
+// lockHome makes sure that one daemon runs on a home. The kernel lets go of
+// the lock when the process ends, however it ends.
+func lockHome(home appliance.Home) (*os.File, error) {
+	// Administrators' shells pass through to the socket, and see nothing else.
+	if err := os.MkdirAll(home.Run(), 0o711); err != nil {
+		return nil, err
+	}
+	lock, err := os.OpenFile(home.Lock(), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		lock.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, appliance.Faultf("impctl status shows how it is", "a daemon runs on %s already", home)
+		}
+		return nil, fmt.Errorf("lock %s: %w", home.Lock(), err)
+	}
+	return lock, nil
+}
+
+// listen opens the control socket. Whoever holds the home's lock owns it, so
+// one that is there already is stale.
+func listen(path string) (*net.UnixListener, error) {
+	if len(path) >= len(syscall.RawSockaddrUnix{}.Path) {
+		return nil, appliance.Faultf("choose a --home with a shorter path", "%s is too long for a unix socket", path)
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", path, err)
+	}
+	// Anybody may knock; the kernel says who it is, and rights follow from that.
+	return ln, errors.Join(os.Chmod(filepath.Dir(path), 0o711), os.Chmod(path, 0o666))
+}

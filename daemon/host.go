@@ -1,0 +1,99 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"sealgate/appliance"
+	"sealgate/appliance/disk"
+	"sealgate/appliance/folder"
+	"sealgate/appliance/secret"
+	"sealgate/commands"
+	"sealgate/control"
+	"sealgate/daemon/job"
+)
+
+// Daemon is the host of the commands.
+var _ commands.Host = (*Daemon)(nil)
+
+// Home is the appliance's folder.
+func (d *Daemon) Home() appliance.Home { return d.home }
+
+// Config is what the appliance is.
+func (d *Daemon) Config() appliance.Config { return d.config }
+
+// StartRole starts the role and waits until it is ready.
+func (d *Daemon) StartRole(ctx context.Context) error { return d.role.Start(ctx) }
+
+// StopRole stops the role and waits until it is gone.
+func (d *Daemon) StopRole(ctx context.Context) error { return d.role.Stop(ctx) }
+
+// RestartRole does both.
+func (d *Daemon) RestartRole(ctx context.Context) error {
+	if err := d.role.Stop(ctx); err != nil {
+		return err
+	}
+	return d.role.Start(ctx)
+}
+
+// VerifySystem checks the database system password.
+func (d *Daemon) VerifySystem(ctx context.Context, password string) error {
+	ok, err := d.secrets.Verify(ctx, secret.System, password)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return commands.ErrWrongPassword
+	}
+	return nil
+}
+
+// Status is how the appliance is now.
+func (d *Daemon) Status() commands.Status {
+	s := commands.Status{
+		Product: commands.Product,
+		Version: control.Version,
+		Role:    d.config.Role,
+		Name:    d.config.Name,
+		ID:      d.config.ID,
+		Sealed:  true, // nothing can unseal in this release
+		Started: d.started,
+		Service: d.role.Status(),
+		Jobs:    d.jobs.list(),
+	}
+	s.Disk, _ = disk.Of(string(d.home))
+	return s
+}
+
+// Export makes a dump, and uploads it where that is asked for.
+func (d *Daemon) Export(ctx context.Context, c commands.Caller, x commands.Export, ui control.UI) (commands.ExportResult, error) {
+	var r commands.ExportResult
+	err := d.jobs.run(ctx, job.KindExport, c, job.Spec{Home: d.home, Export: &x}, ui, &r)
+	return r, d.swept(err)
+}
+
+// Send uploads a file that is there.
+func (d *Daemon) Send(ctx context.Context, c commands.Caller, x commands.Send, ui control.UI) (commands.SendResult, error) {
+	var r commands.SendResult
+	err := d.jobs.run(ctx, job.KindSend, c, job.Spec{Home: d.home, Send: &x}, ui, &r)
+	return r, d.swept(err)
+}
+
+// AcceptHostKey keeps a server's host keys.
+func (d *Daemon) AcceptHostKey(ctx context.Context, c commands.Caller, x commands.AcceptHostKey, ui control.UI) ([]commands.HostKey, error) {
+	var r []commands.HostKey
+	err := d.jobs.run(ctx, job.KindHostKey, c, job.Spec{Home: d.home, AcceptHostKey: &x}, ui, &r)
+	return r, err
+}
+
+// swept removes what a failed job could not remove itself.
+func (d *Daemon) swept(err error) error {
+	if err == nil {
+		return nil
+	}
+	if left := folder.Sweep(d.home); left != nil {
+		return errors.Join(err, fmt.Errorf("and an unfinished file is left over: %w", left))
+	}
+	return err
+}

@@ -1,0 +1,161 @@
+package job
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"sealgate/appliance"
+	"sealgate/appliance/disk"
+	"sealgate/appliance/dump"
+	"sealgate/appliance/folder"
+	"sealgate/appliance/secret"
+	"sealgate/appliance/store"
+	"sealgate/commands"
+	"sealgate/control"
+	"sealgate/transfer"
+)
+
+// export makes a dump in the export folder. With an upload, the file is sent
+// while it grows and deleted here when the server has all of it; whatever goes
+// wrong on the way, the dump is finished and kept.
+func export(ctx context.Context, home appliance.Home, x commands.Export, ui control.UI) (commands.ExportResult, error) {
+	begin := time.Now()
+	e := exporter{home: home, ui: ui, options: x.Options}
+	if err := e.create(begin); err != nil {
+		return commands.ExportResult{}, err
+	}
+	var sent chan error
+	if x.Upload != nil {
+		sent = make(chan error, 1)
+		go func() { sent <- e.follow(ctx, *x.Upload) }()
+	}
+	r, err := e.write(ctx)
+	if sent == nil || err != nil {
+		if sent != nil {
+			<-sent // it ended with the source, and cleaned up behind itself
+		}
+		r.Elapsed = time.Since(begin)
+		return r, err
+	}
+	if err := <-sent; err != nil {
+		return r, kept(err, e.name, *x.Upload)
+	}
+	r.Uploaded = e.sentTo
+	if err := folder.Delete(home, e.name); err != nil {
+		ui.Text(control.Err, fmt.Sprintf("the copy in the export folder cannot be deleted: %v\n", err))
+	}
+	r.Elapsed = time.Since(begin)
+	return r, nil
+}
+
+type exporter struct {
+	home    appliance.Home
+	ui      control.UI
+	options dump.Options
+
+	config appliance.Config
+	name   string
+	file   *os.File
+	grow   *growing
+	sentTo string
+}
+
+// create checks that there is room and reserves the dump's name.
+func (e *exporter) create(now time.Time) (err error) {
+	if e.config, err = e.home.Load(); err != nil {
+		return err
+	}
+	space, err := disk.Of(e.home.Exports())
+	if err != nil {
+		return err
+	}
+	if space.Free < space.Reserve {
+		return disk.Full(e.home.Exports(), space)
+	}
+	e.name, e.file, err = folder.Unused(e.home, e.config.Name+now.UTC().Format("_20060102_150405"), ".tgz")
+	if err != nil {
+		return appliance.Faultf("the export folder must be writable for the appliance, and its disk not full",
+			"the export folder takes no file: %w", err)
+	}
+	e.grow = newGrowing(e.file)
+	return nil
+}
+
+// write makes the dump and gives it its name, or leaves nothing behind.
+func (e *exporter) write(ctx context.Context) (r commands.ExportResult, err error) {
+	defer func() {
+		e.grow.finish(err)
+		if err != nil {
+			folder.Discard(e.file)
+		}
+	}()
+	keys, err := secret.Open(string(e.home))
+	if err != nil {
+		return r, err
+	}
+	db, err := store.Open(ctx, string(e.home), store.Options{ReadOnly: true})
+	if err != nil {
+		return r, err
+	}
+	defer closing(db)
+	manifest, err := dump.Export(ctx, dump.Source{Version: control.Version, Config: e.config, Home: e.home, Store: db, Secrets: keys},
+		e.options, disk.Writer(e.grow, e.home.Exports()), e.progress)
+	if err != nil {
+		return r, full(err)
+	}
+	if err := folder.Finish(e.home, e.name, e.file); err != nil {
+		return r, full(err)
+	}
+	size, _, _ := e.grow.state()
+	return commands.ExportResult{Name: e.name, Bytes: size, Rows: manifest.Rows(), Omitted: manifest.Omitted}, nil
+}
+
+func (e *exporter) progress(done, total int64) {
+	e.ui.Progress(control.Progress{Label: "exporting", Unit: "B", Done: done, Total: total})
+}
+
+// follow uploads the file while it grows.
+func (e *exporter) follow(ctx context.Context, up commands.Upload) error {
+	target, err := transfer.ParseTarget(up.Protocol, up.URL, e.name)
+	if err != nil {
+		return err
+	}
+	err = upload(ctx, e.home, target, e.grow, up, e.ui)
+	if err == nil {
+		e.sentTo = target.String()
+		return nil
+	}
+	if _, end, _ := e.grow.state(); end == nil && ctx.Err() == nil {
+		r := commands.ResultOf(err)
+		e.ui.Text(control.Err, fmt.Sprintf("the upload failed: %s\nthe export goes on and is kept here; Ctrl-C stops it\n", r.Error))
+	}
+	return err
+}
+
+// kept adds to an upload's error that the dump is still there.
+func kept(err error, name string, up commands.Upload) error {
+	r := commands.ResultOf(err)
+	hint := fmt.Sprintf("the dump is kept: files send %s %s --protocol %s", name, up.URL, up.Protocol)
+	if up.User != "" {
+		hint += " --user " + up.User + " --password -"
+	}
+	if r.Hint != "" {
+		hint = strings.TrimSuffix(r.Hint, ".") + "; " + hint
+	}
+	return &commands.Failure{Exit: r.Exit, Text: r.Error, Hint: hint}
+}
+
+// full words the kernel's way of saying that the disk is full.
+func full(err error) error {
+	if errors.Is(err, unix.ENOSPC) {
+		return appliance.Faultf("make room: files list shows what lies here, files delete NAME deletes it",
+			"the disk is full, and the unfinished dump was removed: %w", err)
+	}
+	return err
+}

@@ -1,0 +1,106 @@
+package job
+
+import (
+	"context"
+	"io"
+	"os"
+	"sync"
+)
+
+// growing is a file that is still being written, as a [transfer.Source]: its
+// readers wait for more until the writer says that it is whole. So an upload
+// follows an export at its own pace, starts again when it must, and never holds
+// the export up.
+type growing struct {
+	file *os.File
+
+	mu   sync.Mutex
+	size int64
+	end  error // nil while it grows, io.EOF when it is whole, else why it never will be
+	more chan struct{}
+}
+
+func newGrowing(file *os.File) *growing {
+	return &growing{file: file, more: make(chan struct{})}
+}
+
+// Write appends to the file.
+func (g *growing) Write(p []byte) (int, error) {
+	n, err := g.file.Write(p)
+	g.change(int64(n), nil)
+	return n, err
+}
+
+// finish says that the file is whole, or, with an error, that it never will be.
+func (g *growing) finish(err error) {
+	if err == nil {
+		err = io.EOF
+	}
+	g.change(0, err)
+}
+
+func (g *growing) change(n int64, end error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.size += n
+	if end != nil {
+		g.end = end
+	}
+	close(g.more)
+	g.more = make(chan struct{})
+}
+
+func (g *growing) state() (int64, error, <-chan struct{}) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.size, g.end, g.more
+}
+
+// Size is -1 until the file is whole.
+func (g *growing) Size() int64 {
+	size, end, _ := g.state()
+	if end != io.EOF {
+		return -1
+	}
+	return size
+}
+
+// Open gives a reader from the beginning.
+func (g *growing) Open(ctx context.Context) (io.ReadCloser, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	return &follower{g: g, ctx: ctx, cancel: cancel}, nil
+}
+
+type follower struct {
+	g      *growing
+	ctx    context.Context
+	cancel context.CancelFunc
+	at     int64
+}
+
+func (f *follower) Read(p []byte) (int, error) {
+	for {
+		size, end, more := f.g.state()
+		if f.at < size {
+			n, err := f.g.file.ReadAt(p[:min(int64(len(p)), size-f.at)], f.at)
+			f.at += int64(n)
+			if n > 0 {
+				err = nil
+			}
+			return n, err
+		}
+		if end != nil {
+			return 0, end
+		}
+		select {
+		case <-more:
+		case <-f.ctx.Done():
+			return 0, context.Cause(f.ctx)
+		}
+	}
+}
+
+func (f *follower) Close() error {
+	f.cancel()
+	return nil
+}

@@ -1,0 +1,100 @@
+// Package job is the inside of a job: a child process of the daemon that does
+// one heavy command and ends. It speaks the control protocol on descriptor 3,
+// where its specification arrives and its progress, questions and result
+// leave; nothing secret is ever in its arguments or environment. When the
+// daemon closes the connection the job cleans up and ends.
+package job
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"runtime/debug"
+
+	"golang.org/x/sys/unix"
+
+	"sealgate/appliance"
+	"sealgate/commands"
+	"sealgate/control"
+)
+
+// The kinds of jobs.
+const (
+	KindExport  = "export"
+	KindSend    = "upload"
+	KindHostKey = "host key check"
+)
+
+// Spec is what a job is to do: exactly one of its pointers is set.
+type Spec struct {
+	Home          appliance.Home          `json:"home"`
+	Export        *commands.Export        `json:"export,omitempty"`
+	Send          *commands.Send          `json:"send,omitempty"`
+	AcceptHostKey *commands.AcceptHostKey `json:"accept_host_key,omitempty"`
+}
+
+const (
+	connFD = 3
+
+	// The runtime collects harder near softLimit. Above hardLimit, which
+	// nothing here comes near, the kernel refuses memory and the job dies
+	// instead of the appliance.
+	softLimit = 80 << 20
+	hardLimit = 768 << 20
+)
+
+// Main is the whole life of a job's process. It returns the exit status.
+func Main(log *slog.Logger) int {
+	debug.SetMemoryLimit(softLimit)
+	unix.Umask(0o077)
+	if err := unix.Setrlimit(unix.RLIMIT_DATA, &unix.Rlimit{Cur: hardLimit, Max: hardLimit}); err != nil {
+		log.Warn("a job runs without its memory limit", "error", err)
+	}
+	file := os.NewFile(connFD, "daemon")
+	conn, err := net.FileConn(file)
+	file.Close()
+	if err != nil {
+		log.Error("a job is only started by the daemon", "error", err)
+		return control.ExitUsage
+	}
+	defer conn.Close()
+	if err := control.ServeConn(context.Background(), conn, control.HandlerFunc(serve), log); err != nil {
+		log.Error("the job's specification cannot be read", "error", err)
+		return control.ExitFailed
+	}
+	return control.ExitDone
+}
+
+func serve(ctx context.Context, _ control.Peer, req control.Request, s *control.Session) control.Result {
+	var spec Spec
+	if err := json.Unmarshal(req.Data, &spec); err != nil || req.Op != control.OpJob {
+		return commands.ResultOf(fmt.Errorf("the job's specification cannot be read"))
+	}
+	var out any
+	var err error
+	switch {
+	case spec.Export != nil:
+		out, err = export(ctx, spec.Home, *spec.Export, s)
+	case spec.Send != nil:
+		out, err = send(ctx, spec.Home, *spec.Send, s)
+	case spec.AcceptHostKey != nil:
+		out, err = acceptHostKey(ctx, spec.Home, *spec.AcceptHostKey, s)
+	default:
+		err = fmt.Errorf("the job's specification names no work")
+	}
+	if err != nil {
+		return commands.ResultOf(err)
+	}
+	data, err := json.Marshal(out)
+	if err != nil {
+		return commands.ResultOf(err)
+	}
+	return control.Result{Data: data}
+}
+
+// closing closes c where its error changes nothing.
+func closing(c io.Closer) { _ = c.Close() }

@@ -1,0 +1,66 @@
+package job
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"sealgate/appliance"
+	"sealgate/appliance/dump"
+	"sealgate/appliance/folder"
+	"sealgate/commands"
+	"sealgate/control"
+	"sealgate/transfer"
+)
+
+// send uploads a file that is there, and leaves it there.
+func send(ctx context.Context, home appliance.Home, x commands.Send, ui control.UI) (commands.SendResult, error) {
+	begin := time.Now()
+	file, err := folder.Open(home, x.Name)
+	if err != nil {
+		return commands.SendResult{}, err
+	}
+	defer closing(file)
+	if err := dump.FitToSend(file); err != nil {
+		return commands.SendResult{}, err
+	}
+	target, err := transfer.ParseTarget(x.Upload.Protocol, x.Upload.URL, x.Name)
+	if err != nil {
+		return commands.SendResult{}, err
+	}
+	// The descriptor, not the name: what was looked at is what is sent.
+	if err := upload(ctx, home, target, transfer.File(fmt.Sprintf("/proc/self/fd/%d", file.Fd())), x.Upload, ui); err != nil {
+		return commands.SendResult{}, err
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return commands.SendResult{}, err
+	}
+	return commands.SendResult{Name: x.Name, Bytes: info.Size(), Sent: target.String(), Elapsed: time.Since(begin)}, nil
+}
+
+// upload sends src to target on behalf of up.
+func upload(ctx context.Context, home appliance.Home, target transfer.Target, src transfer.Source, up commands.Upload, ui control.UI) error {
+	o := transfer.Options{
+		User:       up.User,
+		Password:   up.Password,
+		Insecure:   up.Insecure,
+		KnownHosts: home.KnownHosts(),
+		Notice:     func(line string) { ui.Text(control.Err, line+"\n") },
+		Progress: func(sent int64) {
+			// While the file grows, the export's own progress says more.
+			if total := src.Size(); total >= 0 {
+				ui.Progress(control.Progress{Label: "uploading", Unit: "B", Done: sent, Total: total})
+			}
+		},
+	}
+	if up.Ask {
+		o.AskHostKey = func(ctx context.Context, host, keyType, fingerprint string) (bool, error) {
+			answer, err := ui.Ask(ctx, control.Question{Confirm: true, Prompt: fmt.Sprintf(
+				"the host key of %s is not known\n%s %s\naccept and keep it? (yes/no) ", host, keyType, fingerprint)})
+			return answer == "yes", err
+		}
+	}
+	_, err := transfer.Upload(ctx, target, src, o)
+	return err
+}

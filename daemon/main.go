@@ -1,0 +1,151 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"sealgate/appliance"
+	"sealgate/appliance/ftl"
+	"sealgate/commands"
+	"sealgate/control"
+	"sealgate/daemon/job"
+)
+
+// cli is what sealgated can be started as.
+type cli struct {
+	Init    initCmd    `cmd:"" help:"create an appliance"`
+	Run     runCmd     `cmd:"" help:"run an appliance in the foreground"`
+	Role    roleCmd    `cmd:"" hidden:"" help:"a child of run"`
+	Job     jobCmd     `cmd:"" hidden:"" help:"a child of run"`
+	Version versionCmd `cmd:"" help:"print the version"`
+}
+
+// Main is sealgated. It returns the exit status.
+func Main(args []string, stdout, stderr io.Writer) int {
+	log := slog.New(slog.NewJSONHandler(stderr, nil))
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+
+	exited := -1
+	k, err := kong.New(&cli{}, kong.Name("sealgated"), kong.Writers(stdout, stderr),
+		kong.Description("The Sealgate daemon."), kong.Exit(func(code int) { exited = code }))
+	if err != nil {
+		return fail(stderr, err)
+	}
+	kctx, err := k.Parse(args)
+	if exited >= 0 { // --help
+		return exited
+	}
+	if err != nil {
+		return fail(stderr, &commands.Failure{Exit: control.ExitUsage, Text: err.Error(), Hint: "sealgated --help"})
+	}
+	kctx.BindTo(ctx, (*context.Context)(nil))
+	kctx.BindTo(stdout, (*io.Writer)(nil))
+	if err := kctx.Run(log); err != nil {
+		return fail(stderr, err)
+	}
+	return control.ExitDone
+}
+
+// fail prints an error as every program of ours does.
+func fail(stderr io.Writer, err error) int {
+	var status exitStatus
+	if errors.As(err, &status) {
+		return int(status)
+	}
+	r := commands.ResultOf(err)
+	fmt.Fprintf(stderr, "sealgate: error: %s\n", r.Error)
+	if r.Hint != "" {
+		fmt.Fprintf(stderr, "sealgate: hint: %s\n", r.Hint)
+	}
+	return r.Exit
+}
+
+type initCmd struct {
+	Home             string         `required:"" placeholder:"DIR" help:"folder for the appliance's state; must be empty or not exist"`
+	Role             appliance.Role `required:"" enum:"mx,gateway" placeholder:"{mx,gateway}" help:"management server or gateway"`
+	Name             string         `required:"" placeholder:"NAME" help:"the appliance's name, also in the names of its dumps"`
+	Secrets          string         `required:"" placeholder:"FILE" help:"file with the lines system=…, secure=… and admin=…"`
+	Listen           string         `default:"0.0.0.0:8083" placeholder:"ADDR:PORT" help:"management address (default 0.0.0.0:8083; port 0 takes a free one)"`
+	ManagementServer string         `placeholder:"HOST:PORT" help:"gateway: the management server to join"`
+	GatewayGroup     string         `placeholder:"GROUP" help:"gateway: the group to join"`
+}
+
+func (c *initCmd) Run(ctx context.Context, stdout io.Writer) error {
+	file, err := os.Open(c.Secrets)
+	if err != nil {
+		return appliance.Faultf("write the lines system=…, secure=… and admin=… into a file that only you can read", "--secrets: %w", err)
+	}
+	defer file.Close()
+	secrets, err := ftl.ReadSecrets(file)
+	if err != nil {
+		return fmt.Errorf("--secrets %s: %w", c.Secrets, err)
+	}
+	config, err := ftl.Create(ctx, appliance.Home(c.Home), ftl.Request{
+		Role: c.Role, Name: c.Name, Listen: c.Listen,
+		ManagementServer: c.ManagementServer, GatewayGroup: c.GatewayGroup,
+	}, secrets, time.Now())
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(stdout, "created the %s %s in %s\nnext: sealgated run --home %s\n", config.Role.Title(), config.Name, c.Home, c.Home)
+	return nil
+}
+
+type runCmd struct {
+	Home string `default:"/var/lib/sealgate" placeholder:"DIR" help:"the appliance's folder"`
+}
+
+func (c *runCmd) Run(ctx context.Context, log *slog.Logger) error {
+	// Children work elsewhere.
+	home, err := filepath.Abs(c.Home)
+	if err != nil {
+		return err
+	}
+	return Run(ctx, appliance.Home(home), log)
+}
+
+type roleCmd struct {
+	Which appliance.Role `arg:"" enum:"mx,gateway"`
+	Home  string         `required:""`
+}
+
+func (c *roleCmd) Run(ctx context.Context, log *slog.Logger) error {
+	log = log.With("role", c.Which)
+	if err := runRole(ctx, c.Which, appliance.Home(c.Home), log); err != nil {
+		log.Error("the role ends", "error", err.Error())
+		return exitStatus(control.ExitFailed)
+	}
+	return nil
+}
+
+type jobCmd struct{}
+
+func (jobCmd) Run(log *slog.Logger) error {
+	if status := job.Main(log); status != 0 {
+		return exitStatus(status)
+	}
+	return nil
+}
+
+// exitStatus is an error that was reported already.
+type exitStatus int
+
+func (s exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
+
+type versionCmd struct{}
+
+func (versionCmd) Run(stdout io.Writer) error {
+	_, err := fmt.Fprintf(stdout, "%s %s\n", commands.Product, control.Version)
+	return err
+}

@@ -1,0 +1,72 @@
+package mx
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"io/fs"
+	"math/big"
+	"os"
+	"path/filepath"
+	"time"
+
+	"sealgate/appliance/atomicfile"
+)
+
+// validity of a certificate that we make ourselves: clients pin it or accept
+// it, so its end only surprises.
+const validity = 10 * 365 * 24 * time.Hour
+
+// certificate reads the pair in dir, and makes a self-signed one at first.
+// Key and certificate are one file, so that they always belong together.
+func certificate(dir, name string, now time.Time) (tls.Certificate, error) {
+	path := filepath.Join(dir, "management.pem")
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if data, err = selfSigned(name, now); err != nil {
+			return tls.Certificate{}, err
+		}
+		if err := errors.Join(os.MkdirAll(dir, 0o700), atomicfile.Write(path, data, 0o600)); err != nil {
+			return tls.Certificate{}, err
+		}
+	} else if err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.X509KeyPair(data, data)
+}
+
+func selfSigned(name string, now time.Time) ([]byte, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
+	if err != nil {
+		return nil, err
+	}
+	template := &x509.Certificate{
+		SerialNumber:          serial,
+		Subject:               pkix.Name{CommonName: name, Organization: []string{"Sealgate"}},
+		DNSNames:              []string{name},
+		NotBefore:             now.Add(-time.Hour),
+		NotAfter:              now.Add(validity),
+		KeyUsage:              x509.KeyUsageDigitalSignature,
+		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		return nil, err
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, err
+	}
+	return append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})...), nil
+}

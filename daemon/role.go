@@ -1,0 +1,255 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"sync"
+	"syscall"
+	"time"
+
+	"sealgate/appliance"
+	"sealgate/commands"
+)
+
+const (
+	readyTimeout = 60 * time.Second // migrations may take a while
+	stopTimeout  = 10 * time.Second // then SIGKILL
+	firstWait    = 500 * time.Millisecond
+	longestWait  = 30 * time.Second
+	steadyAfter  = time.Minute // up for so long: the next wait is short again
+)
+
+// The states of the role's process.
+const (
+	stopped  = "stopped"
+	starting = "starting"
+	running  = "running"
+	waiting  = "waiting to start again"
+)
+
+// role keeps the role's process running: it hands it the listener, waits for
+// its word that it is ready, and starts it again when it dies.
+type role struct {
+	home   appliance.Home
+	config appliance.Config
+	log    *slog.Logger
+
+	acting sync.Mutex // one Start or Stop at a time
+
+	mu      sync.Mutex
+	status  commands.Service
+	changed chan struct{}      // closed at each change of status
+	cancel  context.CancelFunc // of the loop; nil when stopped
+	done    chan struct{}      // closed when the loop ended
+	port    string             // what port 0 became: kept over a restart
+}
+
+func newRole(home appliance.Home, config appliance.Config, log *slog.Logger) *role {
+	return &role{home: home, config: config, log: log, changed: make(chan struct{}),
+		status: commands.Service{State: stopped, Since: time.Now()}}
+}
+
+// Status is how the process is.
+func (r *role) Status() commands.Service {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.status
+}
+
+func (r *role) update(change func(*commands.Service)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	before := r.status.State
+	change(&r.status)
+	if r.status.State != before {
+		r.status.Since = time.Now()
+	}
+	close(r.changed)
+	r.changed = make(chan struct{})
+}
+
+// Start starts the process, unless it runs, and waits until it is ready or
+// has failed once. A failed one is tried again until Stop.
+func (r *role) Start(ctx context.Context) error {
+	r.acting.Lock()
+	defer r.acting.Unlock()
+	if r.cancel == nil {
+		ln, err := r.listen()
+		if err != nil {
+			return err
+		}
+		// The loop lives on when the one who started it has gone.
+		loop, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		r.cancel, r.done = cancel, make(chan struct{})
+		r.update(func(s *commands.Service) {
+			*s = commands.Service{State: starting, Address: ln.Addr().String(), Restarts: s.Restarts, Since: time.Now()}
+		})
+		go func() {
+			defer close(r.done)
+			defer ln.Close()
+			r.keep(loop, ln)
+		}()
+	}
+	for {
+		r.mu.Lock()
+		status, changed := r.status, r.changed
+		r.mu.Unlock()
+		switch status.State {
+		case running:
+			return nil
+		case waiting:
+			return appliance.Faultf(fmt.Sprintf("it is tried again; impctl %s status shows more", r.word()),
+				"the %s does not start: %s%s", r.config.Role.Title(), status.LastEnd, lastOf(status.LastSaid))
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func lastOf(words []string) string {
+	if len(words) == 0 {
+		return ""
+	}
+	return ", " + words[len(words)-1]
+}
+
+// word is what the role is called in impctl.
+func (r *role) word() string {
+	if r.config.Role == appliance.Gateway {
+		return "gateway"
+	}
+	return "server"
+}
+
+// Stop stops the process and waits until it is gone.
+func (r *role) Stop(ctx context.Context) error {
+	r.acting.Lock()
+	defer r.acting.Unlock()
+	if r.cancel == nil {
+		return nil
+	}
+	r.cancel()
+	select {
+	case <-r.done:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	r.cancel = nil
+	r.update(func(s *commands.Service) { s.State, s.PID = stopped, 0 })
+	return nil
+}
+
+// listen opens the management address. The listener outlives the process, so
+// that clients wait through a restart instead of being refused.
+func (r *role) listen() (*net.TCPListener, error) {
+	host, port, err := net.SplitHostPort(r.config.Listen)
+	if err != nil {
+		return nil, err
+	}
+	if port == "0" && r.port != "" {
+		port = r.port
+	}
+	ln, err := net.Listen("tcp", net.JoinHostPort(host, port))
+	if err != nil {
+		return nil, appliance.Faultf("another program may use that port: ss -ltnp shows which", "the %s cannot listen: %w", r.config.Role.Title(), err)
+	}
+	_, r.port, _ = net.SplitHostPort(ln.Addr().String())
+	return ln.(*net.TCPListener), nil
+}
+
+// keep runs the process again and again until ctx ends.
+func (r *role) keep(ctx context.Context, ln *net.TCPListener) {
+	wait := firstWait
+	for {
+		begin := time.Now()
+		words := &lastWords{}
+		err := r.once(ctx, ln, words)
+		if ctx.Err() != nil {
+			return
+		}
+		if time.Since(begin) > steadyAfter {
+			wait = firstWait
+		}
+		r.log.Error("the role ended by itself", "role", r.config.Role, "end", err.Error(), "said", words.list(), "again_in", wait.String())
+		r.update(func(s *commands.Service) {
+			s.State, s.PID = waiting, 0
+			s.LastEnd, s.LastSaid = err.Error(), words.list()
+		})
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+		wait = min(2*wait, longestWait)
+		r.update(func(s *commands.Service) { s.State = starting; s.Restarts++ })
+	}
+}
+
+// once runs the process to its end, which is an error unless ctx ended.
+func (r *role) once(ctx context.Context, ln *net.TCPListener, words *lastWords) error {
+	file, err := ln.File()
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	life, theirs, err := socketPair()
+	if err != nil {
+		return err
+	}
+	defer life.Close()
+	cmd := self("role", string(r.config.Role), "--home", string(r.home))
+	cmd.ExtraFiles = []*os.File{file, theirs}
+	cmd.Stderr = words
+	err = cmd.Start()
+	theirs.Close()
+	if err != nil {
+		return err
+	}
+	r.update(func(s *commands.Service) { s.PID = cmd.Process.Pid })
+
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	go r.awaitReady(life, cmd)
+	select {
+	case err := <-ended:
+		return endOf(err)
+	case <-ctx.Done():
+	}
+	cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-ended:
+	case <-time.After(stopTimeout):
+		r.log.Warn("the role does not stop, killing it", "pid", cmd.Process.Pid)
+		cmd.Process.Kill()
+		<-ended
+	}
+	return ctx.Err()
+}
+
+// awaitReady waits for the byte that says ready. A process that never says it
+// is killed, and so counts as failed.
+func (r *role) awaitReady(life *net.UnixConn, cmd *exec.Cmd) {
+	life.SetReadDeadline(time.Now().Add(readyTimeout))
+	if _, err := life.Read(make([]byte, 1)); err != nil {
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			cmd.Process.Kill()
+		}
+		return
+	}
+	r.update(func(s *commands.Service) { s.State = running })
+}
+
+func endOf(err error) error {
+	if err == nil {
+		return errors.New("exit status 0")
+	}
+	return err
+}

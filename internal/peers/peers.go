@@ -1,0 +1,154 @@
+// Package peers starts the distribution's own servers (sshd, vsftpd, nginx) on loopback, so that tests and benchmarks
+// talk to what users have. It is for tests only.
+//
+// Each server gets a free port, a folder of its own and a configuration of its own, has its own process group, and ends
+// when Stop is called, when the test is over, or when the program that started it dies. A server that is not installed
+// is an error, never a reason to skip.
+//
+// The servers check passwords of the operating system, so starting them needs root: they share throw-away accounts
+// (NewAccount) whose names begin with "sealgatetest".
+package peers
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// TB is the part of testing.TB that starting a server needs.
+type TB interface {
+	Helper()
+	Cleanup(func())
+	Fatalf(format string, args ...any)
+}
+
+// Server is a running server.
+type Server struct {
+	Host string // an address of the loopback interface
+	Port int
+	Addr string // Host:Port
+
+	// Root is a folder that the account may write: where an ftp login begins, where the paths of nginx begin, and an
+	// absolute path for sshd.
+	Root string
+	// User and Password are the account's.
+	User, Password string
+
+	CAs      *x509.CertPool  // what the server's certificate verifies with; nil without TLS
+	CertFile string          // the same as a PEM file
+	HostKeys []ssh.PublicKey // of sshd, in the order of SSHDConfig.KeyTypes
+
+	process *process
+	folder  string
+	account *Account
+	owned   bool // the account was made for this server
+}
+
+// Stop ends the server and removes its folder. It may be called again.
+func (s *Server) Stop() {
+	s.Kill()
+	os.RemoveAll(s.folder)
+	if s.owned {
+		s.account.Remove()
+	}
+}
+
+// Kill ends the server and everything it has started, at once and without a goodbye, as a power failure would.
+func (s *Server) Kill() {
+	if s.process != nil {
+		s.process.kill()
+	}
+}
+
+// setup makes the folder, and the account where the caller brought none.
+func setup(account *Account) (*Server, error) {
+	if err := needRoot(); err != nil {
+		return nil, err
+	}
+	s := &Server{Host: "127.0.0.1", account: account}
+	if account == nil {
+		made, err := NewAccount()
+		if err != nil {
+			return nil, err
+		}
+		s.account, s.owned = made, true
+	}
+	s.User, s.Password = s.account.Name, s.account.Password
+	folder, err := os.MkdirTemp("", accountPrefix)
+	if err != nil {
+		s.Stop()
+		return nil, err
+	}
+	s.folder, s.Root = folder, filepath.Join(folder, "root")
+	err = errors.Join(
+		os.Chmod(folder, 0o755), // the account must get through
+		os.Mkdir(s.Root, 0o755),
+		os.Chown(s.Root, s.account.UID, s.account.GID),
+	)
+	if err != nil {
+		s.Stop()
+		return nil, err
+	}
+	return s, nil
+}
+
+// path is a file in the server's own folder, outside Root.
+func (s *Server) path(name string) string { return filepath.Join(s.folder, name) }
+
+func (s *Server) write(name, text string, mode os.FileMode) error {
+	return os.WriteFile(s.path(name), []byte(text), mode)
+}
+
+func (s *Server) mkdir(name string) error { return os.Mkdir(s.path(name), 0o755) }
+
+// start runs the command that configure returns for a free port. Between finding a port and listening on it somebody
+// else may take it, so it tries a few.
+func (s *Server) start(configure func() (command, error)) error {
+	var err error
+	for range 5 {
+		if s.Port, err = freePort(s.Host); err != nil {
+			return err
+		}
+		s.Addr = net.JoinHostPort(s.Host, strconv.Itoa(s.Port))
+		var c command
+		if c, err = configure(); err != nil {
+			return err
+		}
+		if s.process, err = start(c, s.Addr); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+func freePort(host string) (int, error) {
+	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+// must turns a failed start into a failed test and a running server into one that ends with the test.
+func must(t TB, s *Server, err error) *Server {
+	t.Helper()
+	if err != nil {
+		t.Fatalf("peers: %v", err)
+	}
+	t.Cleanup(s.Stop)
+	return s
+}
+
+func needRoot() error {
+	if os.Geteuid() != 0 {
+		return fmt.Errorf("servers with password logins need root; this is uid %d", os.Geteuid())
+	}
+	return nil
+}

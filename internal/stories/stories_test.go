@@ -1,0 +1,236 @@
+// Package stories runs the scripts in testdata: what users do with real
+// appliances and real servers, and what must hold when things go wrong.
+package stories
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/crypto/ssh"
+
+	"sealgate/internal/peers"
+	"sealgate/internal/trial"
+)
+
+var bin string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "stories-*")
+	if err != nil {
+		panic(err)
+	}
+	bin = dir
+	if err := trial.Build(bin); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// Every script tells one story, and its first lines what it is about.
+func TestUsers(t *testing.T) { run(t, "../../testdata/users") }
+
+func TestFaults(t *testing.T) { run(t, "../../testdata/faults") }
+
+func run(t *testing.T, dir string) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 dir,
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("PATH", bin+":/usr/sbin:/sbin:"+os.Getenv("PATH"))
+			env.Setenv("SYSTEM", trial.System)
+			w := &world{}
+			env.Values[world{}] = w
+			env.Defer(w.end)
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"appliance":  appliance,
+			"daemon":     daemon,
+			"sealsh":     sealsh,
+			"server":     server,
+			"signal":     signal,
+			"until":      until,
+			"logged":     logged,
+			"tmpfs":      tmpfs,
+			"secretless": secretless,
+		},
+	})
+}
+
+// world is what a script started.
+type world struct {
+	app    *trial.Appliance
+	server *peers.Server
+	mounts []string
+}
+
+func (w *world) end() {
+	if w.app != nil {
+		w.app.Stop()
+	}
+	for _, m := range w.mounts {
+		syscall.Unmount(m, syscall.MNT_DETACH)
+	}
+}
+
+func of(ts *testscript.TestScript) *world { return ts.Value(world{}).(*world) }
+
+// appliance NAME [mx|gateway] creates an appliance in $APP and starts it.
+func appliance(ts *testscript.TestScript, neg bool, args []string) {
+	role := "mx"
+	if len(args) > 1 {
+		role = args[1]
+	}
+	home := ts.MkAbs("app")
+	app, err := trial.New(bin, home, role, args[0])
+	ts.Check(err)
+	of(ts).app = app
+	ts.Check(app.Start())
+	ts.Setenv("APP", home)
+}
+
+// daemon start|stop|kill does that to the appliance's daemon.
+func daemon(ts *testscript.TestScript, neg bool, args []string) {
+	app := of(ts).app
+	switch args[0] {
+	case "start":
+		ts.Check(app.Start())
+	case "stop":
+		ts.Check(app.Stop())
+	case "kill":
+		app.Kill()
+	}
+}
+
+// sealsh [STATUS] LINE [FILE] runs one line in the sealed shell, without a
+// terminal, with FILE as its input, and expects that exit status (0).
+func sealsh(ts *testscript.TestScript, neg bool, args []string) {
+	status := 0
+	if n, err := strconv.Atoi(args[0]); err == nil {
+		status, args = n, args[1:]
+	}
+	line := []string{"-c", `exec sealsh --home "$0" -c "$1" <"$2"`, of(ts).app.Home, args[0], os.DevNull}
+	if len(args) > 1 {
+		line[4] = ts.MkAbs(args[1])
+	}
+	err := ts.Exec("sh", line...)
+	got := 0
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != status {
+		ts.Fatalf("exit status %d, not %d", got, status)
+	}
+}
+
+// server sshd|vsftpd|ftps|nginx|nginx-tls starts a server of the distribution
+// and sets $HOST (HOST:PORT), $ROOT, $REMOTE_USER, $REMOTE_PASSWORD and
+// $FINGERPRINT. It needs root.
+func server(ts *testscript.TestScript, neg bool, args []string) {
+	var s *peers.Server
+	var err error
+	switch args[0] {
+	case "sshd":
+		s, err = peers.StartSSHD(peers.SSHDConfig{})
+	case "vsftpd", "ftps":
+		s, err = peers.StartVSFTPD(peers.VSFTPDConfig{TLS: args[0] == "ftps"})
+	case "nginx", "nginx-tls":
+		s, err = peers.StartNginx(peers.NginxConfig{TLS: args[0] == "nginx-tls"})
+	default:
+		ts.Fatalf("no such server: %s", args[0])
+	}
+	ts.Check(err)
+	ts.Defer(s.Stop)
+	ts.Setenv("HOST", s.Addr)
+	ts.Setenv("ROOT", s.Root)
+	ts.Setenv("REMOTE_USER", s.User)
+	ts.Setenv("REMOTE_PASSWORD", s.Password)
+	if len(s.HostKeys) > 0 {
+		ts.Setenv("FINGERPRINT", ssh.FingerprintSHA256(s.HostKeys[0]))
+	}
+	of(ts).server = s
+}
+
+// signal NAME role|job|daemon sends a signal to one of our processes.
+func signal(ts *testscript.TestScript, neg bool, args []string) {
+	signals := map[string]syscall.Signal{"KILL": syscall.SIGKILL, "TERM": syscall.SIGTERM, "SEGV": syscall.SIGSEGV}
+	ts.Check(syscall.Kill(of(ts).pid(ts, args[1]), signals[args[0]]))
+}
+
+func (w *world) pid(ts *testscript.TestScript, which string) int {
+	if which == "daemon" {
+		return w.app.PID()
+	}
+	out, err := exec.Command("pgrep", "-P", strconv.Itoa(w.app.PID()), "-f", "^sealgated "+which).Output()
+	if err != nil {
+		ts.Fatalf("there is no %s process", which)
+	}
+	pid, err := strconv.Atoi(strings.Fields(string(out))[0])
+	ts.Check(err)
+	return pid
+}
+
+// until TEXT LINE runs a line again and again, ten seconds at most, until its
+// output holds TEXT.
+func until(ts *testscript.TestScript, neg bool, args []string) {
+	out := ""
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		out, _ = of(ts).app.Run(args[1])
+		if strings.Contains(out, args[0]) {
+			return
+		}
+	}
+	ts.Fatalf("%q does not come; the last was:\n%s", args[0], out)
+}
+
+// logged TEXT looks into the daemon's log.
+func logged(ts *testscript.TestScript, neg bool, args []string) {
+	if strings.Contains(of(ts).app.Log(), args[0]) == neg {
+		ts.Fatalf("the log:\n%s", of(ts).app.Log())
+	}
+}
+
+// secretless SECRET... looks for secrets in the log and in every file of the
+// appliance.
+func secretless(ts *testscript.TestScript, neg bool, args []string) {
+	for _, secret := range args {
+		if strings.Contains(of(ts).app.Log(), secret) {
+			ts.Fatalf("the log holds %s", secret)
+		}
+		ts.Check(filepath.WalkDir(of(ts).app.Home, func(path string, d os.DirEntry, err error) error {
+			if err != nil || !d.Type().IsRegular() {
+				return err
+			}
+			data, err := os.ReadFile(path)
+			if strings.Contains(string(data), secret) {
+				return fmt.Errorf("%s holds %s", path, secret)
+			}
+			return err
+		}))
+	}
+}
+
+// tmpfs DIR SIZE mounts a small file system there. It needs root.
+func tmpfs(ts *testscript.TestScript, neg bool, args []string) {
+	dir := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(dir, 0o700))
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size="+args[1]+",mode=0700"); err != nil {
+		ts.Fatalf("mount a tmpfs (needs root): %v", err)
+	}
+	of(ts).mounts = append(of(ts).mounts, dir)
+}

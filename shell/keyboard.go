@@ -1,0 +1,201 @@
+package shell
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"time"
+)
+
+// keyboard reads the terminal of an interactive session, always, so that
+// Ctrl-C is seen whatever goes on. Other keys wait for whoever may have them:
+// the line editor between open and close, or a question. Keys that are typed
+// while a command runs are kept for the next line.
+type keyboard struct {
+	mu        sync.Mutex
+	changed   *sync.Cond
+	keys      []key
+	ended     bool
+	open      bool        // the line editor may read
+	starved   bool        // the line editor was told of the end
+	pasted    []string    // texts of the pastes that the line editor got as one rune
+	interrupt func() bool // what Ctrl-C does while something runs; true when that is all
+}
+
+// maxAhead is how many keys wait; a terminal that sends more is not a person.
+const maxAhead = 64 << 10
+
+var errNobody = errors.New("the terminal is gone")
+
+func newKeyboard() *keyboard {
+	k := &keyboard{}
+	k.changed = sync.NewCond(&k.mu)
+	return k
+}
+
+// pump reads r until it ends, then calls gone.
+func (k *keyboard) pump(r io.Reader, gone func()) {
+	var d decoder
+	buf := make([]byte, 1024)
+	for {
+		n, err := r.Read(buf)
+		now := time.Now()
+		for _, c := range buf[:n] {
+			for _, p := range d.feed(c, now) {
+				k.press(p)
+			}
+		}
+		if err != nil {
+			break
+		}
+	}
+	k.end()
+	gone()
+}
+
+func (k *keyboard) press(p key) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if p.r == ctrlC && k.interrupt != nil {
+		k.keys = nil // what was typed before belonged to the past
+		if k.interrupt() {
+			return
+		}
+	}
+	if len(k.keys) < maxAhead {
+		k.keys = append(k.keys, p)
+		k.changed.Broadcast()
+	}
+}
+
+// end wakes everybody who waits for a key.
+func (k *keyboard) end() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.ended = true
+	k.changed.Broadcast()
+}
+
+// onInterrupt makes Ctrl-C call f at once; f must not block, and says whether
+// the key is used up. It returns the way back.
+func (k *keyboard) onInterrupt(f func() bool) (undo func()) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	before := k.interrupt
+	k.interrupt = f
+	return func() {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.interrupt = before
+	}
+}
+
+// next waits for one key.
+func (k *keyboard) next(ctx context.Context) (key, error) {
+	stop := context.AfterFunc(ctx, func() {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.changed.Broadcast()
+	})
+	defer stop()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for {
+		switch {
+		case ctx.Err() != nil:
+			return key{}, context.Cause(ctx)
+		case len(k.keys) > 0:
+			p := k.keys[0]
+			k.keys = k.keys[1:]
+			return p, nil
+		case k.ended:
+			return key{}, errNobody
+		}
+		k.changed.Wait()
+	}
+}
+
+// forget drops the keys that wait: an answer must be typed after its question.
+func (k *keyboard) forget() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.keys = nil
+}
+
+// edit lets the line editor read, or no longer.
+func (k *keyboard) edit(open bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.open = open
+	k.changed.Broadcast()
+}
+
+// cutOff says that the line editor met the end, so the line it hands out was
+// never entered.
+func (k *keyboard) cutOff() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.starved
+}
+
+// takePaste is the text of the oldest paste that the line editor met.
+func (k *keyboard) takePaste() string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.pasted) == 0 {
+		return ""
+	}
+	text := k.pasted[0]
+	k.pasted = k.pasted[1:]
+	return text
+}
+
+// Read is for the line editor. It hands out bytes up to a key that ends a
+// line, so that nothing typed ahead disappears into the editor's buffer.
+func (k *keyboard) Read(p []byte) (int, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for !k.open || len(k.keys) == 0 {
+		if k.ended && (k.open || k.starved) {
+			k.starved = true
+			return 0, io.EOF
+		}
+		k.changed.Wait()
+	}
+	n := 0
+	for len(k.keys) > 0 {
+		b := k.keys[0].bytes()
+		if n+len(b) > len(p) {
+			break
+		}
+		n += copy(p[n:], b)
+		first := k.keys[0]
+		k.keys = k.keys[1:]
+		if first.r == keyPaste {
+			k.pasted = append(k.pasted, first.paste)
+		}
+		if first.r == keyEnter || first.r == ctrlC || first.r == ctrlD {
+			break
+		}
+	}
+	return n, nil
+}
+
+// Close satisfies the line editor; the terminal is not its to close.
+func (k *keyboard) Close() error { return nil }
+
+// bytes is the key as the line editor knows it.
+func (p key) bytes() []byte {
+	switch p.r {
+	case keyWordLeft:
+		return []byte("\x1bb")
+	case keyWordRight:
+		return []byte("\x1bf")
+	case keyWordDelete:
+		return []byte("\x1bd")
+	case keyWordRubout:
+		return []byte("\x1b\x7f")
+	}
+	return []byte(string(p.r))
+}

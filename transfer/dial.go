@@ -1,0 +1,165 @@
+package transfer
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"os"
+	"sync/atomic"
+	"time"
+)
+
+// idleClock knows whether a transfer stands still. All its connections and its source share one, since a control
+// connection is silent while data flows, and everything is silent while the source has nothing to give.
+type idleClock struct {
+	limit   time.Duration
+	waiting atomic.Int32 // reads of the source that are under way
+	last    atomic.Int64 // when something last moved, in Unix nanoseconds
+}
+
+func (c *idleClock) pause()  { c.waiting.Add(1) }
+func (c *idleClock) resume() { c.moved(); c.waiting.Add(-1) }
+func (c *idleClock) moved()  { c.last.Store(time.Now().UnixNano()) }
+
+// excused says whether silence on one connection is no reason to give up.
+func (c *idleClock) excused() bool {
+	return c.waiting.Load() > 0 || time.Since(time.Unix(0, c.last.Load())) < c.limit
+}
+
+// conn is a connection of a transfer. Every read and write has the idle time-out, beneath TLS and SSH, so a read that
+// waits on behalf of a slow source can go on waiting without those layers noticing. It closes when its context ends.
+type conn struct {
+	net.Conn
+	clock   *idleClock
+	release func() bool // from context.AfterFunc
+
+	// Deadlines that the layers above set (crypto/tls does when it says goodbye), in Unix nanoseconds, 0 for none.
+	readBy, writeBy atomic.Int64
+}
+
+// dial connects to address. The connection closes when ctx ends.
+func (u *upload) dial(ctx context.Context, address string) (*conn, error) {
+	dialer := net.Dialer{Timeout: u.o.ConnectTimeout}
+	raw, err := dialer.DialContext(ctx, "tcp", address)
+	if err != nil {
+		if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() && ctx.Err() == nil {
+			if _, ok := errors.AsType[*net.DNSError](err); !ok {
+				err = &worded{"no answer within " + u.o.ConnectTimeout.String(), err}
+			}
+		}
+		return nil, err
+	}
+	u.idle.moved()
+	c := &conn{Conn: raw, clock: u.idle}
+	c.release = context.AfterFunc(ctx, func() { raw.Close() })
+	return c, nil
+}
+
+func (c *conn) Close() error {
+	c.release()
+	return c.Conn.Close()
+}
+
+// CloseWrite ends our half; the peer reads end of file.
+func (c *conn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
+func (c *conn) Read(p []byte) (int, error) {
+	for {
+		if err := c.Conn.SetReadDeadline(c.until(&c.readBy)); err != nil {
+			return 0, err
+		}
+		n, err := c.Conn.Read(p)
+		if n > 0 {
+			c.clock.moved()
+		}
+		if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && !passed(&c.readBy) && c.clock.excused() {
+			continue
+		}
+		return n, err
+	}
+}
+
+// Write goes on as long as some of p leaves within each idle time-out.
+func (c *conn) Write(p []byte) (int, error) {
+	for done := 0; ; {
+		if err := c.Conn.SetWriteDeadline(c.until(&c.writeBy)); err != nil {
+			return done, err
+		}
+		n, err := c.Conn.Write(p[done:])
+		done += n
+		if n > 0 {
+			c.clock.moved()
+		}
+		if n > 0 && errors.Is(err, os.ErrDeadlineExceeded) && !passed(&c.writeBy) {
+			continue
+		}
+		return done, err
+	}
+}
+
+func (c *conn) until(by *atomic.Int64) time.Time {
+	idle := time.Now().Add(c.clock.limit)
+	if t := by.Load(); t != 0 && t < idle.UnixNano() {
+		return time.Unix(0, t)
+	}
+	return idle
+}
+
+func passed(by *atomic.Int64) bool {
+	t := by.Load()
+	return t != 0 && t <= time.Now().UnixNano()
+}
+
+func (c *conn) SetDeadline(t time.Time) error {
+	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
+}
+
+func (c *conn) SetReadDeadline(t time.Time) error {
+	keep(&c.readBy, t)
+	return c.Conn.SetReadDeadline(t)
+}
+
+func (c *conn) SetWriteDeadline(t time.Time) error {
+	keep(&c.writeBy, t)
+	return c.Conn.SetWriteDeadline(t)
+}
+
+func keep(by *atomic.Int64, t time.Time) {
+	if t.IsZero() {
+		by.Store(0)
+		return
+	}
+	by.Store(t.UnixNano())
+}
+
+// tlsConfig is the one configuration for every TLS connection of the transfer. The session cache lets an ftp data
+// connection resume the control connection's session, which servers demand as proof that both are the same client.
+func (u *upload) tlsConfig(host string) *tls.Config {
+	return &tls.Config{
+		ServerName:         host,
+		RootCAs:            u.o.RootCAs,
+		InsecureSkipVerify: u.o.Insecure,
+		MinVersion:         tls.VersionTLS12,
+		ClientSessionCache: u.sessions,
+	}
+}
+
+// handshake makes raw a TLS connection within the connect time-out.
+func (u *upload) handshake(ctx context.Context, raw *conn, config *tls.Config) (*tls.Conn, error) {
+	limited, cancel := context.WithTimeout(ctx, u.o.ConnectTimeout)
+	defer cancel()
+	secured := tls.Client(raw, config)
+	if err := secured.HandshakeContext(limited); err != nil {
+		if limited.Err() != nil && ctx.Err() == nil {
+			err = &worded{"the TLS handshake did not end within " + u.o.ConnectTimeout.String(), os.ErrDeadlineExceeded}
+		}
+		return nil, err
+	}
+	return secured, nil
+}

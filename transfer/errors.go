@@ -1,0 +1,215 @@
+package transfer
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"syscall"
+)
+
+// Op is the step that failed.
+type Op string
+
+// The steps of a transfer, in their order.
+const (
+	OpTarget  Op = "target"
+	OpSource  Op = "read"
+	OpResolve Op = "resolve"
+	OpConnect Op = "connect"
+	OpTLS     Op = "tls"
+	OpHostKey Op = "host key"
+	OpLogin   Op = "login"
+	OpCreate  Op = "create"
+	OpWrite   Op = "write"
+	OpVerify  Op = "verify"
+	OpRename  Op = "rename"
+)
+
+// Kind is what a caller may act upon.
+type Kind string
+
+const (
+	BadTarget          Kind = "bad target"          // the URL cannot be used as it is written
+	SourceFailed       Kind = "source failed"       // what was to be sent could not be read
+	Unreachable        Kind = "unreachable"         // no connection came about
+	CertificateInvalid Kind = "certificate invalid" // TLS: the server's certificate does not verify
+	HostKeyUnknown     Kind = "host key unknown"    // SSH: never seen, and nobody accepted it
+	HostKeyChanged     Kind = "host key changed"    // SSH: not the key that is known
+	LoginRefused       Kind = "login refused"       // user or password
+	Refused            Kind = "refused"             // the server said no to something else
+	ProtocolBroken     Kind = "protocol broken"     // the server's answer makes no sense
+	ConnectionLost     Kind = "connection lost"     // it broke, or nothing moved for too long
+	SizeMismatch       Kind = "size mismatch"       // the server holds another number of bytes than were sent
+	Cancelled          Kind = "cancelled"           // the caller's context ended
+	LocalFailure       Kind = "local failure"       // this machine: a file here could not be read or written
+)
+
+// Error is every error of this package. Its text is one line, safe on a terminal and without secrets; Err may hold a
+// server's words raw, so show Error() and Hint, never Err.
+type Error struct {
+	Op     Op
+	Kind   Kind
+	Target string // Target.String(), or what stands for it; empty where the target itself is the problem
+	Err    error
+	Hint   string // what to try, one line; may be empty
+
+	secrets []string // never to be repeated, whoever says them
+}
+
+func (e *Error) Error() string {
+	text := string(e.Op)
+	if e.Target != "" {
+		text = e.Target + ": " + text
+	}
+	return text + ": " + SafeText(withoutSecrets(plainWords(e.Err), e.secrets))
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// withoutSecrets keeps a server from making us repeat what we told it.
+func withoutSecrets(text string, secrets []string) string {
+	for _, s := range secrets {
+		if s != "" {
+			text = strings.ReplaceAll(text, s, "***")
+		}
+	}
+	return text
+}
+
+func badTarget(hint, format string, args ...any) error {
+	return &Error{Op: OpTarget, Kind: BadTarget, Err: fmt.Errorf(format, args...), Hint: hint}
+}
+
+// plainWords says what went wrong without naming system calls or repeating addresses that stand beside it anyway.
+func plainWords(err error) string {
+	var dns *net.DNSError
+	var errno syscall.Errno
+	var asURL *url.Error
+	var path *os.PathError
+	var ours *worded
+	switch {
+	case errors.As(err, &ours):
+		return ours.words
+	case errors.Is(err, context.Canceled):
+		return "cancelled"
+	case errors.Is(err, context.DeadlineExceeded):
+		return "the time allowed ran out"
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return "nothing moved for too long"
+	case errors.As(err, &dns):
+		if dns.IsNotFound {
+			return "no such host: " + dns.Name
+		}
+		return "the name server did not answer for " + dns.Name
+	case errors.As(err, &path):
+		return path.Path + ": " + plainWords(path.Err)
+	case errors.As(err, &errno):
+		return errno.Error()
+	case errors.As(err, &asURL):
+		return asURL.Err.Error() // without the URL, whose query may be a secret
+	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+		return "the server closed the connection"
+	}
+	return err.Error()
+}
+
+// worded is a failure in our words that still unwraps to its cause.
+type worded struct {
+	words string
+	cause error
+}
+
+func (w *worded) Error() string { return w.words }
+func (w *worded) Unwrap() error { return w.cause }
+
+// inWords puts format before the plain words of cause.
+func inWords(cause error, format string, args ...any) error {
+	return &worded{fmt.Sprintf(format, args...) + ": " + plainWords(cause), cause}
+}
+
+// fault classifies an error of the network at step op. What already is an *Error stays as it is, so the place that
+// knows most names the step.
+func (u *upload) fault(ctx context.Context, op Op, err error) error {
+	known, ok := errors.AsType[*Error](err)
+	gone, isGone := context.Cause(ctx).(*serverGone)
+	switch {
+	case err == nil:
+		return nil
+	case ok && known.Kind == Cancelled:
+		return known
+	case isGone:
+		return u.wrap(op, ConnectionLost, gone, tryAgain)
+	case ctx.Err() != nil:
+		return u.wrap(op, Cancelled, context.Cause(ctx), "")
+	case u.reader != nil && u.reader.failure() != nil:
+		return u.sourceFault(u.reader.failure())
+	case ok:
+		return known
+	}
+	kind, hint := classify(op, err)
+	switch kind {
+	case CertificateInvalid:
+		op = OpTLS
+	case Unreachable:
+		if _, ok := errors.AsType[*net.DNSError](err); ok {
+			op = OpResolve
+		}
+	}
+	return u.wrap(op, kind, err, hint)
+}
+
+const tryAgain = "try again; if it stays, look at the network between here and there"
+
+func classify(op Op, err error) (kind Kind, hint string) {
+	if _, ok := errors.AsType[*net.DNSError](err); ok {
+		return Unreachable, "check the host's name and the appliance's name servers"
+	}
+	if isCertificateFault(err) {
+		return CertificateInvalid, "trust the server's certificate authority, or accept any certificate with --insecure"
+	}
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok || errors.Is(err, http.ErrSchemeMismatch) {
+		return ProtocolBroken, "the server does not speak TLS on this port"
+	}
+	if op == OpConnect {
+		return Unreachable, "check the host, the port and the firewalls between here and there"
+	}
+	if _, ok := errors.AsType[net.Error](err); ok || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded) {
+		return ConnectionLost, tryAgain
+	}
+	return ProtocolBroken, ""
+}
+
+func isCertificateFault(err error) bool {
+	_, verification := errors.AsType[*tls.CertificateVerificationError](err)
+	_, authority := errors.AsType[x509.UnknownAuthorityError](err)
+	_, host := errors.AsType[x509.HostnameError](err)
+	_, invalid := errors.AsType[x509.CertificateInvalidError](err)
+	return verification || authority || host || invalid
+}
+
+func (u *upload) wrap(op Op, kind Kind, err error, hint string) *Error {
+	return &Error{Op: op, Kind: kind, Target: u.target.String(), Err: err, Hint: hint, secrets: u.secrets()}
+}
+
+func (u *upload) sourceFault(err error) error {
+	kind := SourceFailed
+	if errors.Is(err, errSourceChanged) {
+		kind = SizeMismatch
+	}
+	return u.wrap(OpSource, kind, err, "")
+}
+
+type sizeError struct{ sent, stored int64 }
+
+func (e sizeError) Error() string {
+	return fmt.Sprintf("%d bytes were sent, the server holds %d", e.sent, e.stored)
+}

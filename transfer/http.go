@@ -1,0 +1,215 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+const (
+	// expectAbove is the size from which a server is asked first (Expect: 100-continue), so that a refusal costs a
+	// round trip and not the file.
+	expectAbove = 1 << 20
+	// expectPatience is how long to wait for a server that does not know the question.
+	expectPatience = 2 * time.Second
+	// maxHops bounds redirects.
+	maxHops = 5
+	// maxHTTPHeader and maxHTTPBody bound what an answer may bring.
+	maxHTTPHeader = 64 << 10
+	maxHTTPBody   = 4 << 10
+)
+
+// http uploads with PUT straight to the final name; that nobody sees half a file there is the server's promise. Go's
+// own client is of no use: it would turn a redirected PUT into a GET and call that a success.
+func (u *upload) http(ctx context.Context) error {
+	if u.o.User != "" && u.target.Protocol == "http" {
+		u.notice("http has no TLS: the password and the file travel in the clear")
+	}
+	transport := u.httpTransport()
+	defer transport.CloseIdleConnections()
+	to, expect := u.target, true
+	for range maxHops {
+		answer, err := u.put(ctx, transport, to, expect)
+		switch {
+		case err != nil:
+			return err
+		case answer.StatusCode/100 == 2:
+			return nil
+		case answer.StatusCode == http.StatusExpectationFailed && expect:
+			expect = false
+		case answer.StatusCode == http.StatusTemporaryRedirect || answer.StatusCode == http.StatusPermanentRedirect:
+			if to, err = u.follow(to, answer.Header.Get("Location")); err != nil {
+				return err
+			}
+		default:
+			return u.statusFault(answer)
+		}
+	}
+	return u.wrap(OpWrite, Refused, fmt.Errorf("the server redirected more than %d times", maxHops), "")
+}
+
+// httpTransport makes one connection for each request: requests ask for that themselves.
+func (u *upload) httpTransport() *http.Transport {
+	config := u.tlsConfig("") // each host its own name
+	config.NextProtos = []string{"http/1.1"}
+	return &http.Transport{
+		DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
+			c, err := u.dial(ctx, address)
+			if err != nil {
+				return nil, u.fault(ctx, OpConnect, err)
+			}
+			return c, nil
+		},
+		TLSClientConfig:        config,
+		TLSHandshakeTimeout:    u.o.ConnectTimeout,
+		ExpectContinueTimeout:  expectPatience,
+		MaxResponseHeaderBytes: maxHTTPHeader,
+		WriteBufferSize:        copyBuffer,
+		DisableCompression:     true,
+	}
+}
+
+// httpAnswer is what is kept of a response.
+type httpAnswer struct {
+	*http.Response
+	text string // the beginning of a plain text body
+}
+
+// put sends the file once from its beginning.
+func (u *upload) put(ctx context.Context, transport *http.Transport, to Target, expect bool) (*httpAnswer, error) {
+	// The connections belong to this request, so that none outlives it.
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	source, err := u.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer source.Close()
+	request := (&http.Request{
+		Method:        http.MethodPut,
+		URL:           to.url(),
+		Header:        http.Header{"User-Agent": {"sealgate"}, "Content-Type": {"application/octet-stream"}},
+		Body:          source,
+		ContentLength: source.size,
+		Close:         true, // also makes the transport keep the body when the answer comes instead of 100 Continue
+	}).WithContext(ctx)
+	if source.size == 0 {
+		// A body of length 0 means "unknown length" to net/http. What is empty must still be read to its end.
+		if _, err := io.Copy(io.Discard, source); err != nil {
+			return nil, u.fault(ctx, OpSource, err)
+		}
+		request.Body = http.NoBody
+	}
+	if u.o.User != "" {
+		request.SetBasicAuth(u.o.User, u.o.Password)
+	}
+	if expect && (source.size < 0 || source.size > expectAbove) {
+		request.Header.Set("Expect", "100-continue")
+	}
+	response, err := transport.RoundTrip(request)
+	if err != nil {
+		return nil, u.fault(ctx, OpWrite, err)
+	}
+	defer response.Body.Close()
+	answer := &httpAnswer{Response: response}
+	if kind, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type")); kind == "text/plain" {
+		// Pages of HTML say less than the status; when reading fails the status is still there.
+		text, _ := io.ReadAll(io.LimitReader(response.Body, maxHTTPBody))
+		answer.text = strings.TrimSpace(string(text))
+	}
+	if response.StatusCode/100 == 2 && !source.whole() {
+		return nil, u.fault(ctx, OpWrite, errors.New("the server reported success before it had the whole file"))
+	}
+	return answer, nil
+}
+
+// follow is the target that a redirect names. The host must stay the same, since the credentials and the file were
+// meant for it alone; going from http to https is welcome, the way back is not.
+func (u *upload) follow(from Target, location string) (Target, error) {
+	refuse := func(why string) (Target, error) {
+		return from, u.wrap(OpWrite, Refused, fmt.Errorf("the server redirects to %q: %s", location, why), "use the address that the server names, if you trust it")
+	}
+	next, err := from.url().Parse(location)
+	if err != nil || location == "" {
+		return refuse("that is no URL")
+	}
+	shown := &url.URL{Scheme: next.Scheme, Host: next.Host, Path: next.Path} // without user and query
+	location = shown.String()
+	to := from
+	to.Protocol = next.Scheme
+	port, known := defaultPorts[next.Scheme]
+	if !known || !to.isHTTP() {
+		return refuse("that is not http")
+	}
+	to.Port = port
+	if err := to.setAuthority(next.Host); err != nil {
+		return refuse("that is no host")
+	}
+	to.Path, to.RawPath, to.Query = next.Path, next.EscapedPath(), next.RawQuery
+	switch upgraded := from.Protocol == "http" && to.Protocol == "https"; {
+	case to.Host != from.Host:
+		return refuse("the file and the password are not sent to another host")
+	case from.Protocol == "https" && to.Protocol == "http":
+		return refuse("that would give up TLS")
+	case to.Port != from.Port && !upgraded:
+		return refuse("the file and the password are not sent to another port")
+	}
+	if err := to.check(); err != nil {
+		return refuse(plainWords(errors.Unwrap(err)))
+	}
+	return to, nil
+}
+
+func (u *upload) statusFault(answer *httpAnswer) error {
+	words, hint := statusWords(answer.StatusCode)
+	op, kind := OpWrite, Refused
+	if answer.StatusCode == http.StatusUnauthorized {
+		op, kind = OpLogin, LoginRefused
+	}
+	said := answer.Status
+	if answer.text != "" {
+		said += ": " + answer.text
+	}
+	if words != "" {
+		said = words + " (" + said + ")"
+	}
+	return u.wrap(op, kind, fmt.Errorf("the server answered %s", said), hint)
+}
+
+// statusWords says what an answer to PUT means, and what to try.
+func statusWords(status int) (words, hint string) {
+	switch status {
+	case http.StatusUnauthorized:
+		return "that it does not know this user and password", "check --user and --password"
+	case http.StatusForbidden:
+		return "that this user may not write there", "check the permissions of the folder on the server"
+	case http.StatusNotFound:
+		return "that there is no such place", "check that the folder exists"
+	case http.StatusMethodNotAllowed:
+		return "that it takes no uploads there", "the server must allow PUT (WebDAV); end the URL with / when its last part is a folder"
+	case http.StatusConflict:
+		return "that the folder does not exist", "create the folder on the server first"
+	case http.StatusLengthRequired:
+		return "that it wants to know the size first", "send a finished file instead of one that is still being written"
+	case http.StatusRequestEntityTooLarge:
+		return "that the file is too large for it", "raise the server's limit for uploads"
+	case http.StatusInsufficientStorage:
+		return "that its storage is full", "make room on the server"
+	case http.StatusProxyAuthRequired:
+		return "that a proxy in between wants a password", ""
+	}
+	switch {
+	case status/100 == 3:
+		return "that the file belongs elsewhere", "use the final URL: only 307 and 308 are followed"
+	case status/100 == 5:
+		return "that it failed itself", "try again; if it stays, look at the server's log"
+	}
+	return "", ""
+}

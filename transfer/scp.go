@@ -1,0 +1,282 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/pkg/sftp"
+	"golang.org/x/crypto/ssh"
+)
+
+const (
+	// sftpPacket is the largest write that OpenSSH takes. Larger ones make it answer short, silently.
+	sftpPacket = 261120
+	// sftpPlainPacket is what every server takes.
+	sftpPlainPacket = 32768
+	// sftpAhead is how many writes may be on their way unanswered.
+	sftpAhead = 64
+)
+
+// scp uploads over the SFTP protocol with writes on the way concurrently, to a part that is renamed when it is whole.
+// After a failure the part may have holes, so it is never kept.
+func (u *upload) scp(ctx context.Context) error {
+	if u.o.User == "" {
+		return u.wrap(OpLogin, LoginRefused, errors.New("scp needs a user"), "name one with --user")
+	}
+	part := u.target.folder() + partName(u.target.name())
+	left, err := u.scpStore(ctx, part)
+	if left {
+		return u.discard(ctx, err, part, func(ctx context.Context) error { return u.scpRemove(ctx, part) })
+	}
+	return err
+}
+
+// scpStore reports whether it may have left the part on the server.
+func (u *upload) scpStore(ctx context.Context, part string) (left bool, err error) {
+	server, err := u.sftpLogin(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer server.close()
+	// A source that waits for its writer does not notice that the server has gone; the server does.
+	outer := ctx
+	ctx, cancel := context.WithCancelCause(outer)
+	defer cancel(nil)
+	go func() {
+		err := server.ssh.Wait()
+		if outer.Err() == nil {
+			cancel(&serverGone{err})
+		}
+	}()
+	source, err := u.open(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer source.Close()
+
+	file, err := server.files.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL)
+	if err != nil {
+		_, answered := errors.AsType[*sftp.StatusError](err)
+		answered = answered || errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission)
+		return !answered, u.sftpFault(ctx, OpCreate, err)
+	}
+	if _, err := file.ReadFromWithConcurrency(source, sftpAhead); err != nil {
+		return true, u.sftpFault(ctx, OpWrite, err)
+	}
+	if err := file.Close(); err != nil {
+		return true, u.sftpFault(ctx, OpWrite, err)
+	}
+	info, err := server.files.Stat(part)
+	if err != nil {
+		return true, u.sftpFault(ctx, OpVerify, err)
+	}
+	if err := u.verify(info.Size()); err != nil {
+		return true, err
+	}
+	return u.sftpRename(ctx, server.files, part)
+}
+
+// sftpRename replaces a file of that name in one step where the server can. Plain SFTP renames never replace.
+func (u *upload) sftpRename(ctx context.Context, files *sftp.Client, part string) (left bool, err error) {
+	name := u.target.Path
+	if _, ok := files.HasExtension("posix-rename@openssh.com"); ok {
+		if err := files.PosixRename(part, name); err != nil {
+			return true, u.sftpFault(ctx, OpRename, err)
+		}
+		return false, nil
+	}
+	err = files.Rename(part, name)
+	if err == nil {
+		return false, nil
+	}
+	if there, statErr := files.Lstat(name); statErr != nil || !there.Mode().IsRegular() || files.Remove(name) != nil {
+		return true, u.sftpFault(ctx, OpRename, err)
+	}
+	if err := files.Rename(part, name); err != nil {
+		// The old file is gone, so the part is the only one there is.
+		return false, addHint(u.sftpFault(ctx, OpRename, err), "the whole file lies on the server as "+part)
+	}
+	return false, nil
+}
+
+func (u *upload) scpRemove(ctx context.Context, part string) error {
+	server, err := u.sftpLogin(ctx)
+	if err != nil {
+		return err
+	}
+	defer server.close()
+	if err := server.files.Remove(part); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// serverGone is why a transfer's context ends when its connection does.
+type serverGone struct{ cause error }
+
+func (g *serverGone) Error() string {
+	if g.cause == nil {
+		return "the server closed the connection"
+	}
+	return plainWords(g.cause)
+}
+
+// sftpServer is an SFTP session and the connection that carries it.
+type sftpServer struct {
+	ssh   *ssh.Client
+	files *sftp.Client
+}
+
+func (s *sftpServer) close() {
+	s.ssh.Close() // the session ends with it
+	s.files.Close()
+}
+
+func (u *upload) sftpLogin(ctx context.Context) (*sftpServer, error) {
+	client, err := u.sshLogin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	// Whoever tells its limits is OpenSSH or does as it does; others get what every server must take.
+	files, err := sftp.NewClient(client, sftp.MaxPacketUnchecked(sftpPacket))
+	if err == nil {
+		if _, ok := files.HasExtension("limits@openssh.com"); !ok {
+			files.Close()
+			files, err = sftp.NewClient(client, sftp.MaxPacketUnchecked(sftpPlainPacket))
+		}
+	}
+	if err != nil {
+		client.Close()
+		fault := u.fault(ctx, OpLogin, err).(*Error)
+		if fault.Kind != Cancelled {
+			fault = u.wrap(OpLogin, Refused, inWords(err, "the server offers no sftp"), "turn on the server's sftp subsystem for this user")
+		}
+		return nil, fault
+	}
+	return &sftpServer{client, files}, nil
+}
+
+// sshLogin connects and logs in. A host key that is not known is decided about first, on a connection that ends with
+// it; nothing but the key was exchanged then.
+func (u *upload) sshLogin(ctx context.Context) (*ssh.Client, error) {
+	for {
+		check, err := u.newHostKeyCheck()
+		if err != nil {
+			return nil, err
+		}
+		client, err := u.sshHandshake(ctx, &ssh.ClientConfig{
+			User:              u.o.User,
+			Auth:              []ssh.AuthMethod{ssh.Password(u.o.Password), ssh.KeyboardInteractive(u.answerQuestions)},
+			HostKeyCallback:   check.judge,
+			HostKeyAlgorithms: check.algorithms,
+		})
+		switch {
+		case err == nil:
+			return client, nil
+		case ctx.Err() != nil:
+			return nil, u.fault(ctx, OpConnect, err)
+		case check.unknown:
+			if err := u.settle(ctx, check.shown); err != nil {
+				return nil, err
+			}
+		case check.fault != nil:
+			return nil, check.fault
+		case check.accepted:
+			return nil, u.sshLoginFault(ctx, err)
+		default:
+			return nil, u.withoutKnownType(ctx, check, err)
+		}
+	}
+}
+
+// withoutKnownType looks again when the server has no key of a type that is known for it: that is a changed key too.
+func (u *upload) withoutKnownType(ctx context.Context, check *hostKeyCheck, err error) error {
+	negotiation, ok := errors.AsType[*ssh.AlgorithmNegotiationError](err)
+	if !ok || negotiation.What != "host key" {
+		return err
+	}
+	got, fetchErr := u.fetchKey(ctx, hostKeyAlgorithms)
+	if fetchErr != nil {
+		return err
+	}
+	again := *check
+	again.judge(u.target.addr(), &net.TCPAddr{IP: net.IPv4zero}, got)
+	if again.fault != nil {
+		return again.fault
+	}
+	return err
+}
+
+// sshHandshake connects and makes an SSH connection of it, within the idle time-out as a whole: a server that drips
+// must not hold it open.
+func (u *upload) sshHandshake(ctx context.Context, config *ssh.ClientConfig) (*ssh.Client, error) {
+	raw, err := u.dial(ctx, u.target.addr())
+	if err != nil {
+		return nil, u.fault(ctx, OpConnect, err)
+	}
+	limit := time.AfterFunc(u.o.IdleTimeout, func() { raw.Close() })
+	connection, channels, requests, err := ssh.NewClientConn(raw, u.target.addr(), config)
+	if !limit.Stop() && ctx.Err() == nil {
+		err = &worded{"the SSH handshake did not end within " + u.o.IdleTimeout.String(), os.ErrDeadlineExceeded}
+	}
+	if err != nil {
+		raw.Close()
+		return nil, u.fault(ctx, OpHostKey, err)
+	}
+	return ssh.NewClient(connection, channels, requests), nil
+}
+
+// answerQuestions gives the password to every question that hides its answer. Others ask for something that is not
+// ours to know.
+func (u *upload) answerQuestions(_, _ string, questions []string, echos []bool) ([]string, error) {
+	answers := make([]string, len(questions))
+	for i, question := range questions {
+		if echos[i] {
+			return nil, fmt.Errorf("the server asks %q", question)
+		}
+		answers[i] = u.o.Password
+	}
+	return answers, nil
+}
+
+func (u *upload) sshLoginFault(ctx context.Context, err error) error {
+	fault := u.fault(ctx, OpLogin, err).(*Error)
+	fault.Op = OpLogin
+	cause := errors.Unwrap(fault)
+	if fault.Kind == ConnectionLost {
+		fault.Hint = "check --user and --password; servers hang up after too many failures"
+		return fault
+	}
+	if strings.Contains(cause.Error(), "unable to authenticate") {
+		cause = &worded{fmt.Sprintf("the server refused user %q with this password", u.o.User), cause}
+	}
+	return u.wrap(OpLogin, LoginRefused, cause, "check --user and --password")
+}
+
+// sftpFault turns the server's status into words.
+func (u *upload) sftpFault(ctx context.Context, op Op, err error) error {
+	if ctx.Err() != nil || u.reader != nil && u.reader.failure() != nil {
+		return u.fault(ctx, op, err)
+	}
+	_, answered := errors.AsType[*sftp.StatusError](err)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return u.wrap(op, Refused, &worded{fmt.Sprintf("there is no folder %s", u.target.folder()), err}, "check that the folder exists; scp paths begin at the root")
+	case errors.Is(err, os.ErrPermission):
+		return u.wrap(op, Refused, &worded{fmt.Sprintf("user %q may not write in %s", u.o.User, u.target.folder()), err}, "check the permissions of the folder")
+	case answered && op == OpRename:
+		return u.wrap(op, Refused, inWords(err, "the server answered"), "end the URL with / when its last part is a folder")
+	case answered:
+		return u.wrap(op, Refused, inWords(err, "the server answered"), "check the server's disk and the user's quota")
+	}
+	if errors.Is(err, sftp.ErrSSHFxConnectionLost) {
+		err = io.ErrUnexpectedEOF
+	}
+	return u.fault(ctx, op, err)
+}

@@ -1,0 +1,80 @@
+// Package transfer moves one stream to one URL over ftp, http, https or scp (the SFTP protocol) and reports how far it is.
+// It knows nothing of dumps, commands or appliances.
+//
+// What it promises:
+//
+//   - After success the file lies whole under its final name. Where the protocol can rename (ftp, scp) nobody sees less
+//     than the whole file there, ever: it is written beside its final name as NAME.xxxxxxxx.part, its size is compared,
+//     and then it is renamed. With http and https that is the server's own promise.
+//   - After a failure or a cancel no final name was written, and the .part is removed where the server can still be
+//     reached; where it cannot, the error's hint names it.
+//   - A server is known before it is told a password: a host key that is unknown or changed and a certificate that does
+//     not verify end the transfer. No option turns host keys off.
+//   - Cancelling the context stops every wait at once. A network on which nothing moves ends the transfer after
+//     Options.IdleTimeout; a source that is slow (a file still being written) does not.
+//   - Memory does not grow with the size of the file.
+//
+// What it never does: repeat a secret in an error or a notice, hand a server's bytes to a terminal raw, send credentials
+// to another host than the one that was named, or fall back to an unprotected connection after a failed handshake.
+package transfer
+
+import (
+	"context"
+	"crypto/x509"
+	"time"
+)
+
+// Time-outs that hold when Options leaves them at zero.
+const (
+	DefaultConnectTimeout = 15 * time.Second
+	DefaultIdleTimeout    = 60 * time.Second
+)
+
+// Options say how to reach a server and whom to tell. The zero value is an anonymous transfer that trusts the system's
+// certificate roots, knows no host key and tells nobody.
+type Options struct {
+	User, Password string
+
+	// Insecure accepts a TLS certificate that does not verify. It says nothing about SSH host keys.
+	Insecure bool
+	// RootCAs are the certificate authorities to trust; nil means the system's.
+	RootCAs *x509.CertPool
+
+	// KnownHosts is a file in OpenSSH's known_hosts format. It need not exist; it is created with mode 0600 when a key
+	// is accepted.
+	KnownHosts string
+	// AskHostKey decides about the key of a host that KnownHosts does not list: host is as known_hosts spells it,
+	// keyType as in "ssh-ed25519", fingerprint as in "SHA256:…". The connection is closed while it decides, so it may
+	// take its time. When it is nil an unknown key is refused. A changed key is refused without asking.
+	AskHostKey func(ctx context.Context, host, keyType, fingerprint string) (bool, error)
+
+	// Progress is told how many bytes were handed to the network, at most ten times a second and once at the end. Calls
+	// never overlap and none comes after Upload has returned. The count starts again when a redirect makes the file
+	// start again.
+	Progress func(sent int64)
+	// Notice is told what the user should know although the transfer goes on: one line, safe on a terminal.
+	Notice func(string)
+
+	// ConnectTimeout bounds one connection: name, TCP and TLS. Zero means DefaultConnectTimeout.
+	ConnectTimeout time.Duration
+	// IdleTimeout is how long the network may stand still. Zero means DefaultIdleTimeout.
+	IdleTimeout time.Duration
+}
+
+func (o Options) withDefaults() Options {
+	if o.ConnectTimeout <= 0 {
+		o.ConnectTimeout = DefaultConnectTimeout
+	}
+	if o.IdleTimeout <= 0 {
+		o.IdleTimeout = DefaultIdleTimeout
+	}
+	return o
+}
+
+// Result is what a finished transfer, or a failed one until then, has done.
+type Result struct {
+	// Bytes of the file that were handed to the network.
+	Bytes int64
+	// Notices are the lines that Options.Notice was told.
+	Notices []string
+}

@@ -1,0 +1,134 @@
+package transfer
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// cleanupTime bounds the removal of a part after a failure or a cancel. It uses a connection of its own: the one that
+// failed is broken or full of data that nobody wants any more.
+const cleanupTime = 3 * time.Second
+
+// upload is one file on its way.
+type upload struct {
+	target   Target
+	o        Options
+	src      Source
+	idle     *idleClock
+	meter    *meter
+	sessions tls.ClientSessionCache
+	notices  []string
+
+	reader  *reader       // the source as it is open now, nil before
+	trusted ssh.PublicKey // the host key that was accepted during this transfer
+}
+
+func newUpload(t Target, src Source, o Options) *upload {
+	o = o.withDefaults()
+	return &upload{
+		target:   t,
+		o:        o,
+		src:      src,
+		idle:     &idleClock{limit: o.IdleTimeout},
+		meter:    &meter{report: o.Progress},
+		sessions: tls.NewLRUClientSessionCache(4),
+	}
+}
+
+// Upload sends src to t. The error is an *Error; the Result holds what was done until then in any case.
+func Upload(ctx context.Context, t Target, src Source, o Options) (Result, error) {
+	u := newUpload(t, src, o)
+	err := u.run(ctx)
+	return Result{Bytes: u.meter.finish(), Notices: u.notices}, err
+}
+
+func (u *upload) run(ctx context.Context) error {
+	if err := u.target.check(); err != nil {
+		return err
+	}
+	if strings.ContainsAny(u.o.User+u.o.Password, "\r\n\x00") {
+		return u.wrap(OpLogin, BadTarget, errors.New("the user or the password holds a line break or a NUL"), "")
+	}
+	// Ends every connection and every wait of this transfer, whatever the outcome.
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	switch u.target.Protocol {
+	case "ftp":
+		return u.ftp(ctx)
+	case "scp":
+		return u.scp(ctx)
+	default:
+		return u.http(ctx)
+	}
+}
+
+// notice tells the user once.
+func (u *upload) notice(line string) {
+	line = SafeText(line)
+	if slices.Contains(u.notices, line) {
+		return
+	}
+	u.notices = append(u.notices, line)
+	if u.o.Notice != nil {
+		u.o.Notice(line)
+	}
+}
+
+// secrets are the forms in which a server could hand our password back.
+func (u *upload) secrets() []string {
+	if u.o.Password == "" {
+		return nil
+	}
+	return []string{u.o.Password, base64.StdEncoding.EncodeToString([]byte(u.o.User + ":" + u.o.Password))}
+}
+
+// partName is where the file grows: plainly a part of name, and nobody else's. What cannot be told apart by its
+// ending (a consumer that takes up every *.tgz) must not see it.
+func partName(name string) string {
+	const longest = 255 - len(".xxxxxxxx.part")
+	for len(name) > longest {
+		_, size := utf8.DecodeLastRuneInString(name)
+		name = name[:len(name)-size]
+	}
+	var random [4]byte
+	rand.Read(random[:])
+	return name + "." + hex.EncodeToString(random[:]) + ".part"
+}
+
+// discard removes a part after fault, and tells where it lies when that is not possible.
+func (u *upload) discard(ctx context.Context, fault error, part string, remove func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
+	defer cancel()
+	if remove(ctx) != nil {
+		return addHint(fault, "the unfinished "+part+" may have stayed on the server")
+	}
+	return fault
+}
+
+func addHint(err error, hint string) error {
+	if e, ok := err.(*Error); ok {
+		if e.Hint != "" {
+			hint = e.Hint + "; " + hint
+		}
+		e.Hint = SafeText(hint)
+	}
+	return err
+}
+
+// verify compares what the server holds with what was read.
+func (u *upload) verify(stored int64) error {
+	if sent := u.reader.count(); stored != sent {
+		return u.wrap(OpVerify, SizeMismatch, sizeError{sent, stored}, "try again; if it stays, look at the server's disk and quota")
+	}
+	return nil
+}

@@ -1,0 +1,135 @@
+package transfer_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// wire is a TCP proxy between client and server that a test can cut or freeze.
+type wire struct {
+	addr, to string
+	ftp      bool // leads the data connections of a plain ftp session through wires too
+	// answer may change what an ftp server says.
+	answer func(line string) string
+
+	mu      sync.Mutex
+	open    []net.Conn
+	started []*wire
+	frozen  chan struct{}
+	l       net.Listener
+}
+
+func newWire(t *testing.T, to string) *wire {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &wire{addr: l.Addr().String(), to: to, l: l, frozen: make(chan struct{})}
+	go func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			server, err := net.Dial("tcp", to)
+			if err != nil {
+				client.Close()
+				continue
+			}
+			w.mu.Lock()
+			w.open = append(w.open, client, server)
+			w.mu.Unlock()
+			go w.carry(t, server, client, false)
+			go w.carry(t, client, server, w.ftp)
+		}
+	}()
+	t.Cleanup(func() {
+		l.Close()
+		w.cut()
+	})
+	return w
+}
+
+var epsvAnswer = regexp.MustCompile(`\(\|\|\|(\d+)\|\)`)
+
+func (w *wire) carry(t *testing.T, to, from net.Conn, answers bool) {
+	defer to.(*net.TCPConn).CloseWrite()
+	if answers {
+		for lines := bufio.NewReader(from); ; {
+			line, err := lines.ReadString('\n')
+			if err != nil {
+				return
+			}
+			if port := epsvAnswer.FindStringSubmatch(line); port != nil && strings.HasPrefix(line, "229") {
+				data := newWire(t, "127.0.0.1:"+port[1])
+				w.mu.Lock()
+				w.started = append(w.started, data)
+				w.mu.Unlock()
+				_, ours, _ := net.SplitHostPort(data.addr)
+				line = epsvAnswer.ReplaceAllString(line, fmt.Sprintf("(|||%s|)", ours))
+			}
+			if w.answer != nil {
+				line = w.answer(line)
+			}
+			io.WriteString(to, line)
+		}
+	}
+	buffer := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(buffer)
+		select {
+		case <-w.frozen:
+			return
+		default:
+		}
+		if _, err := to.Write(buffer[:n]); err != nil {
+			return
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// cut resets every connection that is open now; new ones are carried.
+func (w *wire) cut() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, c := range w.open {
+		c.(*net.TCPConn).SetLinger(0)
+		c.Close()
+	}
+	w.open = nil
+	for _, data := range w.started {
+		data.cut()
+	}
+}
+
+// freeze loses every byte from now on, without closing anything.
+func (w *wire) freeze() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	close(w.frozen)
+	for _, data := range w.started {
+		data.freeze()
+	}
+}
+
+// through makes p reach its server over a wire.
+func (p *place) through(t *testing.T) *wire {
+	t.Helper()
+	w := newWire(t, p.server.Addr)
+	w.ftp = p.name == "ftp"
+	p.addr = w.addr
+	if p.protocol == "scp" {
+		p.trust(t)
+	}
+	return w
+}
