@@ -14,7 +14,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"reflect"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -143,26 +142,47 @@ func run(ctx context.Context, e *Env, words []string) control.Result {
 	return ResultOf(err)
 }
 
-// askSecrets replaces each secret that was given as "-" with an answer.
+// askSecrets replaces each secret that was given as "-" with an answer, in the
+// order in which they stand in the line.
 func askSecrets(ctx context.Context, e *Env, kctx *kong.Context) error {
-	for _, flag := range kctx.Flags() {
-		name := flag.Tag.Get("secret")
-		if name == "" || flag.Target.Kind() != reflect.String || flag.Target.String() != "-" {
+	for _, element := range kctx.Path {
+		flag := element.Flag
+		if flag == nil || flag.Tag.Get("secret") == "" || flag.Target.String() != "-" {
 			continue
 		}
-		answer, err := e.UI.Ask(ctx, control.Question{Prompt: name + ": ", Secret: true})
-		if ctx.Err() != nil {
-			return errInterrupted
-		}
+		secret, err := e.askSecret(ctx, flag)
 		if err != nil {
-			return usage("", "the %s cannot be read: %s", name, oneLine(err.Error()))
+			return err
 		}
-		if answer == "" {
-			return usage("", "the %s must not be empty", name)
-		}
-		flag.Target.SetString(answer)
+		flag.Target.SetString(secret)
 	}
 	return nil
+}
+
+// askSecret asks for one secret; at a terminal twice where a slip of the finger
+// would be found too late.
+func (e *Env) askSecret(ctx context.Context, flag *kong.Flag) (string, error) {
+	name := flag.Tag.Get("secret")
+	prompts := []string{name + ": "}
+	if e.Terminal && flag.Tag.Has("twice") {
+		prompts = append(prompts, "the same again: ")
+	}
+	first := ""
+	for i, prompt := range prompts {
+		answer, err := e.UI.Ask(ctx, control.Question{Prompt: prompt, Secret: true})
+		switch {
+		case ctx.Err() != nil:
+			return "", errInterrupted
+		case err != nil:
+			return "", usage("", "the %s cannot be read: %s", name, oneLine(err.Error()))
+		case answer == "":
+			return "", usage("", "the %s must not be empty", name)
+		case i > 0 && answer != first:
+			return "", usage("", "the two answers differ")
+		}
+		first = answer
+	}
+	return first, nil
 }
 
 // wantsJSON looks before the grammar does, so that usage errors are JSON too.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"sync"
 	"time"
 )
@@ -57,16 +58,24 @@ func (k *keyboard) pump(r io.Reader, gone func()) {
 func (k *keyboard) press(p key) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if p.r == ctrlC && k.interrupt != nil {
-		k.keys = nil // what was typed before belonged to the past
-		if k.interrupt() {
-			return
-		}
-	}
-	if len(k.keys) < maxAhead {
+	if len(k.keys) < maxAhead || p.r == ctrlC {
 		k.keys = append(k.keys, p)
-		k.changed.Broadcast()
 	}
+	k.noticeInterrupt()
+	k.changed.Broadcast()
+}
+
+// noticeInterrupt acts on a Ctrl-C among the keys that wait. What was typed
+// before it belonged to the past.
+func (k *keyboard) noticeInterrupt() {
+	at := slices.IndexFunc(k.keys, func(p key) bool { return p.r == ctrlC })
+	if at < 0 || k.interrupt == nil {
+		return
+	}
+	if k.interrupt() {
+		at++
+	}
+	k.keys = k.keys[at:]
 }
 
 // end wakes everybody who waits for a key.
@@ -78,12 +87,14 @@ func (k *keyboard) end() {
 }
 
 // onInterrupt makes Ctrl-C call f at once; f must not block, and says whether
-// the key is used up. It returns the way back.
+// the key is used up. One that was pressed a moment ago counts. It returns the
+// way back.
 func (k *keyboard) onInterrupt(f func() bool) (undo func()) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	before := k.interrupt
 	k.interrupt = f
+	k.noticeInterrupt()
 	return func() {
 		k.mu.Lock()
 		defer k.mu.Unlock()

@@ -106,7 +106,7 @@ func (p *progress) rest() string {
 	if p.now.Total <= 0 || p.rate <= 0 || p.now.Done >= p.now.Total {
 		return ""
 	}
-	s := math.Ceil(float64(p.now.Total-p.now.Done) / p.rate)
+	s := math.Round(float64(p.now.Total-p.now.Done) / p.rate)
 	if s >= 100*3600 {
 		return "days left"
 	}

@@ -34,6 +34,9 @@ type conn struct {
 	clock   *idleClock
 	release func() bool // from context.AfterFunc
 
+	// broken is the first failure. What comes after it is only "use of closed network connection".
+	broken atomic.Pointer[error]
+
 	// Deadlines that the layers above set (crypto/tls does when it says goodbye), in Unix nanoseconds, 0 for none.
 	readBy, writeBy atomic.Int64
 }
@@ -72,16 +75,19 @@ func (c *conn) CloseWrite() error {
 func (c *conn) Read(p []byte) (int, error) {
 	for {
 		if err := c.Conn.SetReadDeadline(c.until(&c.readBy)); err != nil {
-			return 0, err
+			return 0, c.first(err)
 		}
 		n, err := c.Conn.Read(p)
 		if n > 0 {
 			c.clock.moved()
 		}
-		if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && !passed(&c.readBy) && c.clock.excused() {
-			continue
+		if errors.Is(err, os.ErrDeadlineExceeded) && !passed(&c.readBy) {
+			if c.clock.excused() {
+				continue
+			}
+			err = &idleError{c.clock.limit}
 		}
-		return n, err
+		return n, c.first(err)
 	}
 }
 
@@ -89,19 +95,46 @@ func (c *conn) Read(p []byte) (int, error) {
 func (c *conn) Write(p []byte) (int, error) {
 	for done := 0; ; {
 		if err := c.Conn.SetWriteDeadline(c.until(&c.writeBy)); err != nil {
-			return done, err
+			return done, c.first(err)
 		}
 		n, err := c.Conn.Write(p[done:])
 		done += n
 		if n > 0 {
 			c.clock.moved()
 		}
-		if n > 0 && errors.Is(err, os.ErrDeadlineExceeded) && !passed(&c.writeBy) {
-			continue
+		if errors.Is(err, os.ErrDeadlineExceeded) && !passed(&c.writeBy) {
+			if n > 0 {
+				continue
+			}
+			err = &idleError{c.clock.limit}
 		}
-		return done, err
+		return done, c.first(err)
 	}
 }
+
+// first remembers err when it is the first failure, and returns that one in place of what only follows from it.
+func (c *conn) first(err error) error {
+	if err == nil || c.broken.CompareAndSwap(nil, &err) || !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return *c.broken.Load()
+}
+
+// failure is the first failure, nil when there was none.
+func (c *conn) failure() error {
+	if err := c.broken.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// idleError is a net.Error, so that the layers above treat it as the time-out that it is.
+type idleError struct{ limit time.Duration }
+
+func (e *idleError) Error() string   { return "nothing moved for " + e.limit.String() }
+func (e *idleError) Timeout() bool   { return true }
+func (e *idleError) Temporary() bool { return false }
+func (e *idleError) Unwrap() error   { return os.ErrDeadlineExceeded }
 
 func (c *conn) until(by *atomic.Int64) time.Time {
 	idle := time.Now().Add(c.clock.limit)

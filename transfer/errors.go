@@ -74,10 +74,13 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
+// shortestSecret is the shortest that is looked for: anything shorter is found in every sentence and protects nothing.
+const shortestSecret = 4
+
 // withoutSecrets keeps a server from making us repeat what we told it.
 func withoutSecrets(text string, secrets []string) string {
 	for _, s := range secrets {
-		if s != "" {
+		if len(s) >= shortestSecret {
 			text = strings.ReplaceAll(text, s, "***")
 		}
 	}
@@ -95,15 +98,18 @@ func plainWords(err error) string {
 	var asURL *url.Error
 	var path *os.PathError
 	var ours *worded
+	var idle *idleError
 	switch {
 	case errors.As(err, &ours):
 		return ours.words
+	case errors.As(err, &idle):
+		return idle.Error()
 	case errors.Is(err, context.Canceled):
 		return "cancelled"
 	case errors.Is(err, context.DeadlineExceeded):
 		return "the time allowed ran out"
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return "nothing moved for too long"
+		return "no answer in time"
 	case errors.As(err, &dns):
 		if dns.IsNotFound {
 			return "no such host: " + dns.Name

@@ -150,6 +150,7 @@ func TestCancelWhileServerIsSilent(t *testing.T) {
 // Whoever watches the final name sees the old file or the new one.
 func TestNoHalfFileUnderFinalName(t *testing.T) {
 	eachPlace(t, func(t *testing.T, p *place) {
+		t.Parallel()
 		const old = "the old file"
 		final := filepath.Join(p.folder, "file")
 		if err := os.WriteFile(final, []byte(old), 0o644); err != nil {
@@ -226,6 +227,7 @@ func TestSourceChanges(t *testing.T) {
 
 func TestLoginRefused(t *testing.T) {
 	eachPlace(t, func(t *testing.T, p *place) {
+		t.Parallel()
 		p.options.Password = "not-the-password"
 		_, err := p.upload(t, t.Context(), "file", text("x"))
 		mustFail(t, err, transfer.OpLogin, transfer.LoginRefused, p.options.Password)

@@ -52,7 +52,7 @@ func HostKeys(ctx context.Context, host string, port int, o Options) ([]ssh.Publ
 
 func (u *upload) fetchKey(ctx context.Context, algorithms []string) (ssh.PublicKey, error) {
 	var shown ssh.PublicKey
-	_, err := u.sshHandshake(ctx, &ssh.ClientConfig{
+	_, _, err := u.sshHandshake(ctx, &ssh.ClientConfig{
 		HostKeyAlgorithms: algorithms,
 		HostKeyCallback: func(_ string, _ net.Addr, key ssh.PublicKey) error {
 			shown = key

@@ -57,23 +57,40 @@ func (u *upload) http(ctx context.Context) error {
 
 // httpTransport makes one connection for each request: requests ask for that themselves.
 func (u *upload) httpTransport() *http.Transport {
-	config := u.tlsConfig("") // each host its own name
-	config.NextProtos = []string{"http/1.1"}
 	return &http.Transport{
 		DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
-			c, err := u.dial(ctx, address)
+			raw, err := u.httpDial(ctx, address)
 			if err != nil {
-				return nil, u.fault(ctx, OpConnect, err)
+				return nil, err // not raw, which would be a nil in an interface
 			}
-			return c, nil
+			return raw, nil
 		},
-		TLSClientConfig:        config,
-		TLSHandshakeTimeout:    u.o.ConnectTimeout,
+		DialTLSContext: func(ctx context.Context, _, address string) (net.Conn, error) {
+			raw, err := u.httpDial(ctx, address)
+			if err != nil {
+				return nil, err
+			}
+			host, _, _ := net.SplitHostPort(address)
+			secured, err := u.handshake(ctx, raw, u.tlsConfig(host))
+			if err != nil {
+				raw.Close()
+				return nil, u.fault(ctx, OpTLS, err)
+			}
+			return secured, nil
+		},
 		ExpectContinueTimeout:  expectPatience,
 		MaxResponseHeaderBytes: maxHTTPHeader,
 		WriteBufferSize:        copyBuffer,
 		DisableCompression:     true,
 	}
+}
+
+func (u *upload) httpDial(ctx context.Context, address string) (*conn, error) {
+	c, err := u.dial(ctx, address)
+	if err != nil {
+		return nil, u.fault(ctx, OpConnect, err)
+	}
+	return c, nil
 }
 
 // httpAnswer is what is kept of a response.
@@ -92,14 +109,14 @@ func (u *upload) put(ctx context.Context, transport *http.Transport, to Target, 
 		return nil, err
 	}
 	defer source.Close()
-	request := (&http.Request{
-		Method:        http.MethodPut,
-		URL:           to.url(),
-		Header:        http.Header{"User-Agent": {"sealgate"}, "Content-Type": {"application/octet-stream"}},
-		Body:          source,
-		ContentLength: source.size,
-		Close:         true, // also makes the transport keep the body when the answer comes instead of 100 Continue
-	}).WithContext(ctx)
+	request, err := http.NewRequestWithContext(ctx, http.MethodPut, to.url().String(), source)
+	if err != nil {
+		return nil, u.wrap(OpTarget, BadTarget, err, "")
+	}
+	request.ContentLength = source.size
+	request.Close = true // and with it the body is kept when a refusal comes instead of 100 Continue
+	request.Header.Set("User-Agent", "sealgate")
+	request.Header.Set("Content-Type", "application/octet-stream")
 	if source.size == 0 {
 		// A body of length 0 means "unknown length" to net/http. What is empty must still be read to its end.
 		if _, err := io.Copy(io.Discard, source); err != nil {

@@ -49,9 +49,9 @@ func (u *upload) scpStore(ctx context.Context, part string) (left bool, err erro
 	ctx, cancel := context.WithCancelCause(outer)
 	defer cancel(nil)
 	go func() {
-		err := server.ssh.Wait()
+		server.ssh.Wait()
 		if outer.Err() == nil {
-			cancel(&serverGone{err})
+			cancel(server.gone())
 		}
 	}()
 	source, err := u.open(ctx)
@@ -64,30 +64,30 @@ func (u *upload) scpStore(ctx context.Context, part string) (left bool, err erro
 	if err != nil {
 		_, answered := errors.AsType[*sftp.StatusError](err)
 		answered = answered || errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission)
-		return !answered, u.sftpFault(ctx, OpCreate, err)
+		return !answered, server.fault(ctx, OpCreate, err)
 	}
 	if _, err := file.ReadFromWithConcurrency(source, sftpAhead); err != nil {
-		return true, u.sftpFault(ctx, OpWrite, err)
+		return true, server.fault(ctx, OpWrite, err)
 	}
 	if err := file.Close(); err != nil {
-		return true, u.sftpFault(ctx, OpWrite, err)
+		return true, server.fault(ctx, OpWrite, err)
 	}
 	info, err := server.files.Stat(part)
 	if err != nil {
-		return true, u.sftpFault(ctx, OpVerify, err)
+		return true, server.fault(ctx, OpVerify, err)
 	}
 	if err := u.verify(info.Size()); err != nil {
 		return true, err
 	}
-	return u.sftpRename(ctx, server.files, part)
+	return u.sftpRename(ctx, server, part)
 }
 
 // sftpRename replaces a file of that name in one step where the server can. Plain SFTP renames never replace.
-func (u *upload) sftpRename(ctx context.Context, files *sftp.Client, part string) (left bool, err error) {
-	name := u.target.Path
+func (u *upload) sftpRename(ctx context.Context, server *sftpServer, part string) (left bool, err error) {
+	name, files := u.target.Path, server.files
 	if _, ok := files.HasExtension("posix-rename@openssh.com"); ok {
 		if err := files.PosixRename(part, name); err != nil {
-			return true, u.sftpFault(ctx, OpRename, err)
+			return true, server.fault(ctx, OpRename, err)
 		}
 		return false, nil
 	}
@@ -96,11 +96,11 @@ func (u *upload) sftpRename(ctx context.Context, files *sftp.Client, part string
 		return false, nil
 	}
 	if there, statErr := files.Lstat(name); statErr != nil || !there.Mode().IsRegular() || files.Remove(name) != nil {
-		return true, u.sftpFault(ctx, OpRename, err)
+		return true, server.fault(ctx, OpRename, err)
 	}
 	if err := files.Rename(part, name); err != nil {
 		// The old file is gone, so the part is the only one there is.
-		return false, addHint(u.sftpFault(ctx, OpRename, err), "the whole file lies on the server as "+part)
+		return false, addHint(server.fault(ctx, OpRename, err), "the whole file lies on the server as "+part)
 	}
 	return false, nil
 }
@@ -120,17 +120,23 @@ func (u *upload) scpRemove(ctx context.Context, part string) error {
 // serverGone is why a transfer's context ends when its connection does.
 type serverGone struct{ cause error }
 
-func (g *serverGone) Error() string {
-	if g.cause == nil {
-		return "the server closed the connection"
-	}
-	return plainWords(g.cause)
-}
+func (g *serverGone) Error() string { return plainWords(g.cause) }
 
 // sftpServer is an SFTP session and the connection that carries it.
 type sftpServer struct {
+	u     *upload
+	line  *conn
 	ssh   *ssh.Client
 	files *sftp.Client
+}
+
+// gone says why the connection has ended.
+func (s *sftpServer) gone() *serverGone {
+	cause := s.line.failure()
+	if cause == nil {
+		cause = io.ErrUnexpectedEOF // the server ended the session and not the connection
+	}
+	return &serverGone{cause}
 }
 
 func (s *sftpServer) close() {
@@ -139,7 +145,7 @@ func (s *sftpServer) close() {
 }
 
 func (u *upload) sftpLogin(ctx context.Context) (*sftpServer, error) {
-	client, err := u.sshLogin(ctx)
+	line, client, err := u.sshLogin(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -159,18 +165,18 @@ func (u *upload) sftpLogin(ctx context.Context) (*sftpServer, error) {
 		}
 		return nil, fault
 	}
-	return &sftpServer{client, files}, nil
+	return &sftpServer{u, line, client, files}, nil
 }
 
 // sshLogin connects and logs in. A host key that is not known is decided about first, on a connection that ends with
 // it; nothing but the key was exchanged then.
-func (u *upload) sshLogin(ctx context.Context) (*ssh.Client, error) {
+func (u *upload) sshLogin(ctx context.Context) (*conn, *ssh.Client, error) {
 	for {
 		check, err := u.newHostKeyCheck()
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		client, err := u.sshHandshake(ctx, &ssh.ClientConfig{
+		line, client, err := u.sshHandshake(ctx, &ssh.ClientConfig{
 			User:              u.o.User,
 			Auth:              []ssh.AuthMethod{ssh.Password(u.o.Password), ssh.KeyboardInteractive(u.answerQuestions)},
 			HostKeyCallback:   check.judge,
@@ -178,19 +184,19 @@ func (u *upload) sshLogin(ctx context.Context) (*ssh.Client, error) {
 		})
 		switch {
 		case err == nil:
-			return client, nil
+			return line, client, nil
 		case ctx.Err() != nil:
-			return nil, u.fault(ctx, OpConnect, err)
+			return nil, nil, u.fault(ctx, OpConnect, err)
 		case check.unknown:
 			if err := u.settle(ctx, check.shown); err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 		case check.fault != nil:
-			return nil, check.fault
+			return nil, nil, check.fault
 		case check.accepted:
-			return nil, u.sshLoginFault(ctx, err)
+			return nil, nil, u.sshLoginFault(ctx, err)
 		default:
-			return nil, u.withoutKnownType(ctx, check, err)
+			return nil, nil, u.withoutKnownType(ctx, check, err)
 		}
 	}
 }
@@ -215,10 +221,10 @@ func (u *upload) withoutKnownType(ctx context.Context, check *hostKeyCheck, err 
 
 // sshHandshake connects and makes an SSH connection of it, within the idle time-out as a whole: a server that drips
 // must not hold it open.
-func (u *upload) sshHandshake(ctx context.Context, config *ssh.ClientConfig) (*ssh.Client, error) {
+func (u *upload) sshHandshake(ctx context.Context, config *ssh.ClientConfig) (*conn, *ssh.Client, error) {
 	raw, err := u.dial(ctx, u.target.addr())
 	if err != nil {
-		return nil, u.fault(ctx, OpConnect, err)
+		return nil, nil, u.fault(ctx, OpConnect, err)
 	}
 	limit := time.AfterFunc(u.o.IdleTimeout, func() { raw.Close() })
 	connection, channels, requests, err := ssh.NewClientConn(raw, u.target.addr(), config)
@@ -227,9 +233,9 @@ func (u *upload) sshHandshake(ctx context.Context, config *ssh.ClientConfig) (*s
 	}
 	if err != nil {
 		raw.Close()
-		return nil, u.fault(ctx, OpHostKey, err)
+		return nil, nil, u.fault(ctx, OpHostKey, err)
 	}
-	return ssh.NewClient(connection, channels, requests), nil
+	return raw, ssh.NewClient(connection, channels, requests), nil
 }
 
 // answerQuestions gives the password to every question that hides its answer. Others ask for something that is not
@@ -259,8 +265,9 @@ func (u *upload) sshLoginFault(ctx context.Context, err error) error {
 	return u.wrap(OpLogin, LoginRefused, cause, "check --user and --password")
 }
 
-// sftpFault turns the server's status into words.
-func (u *upload) sftpFault(ctx context.Context, op Op, err error) error {
+// fault turns the server's status into words.
+func (s *sftpServer) fault(ctx context.Context, op Op, err error) error {
+	u := s.u
 	if ctx.Err() != nil || u.reader != nil && u.reader.failure() != nil {
 		return u.fault(ctx, op, err)
 	}
@@ -276,7 +283,7 @@ func (u *upload) sftpFault(ctx context.Context, op Op, err error) error {
 		return u.wrap(op, Refused, inWords(err, "the server answered"), "check the server's disk and the user's quota")
 	}
 	if errors.Is(err, sftp.ErrSSHFxConnectionLost) {
-		err = io.ErrUnexpectedEOF
+		err = s.gone().cause
 	}
 	return u.fault(ctx, op, err)
 }

@@ -79,6 +79,7 @@ func TestUploadArrives(t *testing.T) {
 // A file that is still being written has no size, and waiting for it is not waiting for the network.
 func TestUploadOfGrowingSource(t *testing.T) {
 	eachPlace(t, func(t *testing.T, p *place) {
+		t.Parallel()
 		p.options.IdleTimeout = 300 * time.Millisecond
 		source := &random{size: 3 << 20, hidden: true, at: func(ctx context.Context, offset int64) error {
 			if offset == 1<<20 {

@@ -43,7 +43,7 @@ var globalKinds = []Kind{
 	}},
 	{Name: Signature, Parent: Dictionary, Defaults: []Default{
 		signature("SQL Injection", "union select", `(?i)union\s+(all\s+)?select`),
-		signature("SQL Injection", "or 1=1", `(?i)'\s*or\s+\d+\s*=\s*\d+`),
+		signature("SQL Injection", "always true", `(?i)'\s*or\s+\d+\s*=\s*\d+`),
 		signature("Cross-Site Scripting", "script element", `(?i)<script[\s>/]`),
 		signature("Cross-Site Scripting", "event handler", `(?i)\bon(error|load|click)\s*=`),
 		signature("Command Injection", "shell after separator", `(?i)[;|&]\s*(cat|id|wget|curl|sh)\b`),

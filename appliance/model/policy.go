@@ -31,7 +31,7 @@ var policyKinds = []Kind{
 			"establishedConnectionsBlock": false, "inboundOperation": "deny", "outboundOperation": "allow", "sendToCd": false,
 			"applyTo": []string{}, "rules": []object{},
 		}}}},
-	rulePolicy(HTTP2Policy, "Default HTTP/2 Protocol Policy",
+	rulePolicy(HTTP2Policy, "Default HTTP2 Protocol Policy",
 		"Excessive Streams", "Rapid Reset", "Malformed HTTP/2 Frame", "Header List Too Large", "Settings Flood", "Slow Stream"),
 	rulePolicy(HTTPPolicy, "Default HTTP Protocol Policy",
 		"Malformed Request Line", "Malformed Header Line", "Illegal Byte in URL", "Illegal Byte in Header", "Illegal Method",

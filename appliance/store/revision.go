@@ -16,6 +16,7 @@ import (
 type Change struct {
 	Author  string
 	Summary string
+	At      time.Time // when; zero is now
 }
 
 // Revision is one write of the configuration.
@@ -60,6 +61,9 @@ func (s *Store) Write(ctx context.Context, change Change, fn func(*Tx) error) (i
 	var number int64
 	err := s.transaction(ctx, func(tx *sql.Tx) error {
 		t := &Tx{queries: queries{tx}, tx: tx, at: s.milliseconds()}
+		if !change.At.IsZero() {
+			t.at = change.At.UnixMilli()
+		}
 		if err := tx.QueryRowContext(ctx, "SELECT COALESCE(MAX(number), 0) + 1 FROM revisions").Scan(&t.number); err != nil {
 			return err
 		}

@@ -31,9 +31,13 @@ func acceptHostKey(ctx context.Context, home appliance.Home, x commands.AcceptHo
 	if _, err := transfer.AddKnownHost(home.KnownHosts(), x.Host, x.Port, keys...); err != nil {
 		return nil, err
 	}
+	name := x.Host
+	if x.Port != 22 {
+		name = fmt.Sprintf("[%s]:%d", x.Host, x.Port)
+	}
 	var added []commands.HostKey
 	for _, k := range keys {
-		added = append(added, commands.HostKey{Hosts: []string{x.Host}, Type: k.Type(), Fingerprint: ssh.FingerprintSHA256(k)})
+		added = append(added, commands.HostKey{Hosts: []string{name}, Type: k.Type(), Fingerprint: ssh.FingerprintSHA256(k)})
 	}
 	return added, nil
 }

@@ -108,7 +108,7 @@ func newHostKey(keyType string) (crypto.Signer, error) {
 	case "ecdsa":
 		return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	case "rsa":
-		return rsa.GenerateKey(rand.Reader, 3072)
+		return rsa.GenerateKey(rand.Reader, 2048)
 	}
 	return nil, fmt.Errorf("no host key type %q", keyType)
 }

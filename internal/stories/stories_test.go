@@ -3,6 +3,7 @@
 package stories
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -52,7 +53,7 @@ func run(t *testing.T, dir string) {
 			env.Setenv("PATH", bin+":/usr/sbin:/sbin:"+os.Getenv("PATH"))
 			env.Setenv("SYSTEM", trial.System)
 			w := &world{}
-			env.Values[world{}] = w
+			env.Values[worldKey{}] = w
 			env.Defer(w.end)
 			return nil
 		},
@@ -66,15 +67,27 @@ func run(t *testing.T, dir string) {
 			"logged":     logged,
 			"tmpfs":      tmpfs,
 			"secretless": secretless,
+			"opens":      opens,
+			"kept":       kept,
+			"seed":       seed,
+			"background": background,
+			"interrupt":  interrupt,
+			"ended":      ended,
+			"uploading":  uploading,
 		},
 	})
 }
+
+type worldKey struct{}
 
 // world is what a script started.
 type world struct {
 	app    *trial.Appliance
 	server *peers.Server
 	mounts []string
+
+	running  *exec.Cmd
+	out, err bytes.Buffer
 }
 
 func (w *world) end() {
@@ -86,7 +99,7 @@ func (w *world) end() {
 	}
 }
 
-func of(ts *testscript.TestScript) *world { return ts.Value(world{}).(*world) }
+func of(ts *testscript.TestScript) *world { return ts.Value(worldKey{}).(*world) }
 
 // appliance NAME [mx|gateway] creates an appliance in $APP and starts it.
 func appliance(ts *testscript.TestScript, neg bool, args []string) {
@@ -138,6 +151,7 @@ func sealsh(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// server kill kills the last server, as a power cut does.
 // server sshd|vsftpd|ftps|nginx|nginx-tls starts a server of the distribution
 // and sets $HOST (HOST:PORT), $ROOT, $REMOTE_USER, $REMOTE_PASSWORD and
 // $FINGERPRINT. It needs root.
@@ -145,6 +159,9 @@ func server(ts *testscript.TestScript, neg bool, args []string) {
 	var s *peers.Server
 	var err error
 	switch args[0] {
+	case "kill":
+		of(ts).server.Kill()
+		return
 	case "sshd":
 		s, err = peers.StartSSHD(peers.SSHDConfig{})
 	case "vsftpd", "ftps":
@@ -225,12 +242,91 @@ func secretless(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// tmpfs DIR SIZE mounts a small file system there. It needs root.
+// tmpfs DIR SIZE [ro] mounts a small file system there. It needs root.
 func tmpfs(ts *testscript.TestScript, neg bool, args []string) {
 	dir := ts.MkAbs(args[0])
 	ts.Check(os.MkdirAll(dir, 0o700))
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size="+args[1]+",mode=0700"); err != nil {
+	flags := uintptr(0)
+	if len(args) > 2 {
+		flags = syscall.MS_RDONLY
+	}
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", flags, "size="+args[1]+",mode=0700"); err != nil {
 		ts.Fatalf("mount a tmpfs (needs root): %v", err)
 	}
 	of(ts).mounts = append(of(ts).mounts, dir)
+}
+
+// opens FILE PASSWORD decrypts the only file of that pattern with age, and
+// lists it with tar.
+func opens(ts *testscript.TestScript, neg bool, args []string) {
+	plain := ts.MkAbs("opened.tgz")
+	os.Remove(plain)
+	ts.Check(trial.AgeDecrypt(only(ts, args[0]), plain, args[1]))
+	ts.Check(ts.Exec("tar", "tzf", plain))
+}
+
+// kept VARIABLE sets the variable to the name of the oldest dump.
+func kept(ts *testscript.TestScript, neg bool, args []string) {
+	found, err := filepath.Glob(filepath.Join(of(ts).app.Home, "exports", "*.tgz"))
+	ts.Check(err)
+	if len(found) == 0 {
+		ts.Fatalf("no dump was kept")
+	}
+	ts.Setenv(args[0], filepath.Base(found[0]))
+}
+
+func only(ts *testscript.TestScript, pattern string) string {
+	found, err := filepath.Glob(pattern)
+	ts.Check(err)
+	if len(found) != 1 {
+		ts.Fatalf("%s is %d files: %v", pattern, len(found), found)
+	}
+	return found[0]
+}
+
+// seed SCALE fills the appliance's store.
+func seed(ts *testscript.TestScript, neg bool, args []string) {
+	ts.Check(ts.Exec("sealmint", "seed", "--home", of(ts).app.Home, "--scale", args[0]))
+}
+
+// background PROGRAM ARGS… starts a program, one at a time.
+func background(ts *testscript.TestScript, neg bool, args []string) {
+	w := of(ts)
+	w.out.Reset()
+	w.err.Reset()
+	w.running = exec.Command(filepath.Join(bin, args[0]), args[1:]...)
+	w.running.Stdout, w.running.Stderr = &w.out, &w.err
+	ts.Check(w.running.Start())
+}
+
+// interrupt does to it what Ctrl-C does.
+func interrupt(ts *testscript.TestScript, neg bool, args []string) {
+	ts.Check(of(ts).running.Process.Signal(os.Interrupt))
+}
+
+// ended STATUS waits for it, and takes its output for stdout and stderr.
+func ended(ts *testscript.TestScript, neg bool, args []string) {
+	w := of(ts)
+	err := w.running.Wait()
+	if _, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok {
+		ts.Check(err)
+	}
+	fmt.Fprint(ts.Stdout(), w.out.String())
+	fmt.Fprint(ts.Stderr(), w.err.String())
+	if got := strconv.Itoa(w.running.ProcessState.ExitCode()); got != args[0] {
+		ts.Fatalf("exit status %s, not %s\n%s%s", got, args[0], w.out.String(), w.err.String())
+	}
+}
+
+// uploading waits until the server has some of a file.
+func uploading(ts *testscript.TestScript, neg bool, args []string) {
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		found, _ := filepath.Glob(filepath.Join(of(ts).server.Root, "*"))
+		for _, path := range found {
+			if info, err := os.Stat(path); err == nil && info.Size() > 0 {
+				return
+			}
+		}
+	}
+	ts.Fatalf("nothing arrives at the server")
 }

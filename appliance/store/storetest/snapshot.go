@@ -125,7 +125,7 @@ func fillAll(t *testing.T, s *store.Store) {
 // markers tell the kinds of fillAll apart, in lines and names of files.
 var markers = map[store.Kind]string{
 	store.SSLKeys: "marker-ssl", store.Credentials: "marker-credential", store.Users: "marker-user", store.Archives: "marker-good-archive",
-	store.FailedArchives: "marker-failed-archive", store.Jobs: "marker-job", store.Alerts: `"alert-`, store.Violations: "violation-", store.Audit: "audit-",
+	store.FailedArchives: "marker-failed-archive", store.Jobs: "marker-job", store.Alerts: `"alert-`, store.Violations: `"violation-`, store.Audit: `"id":"audit-`,
 }
 
 func leavingOut(t *testing.T, open func(*testing.T) *store.Store) {

@@ -140,7 +140,7 @@ func defaults(t *testing.T, open func(*testing.T) *store.Store) {
 		if o.Name != d.Name || o.Kind != d.Kind || o.ParentID != d.ParentID {
 			t.Errorf("stored %s %q under %s, want %s %q under %s", o.Kind, o.Name, o.ParentID, d.Kind, d.Name, d.ParentID)
 		}
-		if strings.HasPrefix(d.Name, "Default") && !allowed.MatchString(d.Name) {
+		if !allowed.MatchString(d.Name) {
 			t.Errorf("default name %q has a character that clients do not expect", d.Name)
 		}
 		_, err = s.Write(t.Context(), change, func(tx *store.Tx) error { return tx.Delete(t.Context(), d.ID) })
@@ -169,7 +169,9 @@ func objects(t *testing.T, open func(*testing.T) *store.Store) {
 	if got := string(o.Document); got != `{"operationMode":"active"}` || o.ParentID != site || o.Kind != model.ServerGroup {
 		t.Errorf("got %+v with document %s", o, got)
 	}
-	write(t, s, func(tx *store.Tx) error { return tx.Update(ctx, group, json.RawMessage(`{"operationMode":"disabled"}`)) })
+	write(t, s, func(tx *store.Tx) error {
+		return tx.Update(ctx, group, json.RawMessage(`{"operationMode":"disabled"}`))
+	})
 	write(t, s, func(tx *store.Tx) error { return tx.Rename(ctx, group, "Web Servers") })
 	found, err := s.Find(ctx, site, model.ServerGroup, "Web Servers")
 	if err != nil {

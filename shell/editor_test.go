@@ -1,0 +1,197 @@
+package shell
+
+import (
+	"context"
+	"io"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/chzyer/readline"
+
+	"sealgate/control"
+)
+
+func FuzzCursor(f *testing.F) {
+	for _, s := range []string{"", "echo 'a b", `echo "a\`, "exp", "a  b", `--x='y`} {
+		f.Add(s, len(s), "my file", "my other", true)
+	}
+	f.Fuzz(func(t *testing.T, text string, pos int, one, two string, open bool) {
+		line := []rune(text)
+		if pos < 0 || pos > len(line) {
+			return
+		}
+		cur := at(line, pos)
+		if len(cur.words) == 0 || cur.start < 0 || cur.start > pos {
+			t.Fatalf("%+v", cur)
+		}
+		list([]control.Candidate{{Value: one, Help: two}, {Value: two}}, pos%maxWidth)
+		for _, candidates := range [][]control.Candidate{{{Value: one, Open: open}}, {{Value: one}, {Value: two, Open: open}}} {
+			c := complete(line, pos, candidates)
+			if c.pos < 0 || c.pos > len(c.line) {
+				t.Fatalf("cursor %d in %q", c.pos, string(c.line))
+			}
+			// The word is what the candidate says, however it had to be quoted.
+			if len(c.choices) == 1 && pos == len(line) && c.changed {
+				s := scanLine(c.line)
+				if got := s.words[len(s.words)-1].text; got != one {
+					t.Fatalf("%q completed with %q is %q: word %q", text, one, string(c.line), got)
+				}
+				if len(s.words) != len(cur.words) {
+					t.Fatalf("%q completed with %q is %q", text, one, string(c.line))
+				}
+			}
+		}
+	})
+}
+
+// The line editor runs in goroutines that nobody can recover: whatever is
+// typed, at any width, it must neither crash nor stand still. SEAL_SOAK is the number
+// of rounds.
+func TestEditorSurvivesAnything(t *testing.T) {
+	rounds := 300
+	if n, err := strconv.Atoi(os.Getenv("SEAL_SOAK")); err == nil {
+		rounds = n
+	}
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	pieces := strings.Split("a|b| |  |?|\t|\t\t|'|\"|\\|日|e\u0301|🙂|\x01|\x02|\x03|\x04|\x05|\x06|\x07|\x08|\x0b|\x0c|\x0e|\x10|\x12|\x12|\x13|"+
+		"\x14|\x15|\x16|\x17|\x19|\x1a|\x00|\x1b|\x1b[A|\x1b[B|\x1b[C|\x1b[D|\x1b[H|\x1b[F|\x1b[3~|\x1b[1;5D|\x1b[1;5C|\x1bb|\x1bf|\x1bd|\x1b\x7f|\x1b\x14|"+
+		"\x1b[99999999R|\x1b[1;1R|\x1bO|\x1bOA|\x1b]0;|\x07|\x1b[200~x ?\ny\x1b[201~|\x1b[200~|\x1b[201~|\x7f|\xff|\xe6\x97|\u009b|\uf700|\uf701|"+
+		"some words of a line|export-local --path|\n", "|")
+
+	var width atomic.Int32
+	var shown atomic.Int64
+	keys := newKeyboard()
+	e, err := newEditor(keys, writerFunc(func(p []byte) (int, error) { shown.Add(int64(len(p))); return len(p), nil }),
+		func() int { return min(max(int(width.Load()), minWidth), maxWidth) }, actions{
+			candidates: func(words []string) []control.Candidate { return completions(append([]string{"x"}, words...)) },
+			help:       func([]string) string { return "help\n" },
+		})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer keys.end()
+	var d decoder
+	now := time.Unix(0, 0)
+	for range rounds {
+		prompt := strings.Repeat("p", random.IntN(60)) + "> "
+		lines := make(chan string, 1)
+		go func() {
+			line, err := e.readLine(prompt)
+			if err == nil && random.IntN(2) == 0 {
+				if words, err := Split(line); err == nil {
+					e.remember(Join(words))
+				}
+			}
+			lines <- line
+		}()
+		var typed strings.Builder
+		for range random.IntN(60) {
+			typed.WriteString(pieces[random.IntN(len(pieces))])
+		}
+		text := typed.String() + "\x1b[201~\x03\n"
+		for i := range len(text) {
+			now = now.Add(time.Millisecond)
+			for _, k := range d.feed(text[i], now) {
+				if k.r == ctrlD {
+					continue // ends the session where the line is empty
+				}
+				keys.press(k)
+			}
+			if random.IntN(10) == 0 {
+				width.Store(int32(random.IntN(130)))
+			}
+		}
+		select {
+		case line := <-lines:
+			if strings.IndexFunc(line, hidden) >= 0 {
+				t.Fatalf("the line %q", line)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("the editor stands still after %q", text)
+		}
+		keys.forget()
+	}
+	if shown.Load() == 0 {
+		t.Error("nothing was drawn")
+	}
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+func TestInterruptPressedBeforeTheCommandStarts(t *testing.T) {
+	k := newKeyboard()
+	for _, r := range []rune{'a', ctrlC, 'b'} {
+		k.press(key{r: r})
+	}
+	interrupted := 0
+	k.onInterrupt(func() bool { interrupted++; return true })
+	got, err := k.next(context.Background())
+	if interrupted != 1 || got.r != 'b' || err != nil {
+		t.Errorf("interrupted %d times, next key %q, %v", interrupted, got.r, err)
+	}
+}
+
+func TestEndOfInputIsNotEnter(t *testing.T) {
+	keys := newKeyboard()
+	e, err := newEditor(keys, io.Discard, func() int { return 80 }, actions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range "impctl reboot" {
+		keys.press(key{r: r})
+	}
+	keys.end()
+	if line, err := e.readLine("> "); err != io.EOF || line != "" {
+		t.Errorf("%q, %v", line, err)
+	}
+}
+
+func TestInterruptedLine(t *testing.T) {
+	keys := newKeyboard()
+	e, err := newEditor(keys, io.Discard, func() int { return 80 }, actions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer keys.end()
+	keys.press(key{r: 'x'})
+	keys.press(key{r: ctrlC})
+	if _, err := e.readLine("> "); err != readline.ErrInterrupt {
+		t.Errorf("%v", err)
+	}
+}
+
+func FuzzKeys(f *testing.F) {
+	for _, s := range []string{"a\x1b[A\x03", "\x1b[200~x\ny\x1b[201~\r", "\xe6\x97\xa5", "\x1b]0;x\x07y", "\x1bO\x1b[[A"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, typed []byte) {
+		var d decoder
+		now := time.Unix(0, 0)
+		for _, c := range typed {
+			now = now.Add(time.Duration(c) * 10 * time.Millisecond)
+			for _, k := range d.feed(c, now) {
+				if k.r == 0 || k.r == 26 || k.r == keyEsc || k.r == keyLF || k.r > 0x7f && k.r < 0xa0 {
+					t.Fatalf("key %U of %q", k.r, typed)
+				}
+				if k.paste != tooLongPaste && strings.IndexFunc(k.paste, hidden) >= 0 {
+					t.Fatalf("paste %q", k.paste)
+				}
+			}
+		}
+		for _, c := range []byte("\x1b[201~") {
+			d.feed(c, now)
+		}
+		if keys := d.feed(ctrlC, now.Add(time.Hour)); len(keys) == 0 || keys[len(keys)-1].r != ctrlC {
+			t.Fatalf("Ctrl-C is lost after %q", typed)
+		}
+	})
+}
