@@ -194,16 +194,21 @@ func withPrefix(list []control.Candidate, partial string) []control.Candidate {
 	return out
 }
 
-// Next explains what may stand in the place of the last of words.
+// Next explains what may stand in the place of the last of words: a value that
+// cannot be listed in words, what can be listed as a list.
 func Next(e *Env, words []string) string {
-	list := Complete(e, words)
-	if text := e.expected(words); len(list) == 0 && text != "" {
-		return text
+	text := columns(Complete(e, words))
+	partial := ""
+	if len(words) > 0 {
+		partial = words[len(words)-1]
 	}
-	if len(list) == 0 {
+	if !strings.HasPrefix(partial, "-") {
+		text = e.expected(words) + text
+	}
+	if text == "" {
 		return "nothing may follow here\n"
 	}
-	return columns(list)
+	return text
 }
 
 // expected describes a value that cannot be listed.
@@ -220,6 +225,9 @@ func (e *Env) expected(words []string) string {
 		return ""
 	}
 	_, positionals, pending := consumed(flagsOf(node), rest)
+	if pending != nil && pending.Enum != "" {
+		return ""
+	}
 	if pending != nil {
 		return pending.FormatPlaceHolder() + ": " + pending.Help + "\n"
 	}

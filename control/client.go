@@ -31,11 +31,10 @@ func Call(ctx context.Context, path string, req Request, ui UI) (Result, error) 
 
 // Do sends req on conn, hands events to ui and returns the result.
 func Do(ctx context.Context, conn *net.UnixConn, req Request, ui UI) (Result, error) {
-	if err := writeFrame(conn, MaxRequest, req); err != nil {
-		if errors.Is(err, errFrameSize) {
-			return Result{}, err
-		}
-		return Result{}, fmt.Errorf("%w: %v", ErrNoAnswer, err)
+	// No other write error ends it: a server that is full answers and closes
+	// without reading. Where there is no answer, the read below says so.
+	if err := writeFrame(conn, MaxRequest, req); errors.Is(err, errFrameSize) {
+		return Result{}, err
 	}
 	stop := context.AfterFunc(ctx, func() {
 		conn.CloseWrite()

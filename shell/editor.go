@@ -27,6 +27,7 @@ type editor struct {
 	act  actions
 
 	width     func() int // of the terminal, now
+	rescue    func()     // deferred where the editor's goroutine runs our code
 	resized   func()     // the editor's own reaction
 	lastWidth int
 
@@ -53,8 +54,8 @@ const maxEdited = 8192
 
 const maxHistory = 500
 
-func newEditor(keys *keyboard, out io.Writer, width func() int, act actions) (*editor, error) {
-	e := &editor{keys: keys, act: act, width: width}
+func newEditor(keys *keyboard, out io.Writer, width func() int, rescue func(), act actions) (*editor, error) {
+	e := &editor{keys: keys, act: act, width: width, rescue: rescue}
 	rl, err := readline.NewEx(&readline.Config{
 		Stdin:                  keys,
 		Stdout:                 out,
@@ -149,6 +150,7 @@ func (e *editor) fitWidth() {
 // filter sees each key before the editor. What it does not leave to the editor
 // becomes an action, done in OnChange.
 func (e *editor) filter(r rune) (rune, bool) {
+	defer e.rescue()
 	e.fitWidth()
 	e.action = nil
 	e.mu.Lock()
@@ -192,6 +194,7 @@ func (e *editor) filter(r rune) (rune, bool) {
 
 // OnChange is called by the editor when a key is done, with the line as it is.
 func (e *editor) OnChange(line []rune, pos int, _ rune) ([]rune, int, bool) {
+	defer e.rescue()
 	if e.action == nil {
 		e.note(line, pos)
 		return nil, 0, false

@@ -38,8 +38,8 @@ func FuzzCursor(f *testing.F) {
 			// The word is what the candidate says, however it had to be quoted.
 			if len(c.choices) == 1 && pos == len(line) && c.changed {
 				s := scanLine(c.line)
-				if got := s.words[len(s.words)-1].text; got != one {
-					t.Fatalf("%q completed with %q is %q: word %q", text, one, string(c.line), got)
+				if got := s.words[len(s.words)-1].text; got != c.choices[0].Value {
+					t.Fatalf("%q completed with %q is %q: word %q", text, c.choices[0].Value, string(c.line), got)
 				}
 				if len(s.words) != len(cur.words) {
 					t.Fatalf("%q completed with %q is %q", text, one, string(c.line))
@@ -69,7 +69,7 @@ func TestEditorSurvivesAnything(t *testing.T) {
 	var shown atomic.Int64
 	keys := newKeyboard()
 	e, err := newEditor(keys, writerFunc(func(p []byte) (int, error) { shown.Add(int64(len(p))); return len(p), nil }),
-		func() int { return min(max(int(width.Load()), minWidth), maxWidth) }, actions{
+		func() int { return min(max(int(width.Load()), minWidth), maxWidth) }, func() {}, actions{
 			candidates: func(words []string) []control.Candidate { return completions(append([]string{"x"}, words...)) },
 			help:       func([]string) string { return "help\n" },
 		})
@@ -81,10 +81,11 @@ func TestEditorSurvivesAnything(t *testing.T) {
 	now := time.Unix(0, 0)
 	for range rounds {
 		prompt := strings.Repeat("p", random.IntN(60)) + "> "
+		keep := random.IntN(2) == 0
 		lines := make(chan string, 1)
 		go func() {
 			line, err := e.readLine(prompt)
-			if err == nil && random.IntN(2) == 0 {
+			if err == nil && keep {
 				if words, err := Split(line); err == nil {
 					e.remember(Join(words))
 				}
@@ -142,7 +143,7 @@ func TestInterruptPressedBeforeTheCommandStarts(t *testing.T) {
 
 func TestEndOfInputIsNotEnter(t *testing.T) {
 	keys := newKeyboard()
-	e, err := newEditor(keys, io.Discard, func() int { return 80 }, actions{})
+	e, err := newEditor(keys, io.Discard, func() int { return 80 }, func() {}, actions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +158,7 @@ func TestEndOfInputIsNotEnter(t *testing.T) {
 
 func TestInterruptedLine(t *testing.T) {
 	keys := newKeyboard()
-	e, err := newEditor(keys, io.Discard, func() int { return 80 }, actions{})
+	e, err := newEditor(keys, io.Discard, func() int { return 80 }, func() {}, actions{})
 	if err != nil {
 		t.Fatal(err)
 	}

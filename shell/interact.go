@@ -51,10 +51,20 @@ func interact(d dialer, con *console, std Streams) int {
 	io.WriteString(std.Out, pasteOn)
 	stop := onSignal(s.signal)
 	defer stop()
-	go s.keys.pump(std.In, func() { s.signal(unix.SIGHUP) })
+	rescue := func() {
+		if p := recover(); p != nil {
+			io.WriteString(std.Out, pasteOff)
+			restore()
+			panic(p)
+		}
+	}
+	go func() {
+		defer rescue()
+		s.keys.pump(std.In, func() { s.signal(unix.SIGHUP) })
+	}()
 
 	width := func() int { return terminalWidth(std.Out) }
-	if s.editor, err = newEditor(s.keys, std.Out, width, actions{s.candidates, s.help}); err != nil {
+	if s.editor, err = newEditor(s.keys, std.Out, width, rescue, actions{s.candidates, s.help}); err != nil {
 		return con.fail(err)
 	}
 	return s.loop()

@@ -268,3 +268,31 @@ func TestImports(t *testing.T) {
 		t.Error("no version")
 	}
 }
+
+// A daemon that refuses without reading is heard.
+func TestRefusedBeforeTheRequestIsRead(t *testing.T) {
+	t.Parallel()
+	a := newAppliance(t)
+	ln, err := net.Listen("unix", socketIn(a.home))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	go func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			const answer = `{"result":{"exit":1,"error":"full","hint":"later"}}`
+			conn.Write(append([]byte{0, 0, 0, byte(len(answer))}, answer...))
+			conn.Close()
+		}
+	}()
+	for range 20 {
+		got := program(t, "", nil, "sealsh", "--home", a.home, "-c", "version")
+		if want := (ending{1, "", "sealgate: error: full\nsealgate: hint: later\n"}); got != want {
+			t.Fatalf("%+v", got)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -558,6 +559,25 @@ func TestDaemonAbsentAtStart(t *testing.T) {
 	p.sees("test 1.0\r\n")
 	p.sees("mx> ")
 	want(t, a, `["version"]`)
+}
+
+// A daemon that accepts and says nothing costs two seconds, not the session.
+func TestDaemonHangs(t *testing.T) {
+	t.Parallel()
+	a := newAppliance(t)
+	ln, err := net.Listen("unix", socketIn(a.home)) // never accepts
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	p := sitDown(t, a)
+	p.sees("sealgate: error: the appliance does not answer: it is running, but gave no answer within 2s\r\n")
+	p.sees("sealgate> ")
+	p.types("\x04")
+	if code := p.exit(); code != 0 {
+		t.Errorf("exit status %d", code)
+	}
+	p.findsTerminalRestored()
 }
 
 func TestDaemonDies(t *testing.T) {

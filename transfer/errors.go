@@ -120,12 +120,15 @@ func plainWords(err error) string {
 	case errors.As(err, &errno):
 		return errno.Error()
 	case errors.As(err, &asURL):
-		return asURL.Err.Error() // without the URL, whose query may be a secret
+		return plainWords(asURL.Err) // without the URL, whose query may be a secret
 	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
 		return "the server closed the connection"
 	}
-	return err.Error()
+	return jargon.Replace(err.Error())
 }
+
+// jargon is what the libraries say for their own readers.
+var jargon = strings.NewReplacer("net/http: ", "", "HTTP/1.x transport connection broken: ", "", "tls: ", "", "x509: ", "", "ssh: ", "", "sftp: ", "", "handshake failed: ", "")
 
 // worded is a failure in our words that still unwraps to its cause.
 type worded struct {

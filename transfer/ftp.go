@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/textproto"
 	"strings"
 
@@ -38,7 +39,7 @@ func (u *upload) ftpStore(ctx context.Context, part string, pasv bool) (left boo
 	}
 	defer source.Close()
 
-	if err := server.Stor(part, source); err != nil {
+	if err := stor(server, part, source); err != nil {
 		return true, u.ftpStoreFault(ctx, err)
 	}
 	stored, err := server.FileSize(part)
@@ -52,6 +53,16 @@ func (u *upload) ftpStore(ctx context.Context, part string, pasv bool) (left boo
 	default: // SIZE is not of the original protocol; the 226 after the data is then the server's word
 	}
 	return u.ftpRename(ctx, server, part)
+}
+
+// stor is Stor without the library's panics: it slices the answer to PASV before it looks at it.
+func stor(server *ftp.ServerConn, name string, source io.Reader) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the server's answer cannot be understood: %v", p)
+		}
+	}()
+	return server.Stor(name, source)
 }
 
 // ftpRename also replaces a file on servers whose RNTO does not.

@@ -138,6 +138,7 @@ func (u *upload) put(ctx context.Context, transport *http.Transport, to Target, 
 	answer := &httpAnswer{Response: response}
 	if kind, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type")); kind == "text/plain" {
 		// Pages of HTML say less than the status; when reading fails the status is still there.
+		defer time.AfterFunc(goodbyeTime, cancel).Stop()
 		text, _ := io.ReadAll(io.LimitReader(response.Body, maxHTTPBody))
 		answer.text = strings.TrimSpace(string(text))
 	}

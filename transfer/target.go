@@ -91,6 +91,9 @@ func cutScheme(protocol, raw string) (string, error) {
 		return raw, nil // "://" further on is part of a path
 	}
 	scheme = strings.ToLower(scheme)
+	if strings.ContainsFunc(scheme, func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') }) {
+		return "", badTarget("leave the scheme out", "what stands before :// is not a scheme") // it may be a password
+	}
 	if scheme == "sftp" {
 		scheme = "scp"
 	}

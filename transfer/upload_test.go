@@ -80,11 +80,11 @@ func TestUploadArrives(t *testing.T) {
 func TestUploadOfGrowingSource(t *testing.T) {
 	eachPlace(t, func(t *testing.T, p *place) {
 		t.Parallel()
-		p.options.IdleTimeout = 300 * time.Millisecond
+		p.options.IdleTimeout = time.Second
 		source := &random{size: 3 << 20, hidden: true, at: func(ctx context.Context, offset int64) error {
 			if offset == 1<<20 {
 				select {
-				case <-time.After(time.Second):
+				case <-time.After(3 * time.Second):
 				case <-ctx.Done():
 					return ctx.Err()
 				}

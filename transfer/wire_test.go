@@ -13,25 +13,24 @@ import (
 
 // wire is a TCP proxy between client and server that a test can cut or freeze.
 type wire struct {
-	addr, to string
-	ftp      bool // leads the data connections of a plain ftp session through wires too
-	// answer may change what an ftp server says.
+	addr   string
 	answer func(line string) string
 
 	mu      sync.Mutex
 	open    []net.Conn
 	started []*wire
 	frozen  chan struct{}
-	l       net.Listener
 }
 
-func newWire(t *testing.T, to string) *wire {
+// newWire leads to to. With ftp it leads the data connections of a plain ftp session through wires of their own, and
+// answer, when not nil, may change what the server says.
+func newWire(t *testing.T, to string, ftp bool, answer func(line string) string) *wire {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &wire{addr: l.Addr().String(), to: to, l: l, frozen: make(chan struct{})}
+	w := &wire{addr: l.Addr().String(), answer: answer, frozen: make(chan struct{})}
 	go func() {
 		for {
 			client, err := l.Accept()
@@ -47,7 +46,7 @@ func newWire(t *testing.T, to string) *wire {
 			w.open = append(w.open, client, server)
 			w.mu.Unlock()
 			go w.carry(t, server, client, false)
-			go w.carry(t, client, server, w.ftp)
+			go w.carry(t, client, server, ftp)
 		}
 	}()
 	t.Cleanup(func() {
@@ -68,7 +67,7 @@ func (w *wire) carry(t *testing.T, to, from net.Conn, answers bool) {
 				return
 			}
 			if port := epsvAnswer.FindStringSubmatch(line); port != nil && strings.HasPrefix(line, "229") {
-				data := newWire(t, "127.0.0.1:"+port[1])
+				data := newWire(t, "127.0.0.1:"+port[1], false, nil)
 				w.mu.Lock()
 				w.started = append(w.started, data)
 				w.mu.Unlock()
@@ -123,10 +122,9 @@ func (w *wire) freeze() {
 }
 
 // through makes p reach its server over a wire.
-func (p *place) through(t *testing.T) *wire {
+func (p *place) through(t *testing.T, answer func(line string) string) *wire {
 	t.Helper()
-	w := newWire(t, p.server.Addr)
-	w.ftp = p.name == "ftp"
+	w := newWire(t, p.server.Addr, p.name == "ftp", answer)
 	p.addr = w.addr
 	if p.protocol == "scp" {
 		p.trust(t)

@@ -40,8 +40,6 @@ var parameterNames = []string{"q", "page", "sort", "id", "category", "lang", "re
 
 var extensions = []string{"", "", "", "", ".html", ".php", ".aspx", ".jsp", ".json", ".js", ".css", ".png"}
 
-var countries = []string{"DE", "US", "FR", "ES", "JP", "BR", "IL", "IN", "GB", "NL", "PL", "TR"}
-
 var statuses = []int{200, 200, 200, 200, 200, 200, 200, 201, 204, 301, 302, 304, 304, 400, 401, 403, 404, 404, 500, 503}
 
 var servers = []string{"nginx", "nginx/1.26.3", "Apache/2.4.65 (Debian)", "Microsoft-IIS/10.0", "gunicorn", "Kestrel"}

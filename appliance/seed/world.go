@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"math"
 	"time"
-
-	"sealgate/appliance/store"
 )
 
 // world is who and what the events are about.
@@ -39,7 +37,8 @@ func grown(scale float64, n, least, most int) int {
 	return min(max(int(math.Sqrt(scale)*float64(n)), least), most)
 }
 
-func siteName(n int) string { return fmt.Sprintf("%sSite %02d", MarkConfig, n+1) }
+// siteName is the name of a seeded site. Events name it, too, so it has no marker.
+func siteName(n int) string { return fmt.Sprintf("Site %02d", n+1) }
 
 func newWorld(o Options) world {
 	s := newStream(o.Seed, "world")
@@ -50,7 +49,7 @@ func newWorld(o Options) world {
 	for n := range grown(o.Scale, maxServices/4, 4, maxServices) {
 		business := businesses[n%len(businesses)]
 		svc := service{
-			site:        fmt.Sprintf("Site %02d", n/perGroup/perSite+1),
+			site:        siteName(n / perGroup / perSite),
 			group:       fmt.Sprintf("%s servers %02d", business, n/perGroup%perSite+1),
 			name:        fmt.Sprintf("%s %03d", business, n+1),
 			application: "Default Web Application",
@@ -87,12 +86,3 @@ func (m moments) at(i int) time.Time {
 	hour += 0.7 / (2 * math.Pi) * math.Sin(2*math.Pi*hour)
 	return m.base.Add(time.Duration((day + min(hour, 0.999999)) * 24 * float64(time.Hour)))
 }
-
-// milliseconds is the form of times in events.
-func milliseconds(t time.Time) int64 { return t.UnixMilli() }
-
-// severities, the most frequent ones more often.
-var severities = []string{"high", "high", "medium", "medium", "medium", "low", "low", "informative"}
-
-// failed and good are the kinds of archives.
-var archiveKinds = map[store.ArchiveStatus]store.Kind{store.ArchiveGood: store.Archives, store.ArchiveFailed: store.FailedArchives}

@@ -1,0 +1,323 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"sealgate/appliance"
+	"sealgate/control"
+)
+
+// host is an appliance that only notes what it is asked to do.
+type host struct {
+	home   appliance.Home
+	role   appliance.Role
+	export *Export
+	send   *Send
+	acts   []string
+}
+
+func (h *host) Home() appliance.Home { return h.home }
+func (h *host) Config() appliance.Config {
+	return appliance.NewConfig("id", h.role, "box", time.Unix(0, 0))
+}
+func (h *host) Status() Status {
+	return Status{Role: h.role, Name: "box", Sealed: true, Version: "1", Service: Service{State: "running"}}
+}
+func (h *host) StartRole(context.Context) error   { h.acts = append(h.acts, "start"); return nil }
+func (h *host) StopRole(context.Context) error    { h.acts = append(h.acts, "stop"); return nil }
+func (h *host) RestartRole(context.Context) error { h.acts = append(h.acts, "restart"); return nil }
+func (h *host) VerifySystem(_ context.Context, password string) error {
+	if password != "right" {
+		return ErrWrongPassword
+	}
+	return nil
+}
+func (h *host) Export(_ context.Context, _ Caller, x Export, _ control.UI) (ExportResult, error) {
+	h.export = &x
+	return ExportResult{Name: "box.tgz"}, nil
+}
+func (h *host) Send(_ context.Context, _ Caller, x Send, _ control.UI) (SendResult, error) {
+	h.send = &x
+	return SendResult{}, nil
+}
+func (h *host) AcceptHostKey(context.Context, Caller, AcceptHostKey, control.UI) ([]HostKey, error) {
+	return nil, nil
+}
+
+// ui answers questions from a list and keeps what is printed.
+type ui struct {
+	out, err strings.Builder
+	answers  []string
+	asked    []string
+}
+
+func (u *ui) Text(s control.Stream, text string) {
+	if s == control.Out {
+		u.out.WriteString(text)
+	} else {
+		u.err.WriteString(text)
+	}
+}
+func (u *ui) Progress(control.Progress) {}
+func (u *ui) Ask(_ context.Context, q control.Question) (string, error) {
+	u.asked = append(u.asked, q.Prompt)
+	if len(u.answers) == 0 {
+		return "", errors.New("nobody is there")
+	}
+	answer := u.answers[0]
+	u.answers = u.answers[1:]
+	return answer, nil
+}
+
+func newEnv(t *testing.T, role appliance.Role, rights Rights) (*Env, *host, *ui) {
+	h := &host{home: appliance.Home(t.TempDir()), role: role}
+	for _, dir := range []string{h.home.Exports(), h.home.TechInfo()} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	u := &ui{}
+	return &Env{Host: h, Caller: Caller{Name: "anna", Rights: rights}, UI: u}, h, u
+}
+
+func words(line string) []string { return strings.Split(line, " ") }
+
+func TestEveryFlagReachesTheExport(t *testing.T) {
+	e, h, u := newEnv(t, appliance.ManagementServer, Administrator)
+	res := Run(t.Context(), e, words("export-remote --protocol scp --user u --password p --insecure --pwd right --exptype 2 "+
+		"--includefailedarc --nossl --noauditdata --nodbcredentials --encryptpwd=e host:22/x/"))
+	if res.Exit != 0 {
+		t.Fatalf("%+v", res)
+	}
+	want := &Export{Upload: &Upload{Protocol: "scp", URL: "host:22/x/", User: "u", Password: "p", Insecure: true}}
+	want.Options.NoAlerts, want.Options.FailedArchives, want.Options.NoSSL = true, true, true
+	want.Options.NoAudit, want.Options.NoCredentials, want.Options.Passphrase = true, true, "e"
+	if d := cmp.Diff(want, h.export); d != "" {
+		t.Error(d)
+	}
+	if !strings.Contains(u.out.String(), "box.tgz") {
+		t.Errorf("output %q", u.out.String())
+	}
+	for _, secret := range []string{"right", "p", "e"} {
+		if slices.Contains(res.History, secret) || slices.Contains(res.History, "--encryptpwd=e") {
+			t.Errorf("history %q holds %q", res.History, secret)
+		}
+	}
+	Run(t.Context(), e, words("export-local --pwd right --noarchive"))
+	if h.export.Upload != nil || !h.export.Options.NoArchives || h.export.Options.NoAlerts {
+		t.Errorf("%+v", h.export)
+	}
+}
+
+// Secrets given as "-" are asked for in the order of the line, new ones twice
+// at a terminal, and a slip between the two is an error.
+func TestSecretsAreAskedFor(t *testing.T) {
+	e, h, u := newEnv(t, appliance.ManagementServer, Administrator)
+	e.Terminal = true
+	u.answers = []string{"e", "e", "right"}
+	if res := Run(t.Context(), e, words("export-local --encryptpwd - --pwd -")); res.Exit != 0 {
+		t.Fatalf("%+v", res)
+	}
+	if h.export.Options.Passphrase != "e" {
+		t.Errorf("%+v", h.export)
+	}
+	if d := cmp.Diff([]string{"password to encrypt the dump with: ", "the same again: ", "database system password: "}, u.asked); d != "" {
+		t.Error(d)
+	}
+	for _, answers := range [][]string{{"e", "f", "right"}, {""}, nil} {
+		h.export, u.answers = nil, answers
+		if res := Run(t.Context(), e, words("export-local --encryptpwd - --pwd -")); res.Exit != control.ExitUsage || h.export != nil {
+			t.Errorf("answers %q: %+v", answers, res)
+		}
+	}
+}
+
+// Every command states its help, its exit statuses and at least who may run
+// it, and every flag is explained.
+func TestEveryCommandExplainsItself(t *testing.T) {
+	for _, role := range []appliance.Role{appliance.ManagementServer, appliance.Gateway} {
+		e, _, u := newEnv(t, role, Administrator)
+		p, err := newParser(role, Administrator)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range p.kong.Model.Leaves(false) {
+			path := commandPath(n)
+			for _, f := range n.Flags {
+				if f.Help == "" {
+					t.Errorf("%s --%s has no help", path, f.Name)
+				}
+				if secret := strings.Contains(f.Name, "p") && strings.HasSuffix(f.Name, "pwd") || strings.HasSuffix(f.Name, "password"); secret && f.Tag.Get("secret") == "" {
+					t.Errorf("%s --%s is not declared a secret", path, f.Name)
+				}
+			}
+			if path == "help" {
+				continue // help explains help by listing
+			}
+			for _, ask := range []string{"help " + path, "? " + path, path + " -h", path + " --help", path + " ?"} {
+				u.out.Reset()
+				if res := Run(t.Context(), e, words(ask)); res.Exit != 0 || !strings.HasPrefix(u.out.String(), path+": ") ||
+					!strings.Contains(u.out.String(), "exit status:\n  0    done") {
+					t.Errorf("%q: %+v\n%s", ask, res, u.out.String())
+				}
+			}
+		}
+	}
+}
+
+func TestRights(t *testing.T) {
+	for _, c := range []struct {
+		role   appliance.Role
+		rights Rights
+		line   string
+		exit   int
+	}{
+		{appliance.ManagementServer, Operator, "status", 0},
+		{appliance.ManagementServer, Operator, "impctl server status", 0},
+		{appliance.ManagementServer, Operator, "files list", 0},
+		{appliance.ManagementServer, Operator, "impctl server stop", control.ExitUsage},
+		{appliance.ManagementServer, Operator, "export-local --pwd right", control.ExitUsage},
+		{appliance.ManagementServer, Nobody, "version", control.ExitDenied},
+		{appliance.ManagementServer, Nobody, "help", control.ExitDenied},
+		{appliance.Gateway, Administrator, "impctl gateway stop", 0},
+		{appliance.Gateway, Administrator, "impctl server stop", control.ExitUsage},
+		{appliance.Gateway, Administrator, "export-local --pwd right", control.ExitUsage},
+		{appliance.ManagementServer, Administrator, "impctl gateway stop", control.ExitUsage},
+	} {
+		e, h, u := newEnv(t, c.role, c.rights)
+		res := Run(t.Context(), e, words(c.line))
+		if res.Exit != c.exit || (c.exit != 0 && (res.Error == "" || res.Hint == "" || h.export != nil || h.acts != nil)) {
+			t.Errorf("%s as %v on %s: %+v, %v", c.line, c.rights, c.role, res, h.acts)
+		}
+		u.out.Reset()
+		if c.rights == Operator {
+			if Run(t.Context(), e, []string{"help"}); strings.Contains(u.out.String(), "export-") {
+				t.Errorf("help lists what an operator has not:\n%s", u.out.String())
+			}
+		}
+	}
+}
+
+func TestComplete(t *testing.T) {
+	e, h, _ := newEnv(t, appliance.ManagementServer, Administrator)
+	for _, name := range []string{"a.tgz", "b c.tgz", ".hidden", "half.tgz.part"} {
+		if err := os.WriteFile(h.home.Exports()+"/"+name, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	os.Symlink("/etc/passwd", h.home.Exports()+"/link.tgz")
+	for line, want := range map[string][]string{
+		"ex":                             {"exit", "export-local", "export-remote"},
+		"impctl ":                        {"known-hosts", "server", "status", "teardown"},
+		"impctl server st":               {"start", "status", "stop"},
+		"help fi":                        {"files"},
+		"? impctl server re":             {"restart"},
+		"files delete ":                  {"a.tgz", "b c.tgz", "--json"},
+		"files delete a.tgz b":           {"b c.tgz"},
+		"files delete --":                {"--json"},
+		"export-local --exptype ":        {"1", "2"},
+		"export-local --exptype=":        {"--exptype=1", "--exptype=2"},
+		"export-local --pwd x --enc":     {"--encryptpwd"},
+		"export-local --pw":              {"--pwd"},
+		"export-local --pwd x --pw":      nil,
+		"export-local --pwd ":            nil,
+		"export-remote --protocol h":     {"http", "https"},
+		"export-remote --protocol=s":     {"--protocol=scp"},
+		"nothing ":                       nil,
+		"files send a.tgz --protocol sc": {"scp"},
+		"files list a":                   nil,
+	} {
+		var got []string
+		for _, c := range Complete(e, words(line)) {
+			got = append(got, c.Value)
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("%q: %s", line, d)
+		}
+	}
+	// Mandatory flags come first, each with its help.
+	list := Complete(e, words("export-remote "))
+	if list[0].Value != "--encryptpwd" || list[1].Value != "--protocol" || list[2].Value != "--pwd" || list[0].Help == "" {
+		t.Errorf("%+v", list[:3])
+	}
+}
+
+func TestNext(t *testing.T) {
+	e, _, _ := newEnv(t, appliance.ManagementServer, Administrator)
+	for line, want := range map[string]string{
+		"":                          "export-local",
+		"export-local --pwd ":       "PASSWORD: the database system password",
+		"export-local --exptype ":   "without alert data",
+		"export-remote --proto":     "--protocol",
+		"impctl known-hosts add ":   "HOST: HOST[:PORT]",
+		"nonsense ":                 "unknown command",
+		"export-local --pwd x --zz": "nothing may follow",
+	} {
+		if got := Next(e, words(line)); !strings.Contains(got, want) {
+			t.Errorf("%q: %q", line, got)
+		}
+	}
+}
+
+func TestRedact(t *testing.T) {
+	for line, want := range map[string]string{
+		"export-local --pwd s3 --exptype 2":            "export-local --pwd ******** --exptype 2",
+		"export-local --pwd=s3":                        "export-local --pwd=********",
+		"export-local --pwd -":                         "export-local --pwd -",
+		"export-local --pwd --x":                       "export-local --pwd ********",
+		"export-local --paswd s3":                      "export-local --paswd ********",
+		"export-local --paswd=s3 --nossl":              "export-local --paswd=******** --nossl",
+		"export-local --paswd --nossl":                 "export-local --paswd --nossl",
+		"import-remote ftp://u:s3@h/x":                 "import-remote ftp://u:********@h/x",
+		"files send a u:s3@h/x":                        "files send a u:********@h/x",
+		"files send a h:21/x@y":                        "files send a h:********@y", // rather too much
+		"export-remote --proxy-user u:p@h --user anna": "export-remote --proxy-user ******** --user anna",
+	} {
+		if got := strings.Join(Redact(words(line)), " "); got != want {
+			t.Errorf("%q: %q, want %q", line, got, want)
+		}
+	}
+}
+
+func TestNearest(t *testing.T) {
+	names := []string{"export-local", "export-remote", "status", "files"}
+	for word, want := range map[string]string{
+		"exprot-local": "export-local", "statsu": "status", "file": "files", "zzz": "", "x": "",
+		strings.Repeat("status", 1000): "",
+	} {
+		if got := nearest(word, names); got != want {
+			t.Errorf("%.20q: %q, want %q", word, got, want)
+		}
+	}
+}
+
+func FuzzCommands(f *testing.F) {
+	for _, seed := range []string{"export-local --pwd x", "help", "? ?", "impctl --version", "files delete -- --json", "--", "- -",
+		"export-remote --protocol=scp --pwd= --encryptpwd y h/", "impctl server -x", "--json", "exit=", "export-local --exptype 999999999999999999999"} {
+		f.Add(seed)
+	}
+	e, _, _ := newEnvF(f)
+	f.Fuzz(func(t *testing.T, line string) {
+		list := words(line)
+		res := Run(context.Background(), e, list)
+		if res.Error != "" && strings.ContainsAny(res.Error+res.Hint, "\n") {
+			t.Errorf("%q: more than one line: %q", line, res.Error)
+		}
+		Complete(e, list)
+		Next(e, list)
+	})
+}
+
+func newEnvF(f *testing.F) (*Env, *host, *ui) {
+	h := &host{home: appliance.Home(f.TempDir()), role: appliance.ManagementServer}
+	u := &ui{}
+	return &Env{Host: h, Caller: Caller{Name: "anna", Rights: Administrator}, UI: u}, h, u
+}
