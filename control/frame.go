@@ -1,6 +1,7 @@
 package control
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -38,16 +39,17 @@ func readFrame(r io.Reader, limit int, v any) error {
 }
 
 func writeFrame(w io.Writer, limit int, v any) error {
-	body, err := json.Marshal(v)
-	if err != nil {
+	frame := bytes.NewBuffer(make([]byte, 4, 512))
+	e := json.NewEncoder(frame)
+	e.SetEscapeHTML(false) // a line full of < must not grow sixfold
+	if err := e.Encode(v); err != nil {
 		return err
 	}
-	if len(body) > limit {
-		return fmt.Errorf("%w: %d bytes, at most %d", errFrameSize, len(body), limit)
+	n := frame.Len() - 4
+	if n > limit {
+		return fmt.Errorf("%w: %d bytes, at most %d", errFrameSize, n, limit)
 	}
-	frame := make([]byte, 4+len(body))
-	binary.BigEndian.PutUint32(frame, uint32(len(body)))
-	copy(frame[4:], body)
-	_, err = w.Write(frame)
+	binary.BigEndian.PutUint32(frame.Bytes(), uint32(n))
+	_, err := w.Write(frame.Bytes())
 	return err
 }

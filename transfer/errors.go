@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"net/url"
 	"os"
 	"strings"
@@ -184,7 +183,7 @@ func classify(op Op, err error) (kind Kind, hint string) {
 	if isCertificateFault(err) {
 		return CertificateInvalid, "trust the server's certificate authority, or accept any certificate with --insecure"
 	}
-	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok || errors.Is(err, http.ErrSchemeMismatch) {
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok && op == OpTLS {
 		return ProtocolBroken, "the server does not speak TLS on this port"
 	}
 	if op == OpConnect {

@@ -23,18 +23,28 @@ type batch struct {
 	rows int64
 }
 
-// events makes alerts, violations and audit data. One goroutine makes what another
-// stores, so both processors work; at most three batches are in memory.
+// encoded is a batch in the form in which it is stored.
+type encoded struct {
+	kind   store.Kind
+	rows   int64
+	events store.Encoded
+	err    error
+}
+
+// events makes alerts, violations and audit data. One goroutine makes and encodes
+// what another stores, so both processors work; at most three batches are in
+// memory.
 func (f *filler) events(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	batches := make(chan batch, 1)
+	batches := make(chan encoded, 1)
 	go func() {
 		defer close(batches)
 		send := func(b batch) bool {
+			e, err := b.Encode()
 			select {
-			case batches <- b:
-				return true
+			case batches <- encoded{b.kind, b.rows, e, err}:
+				return err == nil
 			case <-ctx.Done():
 				return false
 			}
@@ -42,7 +52,10 @@ func (f *filler) events(ctx context.Context) error {
 		_ = f.makeViolations(send) && f.makeAudit(send)
 	}()
 	for b := range batches {
-		if err := f.store.Append(ctx, b.Batch); err != nil {
+		if b.err != nil {
+			return b.err
+		}
+		if err := f.store.AppendEncoded(ctx, b.events); err != nil {
 			return err
 		}
 		f.made(b.kind, b.rows, b.rows*sizeOf(b.kind))

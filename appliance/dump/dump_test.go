@@ -1,0 +1,291 @@
+package dump
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"filippo.io/age"
+	"github.com/klauspost/compress/gzip"
+
+	"sealgate/appliance"
+	"sealgate/appliance/secret"
+	"sealgate/appliance/seed"
+	"sealgate/appliance/store"
+)
+
+// source is an appliance with a little of everything.
+func source(t *testing.T) Source {
+	t.Helper()
+	home := t.TempDir()
+	if err := secret.Create(home, "System-pw-17", "Secure-pw-17"); err != nil {
+		t.Fatal(err)
+	}
+	keys, err := secret.Open(home)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Create(t.Context(), home, "admin", "verifier", store.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	db, err := store.Open(t.Context(), home, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	if _, err := seed.Fill(t.Context(), db, keys, seed.Options{Seed: 7, Scale: 0.02}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(db.Files()+"/proxy.conf", []byte("a configuration file"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return Source{Version: "1", Config: appliance.Config{Name: "mx1"}, Home: appliance.Home(home), Store: db, Secrets: keys}
+}
+
+func export(t *testing.T, src Source, o Options) (Manifest, []byte) {
+	t.Helper()
+	var out bytes.Buffer
+	m, err := Export(t.Context(), src, o, &out, func(done, total int64) {
+		if done > total {
+			t.Errorf("%d of %d bytes done", done, total)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m, out.Bytes()
+}
+
+// entries reads a dump with the standard readers.
+func entries(t *testing.T, r io.Reader) ([]string, map[string][]byte) {
+	t.Helper()
+	gz, err := gzip.NewReader(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	content := map[string][]byte{}
+	for in := tar.NewReader(gz); ; {
+		h, err := in.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := io.ReadAll(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, h.Name)
+		content[h.Name] = data
+	}
+	// Nothing may follow, and gzip's own checksum must hold.
+	if _, err := io.Copy(io.Discard, gz); err != nil {
+		t.Fatal(err)
+	}
+	return names, content
+}
+
+func TestManifestTellsTheTruth(t *testing.T) {
+	src := source(t)
+	m, data := export(t, src, Options{FailedArchives: true})
+	names, content := entries(t, bytes.NewReader(data))
+	if names[0] != headerName || names[len(names)-1] != manifestName {
+		t.Fatalf("first %s, last %s", names[0], names[len(names)-1])
+	}
+	var read Manifest
+	if err := json.Unmarshal(content[manifestName], &read); err != nil {
+		t.Fatal(err)
+	}
+	if len(read.Parts) != len(names)-2 || read.Rows() != m.Rows() || read.Format != Format || read.Secrets {
+		t.Errorf("%d parts of %d entries, %d rows of %d, %+v", len(read.Parts), len(names), read.Rows(), m.Rows(), read.Header)
+	}
+	rows := map[string]int64{}
+	for i, p := range read.Parts {
+		got := content[p.Name]
+		sum := sha256.Sum256(got)
+		if p.Name != names[i+1] || int64(len(got)) != p.Size || hex.EncodeToString(sum[:]) != p.SHA256 {
+			t.Errorf("part %s is not what the manifest says", p.Name)
+		}
+		if p.Table == "" {
+			continue
+		}
+		if n := int64(bytes.Count(got, []byte("\n"))); n != p.Rows {
+			t.Errorf("%s has %d lines, not %d", p.Name, n, p.Rows)
+		}
+		rows[p.Table] += p.Rows
+		for line := range bytes.Lines(got) {
+			if !json.Valid(line) {
+				t.Fatalf("%s: not JSON: %.100s", p.Name, line)
+			}
+		}
+	}
+	for table, n := range read.Counts {
+		if rows[table] != n {
+			t.Errorf("%d rows of %s, not %d", rows[table], table, n)
+		}
+	}
+	if string(content["files/proxy.conf"]) != "a configuration file" {
+		t.Error("the configuration file is not in the dump")
+	}
+}
+
+// Each option leaves its kind out, byte by byte, and nothing else.
+func TestOptionsLeaveKindsOut(t *testing.T) {
+	src := source(t)
+	// A certificate may hold the same base64 as a key.
+	sslSecret, credentialSecret := `"value":"`+seed.MarkSSLSecret, `"value":"`+seed.MarkCredentialPass
+	marks := []string{seed.MarkConfig, seed.MarkUser, seed.MarkSSLKey, seed.MarkCredential, seed.MarkArchive,
+		seed.MarkFailedArchive, seed.MarkJob, seed.MarkAlert, seed.MarkViolation, seed.MarkAudit,
+		sslSecret, credentialSecret}
+	for name, c := range map[string]struct {
+		options Options
+		absent  []string
+	}{
+		"everything":        {Options{FailedArchives: true, Passphrase: "p"}, nil},
+		"by default":        {Options{Passphrase: "p"}, []string{seed.MarkFailedArchive}},
+		"--exptype 2":       {Options{FailedArchives: true, Passphrase: "p", NoAlerts: true}, []string{seed.MarkAlert, seed.MarkViolation}},
+		"--noarchive":       {Options{Passphrase: "p", NoArchives: true}, []string{seed.MarkArchive, seed.MarkFailedArchive}},
+		"--nossl":           {Options{FailedArchives: true, Passphrase: "p", NoSSL: true}, []string{seed.MarkSSLKey, sslSecret}},
+		"--noauditdata":     {Options{FailedArchives: true, Passphrase: "p", NoAudit: true}, []string{seed.MarkAudit}},
+		"--nodbcredentials": {Options{FailedArchives: true, Passphrase: "p", NoCredentials: true}, []string{seed.MarkCredential, credentialSecret}},
+		"no passphrase":     {Options{FailedArchives: true}, []string{sslSecret, credentialSecret}},
+		"nothing": {Options{NoAlerts: true, NoArchives: true, NoSSL: true, NoAudit: true, NoCredentials: true},
+			[]string{seed.MarkAlert, seed.MarkViolation, seed.MarkArchive, seed.MarkFailedArchive, seed.MarkSSLKey, sslSecret,
+				seed.MarkAudit, seed.MarkCredential, credentialSecret}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m, data := export(t, src, c.options)
+			var in io.Reader = bytes.NewReader(data)
+			if c.options.Passphrase != "" {
+				in = decrypt(t, data, c.options.Passphrase)
+			}
+			_, content := entries(t, in)
+			var all bytes.Buffer
+			for name, data := range content {
+				all.WriteString(name + "\n")
+				all.Write(data)
+			}
+			for _, mark := range marks {
+				want := true
+				for _, absent := range c.absent {
+					want = want && mark != absent
+				}
+				if got := bytes.Contains(all.Bytes(), []byte(mark)); got != want {
+					t.Errorf("%s is there: %v, want %v", mark, got, want)
+				}
+			}
+			if len(c.absent) > 0 && len(m.Omitted) == 0 {
+				t.Error("what was left out is not named")
+			}
+			if m.Options.Passphrase != "" || bytes.Contains(content[manifestName], []byte(`"passphrase"`)) {
+				t.Error("the passphrase is in the manifest")
+			}
+		})
+	}
+}
+
+func decrypt(t *testing.T, data []byte, passphrase string) io.Reader {
+	t.Helper()
+	if !bytes.HasPrefix(data, ageMagic) {
+		t.Fatalf("not an age file: %.20q", data)
+	}
+	id, err := age.NewScryptIdentity(passphrase)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id.SetMaxWorkFactor(scryptFactor)
+	plain, err := age.Decrypt(bytes.NewReader(data), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return plain
+}
+
+func TestFitToSend(t *testing.T) {
+	src := source(t)
+	_, plain := export(t, src, Options{NoAudit: true})
+	_, sealed := export(t, src, Options{NoAudit: true, Passphrase: "p"})
+	inner, err := io.ReadAll(decrypt(t, sealed, "p"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		data []byte
+		ok   bool
+	}{
+		"without keys":        {plain, true},
+		"encrypted":           {sealed, true},
+		"with keys, in clear": {inner, false},
+		"cut":                 {inner[:20], true},
+		"not a dump":          {[]byte("hello"), true},
+		"empty":               {nil, true},
+	} {
+		err := FitToSend(bytes.NewReader(c.data))
+		if (err == nil) != c.ok {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// A cancelled export ends soon, and a writer's error is the export's.
+func TestExportEnds(t *testing.T) {
+	src := source(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(20*time.Millisecond, cancel)
+	if _, err := Export(ctx, src, Options{}, io.Discard, func(int64, int64) {}); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+	full := errors.New("no room")
+	if _, err := Export(t.Context(), src, Options{}, &failing{after: 1 << 20, err: full}, func(int64, int64) {}); !errors.Is(err, full) {
+		t.Errorf("no room: %v", err)
+	}
+}
+
+type failing struct {
+	after int
+	err   error
+}
+
+func (f *failing) Write(p []byte) (int, error) {
+	if f.after -= len(p); f.after < 0 {
+		return 0, f.err
+	}
+	return len(p), nil
+}
+
+// An archive that is gone or has shrunk makes the export fail: its rows would
+// speak of what the dump does not hold.
+func TestArchiveGone(t *testing.T) {
+	src := source(t)
+	entries, err := os.ReadDir(src.Store.Archives())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var good string
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), seed.MarkArchive) {
+			good = src.Store.Archives() + "/" + e.Name()
+		}
+	}
+	if err := os.Truncate(good, 10); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Export(t.Context(), src, Options{NoAudit: true}, io.Discard, func(int64, int64) {}); !errors.Is(err, io.EOF) || !strings.Contains(err.Error(), seed.MarkArchive) {
+		t.Errorf("short: %v", err)
+	}
+	os.Remove(good)
+	if _, err := Export(t.Context(), src, Options{NoAudit: true}, io.Discard, func(int64, int64) {}); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("gone: %v", err)
+	}
+}

@@ -1,0 +1,220 @@
+package store_test
+
+import (
+	"database/sql"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"sealgate/appliance/model"
+	"sealgate/appliance/store"
+)
+
+// raw opens a database file beside the store.
+func raw(t *testing.T, path string) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+func appendOne(t *testing.T, s *store.Store) {
+	t.Helper()
+	if err := s.Append(t.Context(), store.Batch{Violations: []store.Violation{{ID: "v", Time: 1772366400000}}}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestFilesAreThisUsersAlone(t *testing.T) {
+	s := open(t)
+	appendOne(t, s)
+	if _, err := s.StartJob(t.Context(), store.Job{Name: "x"}); err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	err := filepath.WalkDir(s.Home(), func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || path == s.Home() || entry.Type()&fs.ModeSymlink != 0 {
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		want := fs.FileMode(0o600)
+		if entry.IsDir() {
+			want = fs.ModeDir | 0o700
+		}
+		if info.Mode() != want {
+			t.Errorf("%s has mode %v, want %v", path, info.Mode(), want)
+		}
+		seen++
+		return nil
+	})
+	if err != nil || seen < 8 {
+		t.Errorf("saw %d files, %v", seen, err)
+	}
+	if link, err := os.Readlink(filepath.Join(s.Home(), "data", "current")); err != nil || strings.Contains(link, "/") {
+		t.Errorf("data/current leads to %q, %v; want a relative name", link, err)
+	}
+}
+
+func TestConfigurationWaitsForTheDisk(t *testing.T) {
+	s := open(t)
+	db := raw(t, filepath.Join(s.Home(), "data", "current", "config.db"))
+	var mode string
+	if err := db.QueryRow("PRAGMA journal_mode").Scan(&mode); err != nil || mode != "wal" {
+		t.Errorf("journal mode %q, %v", mode, err)
+	}
+	appendOne(t, s)
+	var size int
+	day := raw(t, filepath.Join(s.Home(), "events", "2026-03-01.db"))
+	if err := day.QueryRow("PRAGMA page_size").Scan(&size); err != nil || size != 16384 {
+		t.Errorf("pages of events have %d bytes, %v", size, err)
+	}
+}
+
+func TestCreateTwiceIsRefused(t *testing.T) {
+	s := open(t)
+	err := store.Create(t.Context(), s.Home(), "admin", "verifier", store.Options{})
+	if !errors.Is(err, store.ErrExists) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestOpenWithoutData(t *testing.T) {
+	for _, readOnly := range []bool{false, true} {
+		if _, err := store.Open(t.Context(), t.TempDir(), store.Options{ReadOnly: readOnly}); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
+func TestNewerSchemaIsRefusedByVersion(t *testing.T) {
+	s := open(t)
+	appendOne(t, s)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	config, day := filepath.Join(s.Home(), "data", "current", "config.db"), filepath.Join(s.Home(), "events", "2026-03-01.db")
+	const newer = "INSERT INTO goose_db_version (version_id, is_applied) VALUES (999, 1)"
+	if _, err := raw(t, day).Exec(newer); err != nil {
+		t.Fatal(err)
+	}
+	reopened, err := store.Open(t.Context(), s.Home(), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := func(what string, err error) {
+		t.Helper()
+		if !errors.Is(err, store.ErrNewer) || !strings.Contains(err.Error(), "schema 999") || !strings.Contains(err.Error(), "knows 1") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	refused("events", reopened.Append(t.Context(), store.Batch{Violations: []store.Violation{{ID: "w", Time: 1772366400000}}}))
+	_, err = reopened.Snapshot(t.Context(), store.SnapshotOptions{})
+	refused("snapshot", err)
+	if err := reopened.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := raw(t, config).Exec(newer); err != nil {
+		t.Fatal(err)
+	}
+	for _, readOnly := range []bool{false, true} {
+		_, err := store.Open(t.Context(), s.Home(), store.Options{ReadOnly: readOnly})
+		refused("configuration", err)
+	}
+}
+
+// A reader may come first after a clean stop, when the files beside the database
+// are gone, and while nobody may write.
+func TestReadOnlyAlone(t *testing.T) {
+	s := open(t)
+	appendOne(t, s)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	job, err := store.Open(t.Context(), s.Home(), store.Options{ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer job.Close()
+	if _, err := job.Find(t.Context(), model.RootID, model.Site, model.DefaultSite); err != nil {
+		t.Error(err)
+	}
+	snap, err := job.Snapshot(t.Context(), store.SnapshotOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := snap.Close(); err != nil {
+		t.Error(err)
+	}
+	for what, err := range map[string]error{
+		"a job": func() error { _, err := job.StartJob(t.Context(), store.Job{}); return err }(),
+		"a day": job.DropDay(t.Context(), "2026-03-01"),
+	} {
+		if !errors.Is(err, store.ErrReadOnly) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+// The creation of a day's database may be cut short before its tables exist.
+func TestEmptyDayIsPassedOver(t *testing.T) {
+	s := open(t)
+	path := filepath.Join(s.Home(), "events", "2026-03-01.db")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	snap, err := s.Snapshot(t.Context(), store.SnapshotOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer snap.Close()
+	for _, table := range snap.Tables() {
+		if table.Day != "" {
+			t.Errorf("an empty day gives table %+v", table)
+		}
+	}
+	if _, err := s.Counts(t.Context()); err != nil {
+		t.Error(err)
+	}
+	appendOne(t, s)
+}
+
+func TestDamageIsFound(t *testing.T) {
+	s := open(t)
+	var batch store.Batch
+	for i := range 5000 {
+		batch.Audit = append(batch.Audit, store.AuditRecord{ID: store.NewID(), Time: 1772366400000 + int64(i), Path: strings.Repeat("x", 500)})
+	}
+	if err := s.Append(t.Context(), batch); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(filepath.Join(s.Home(), "events", "2026-03-01.db"), os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt(make([]byte, 64<<10), 256<<10); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	reopened, err := store.Open(t.Context(), s.Home(), store.Options{ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reopened.Close()
+	if err := reopened.Check(t.Context()); err == nil || strings.Contains(err.Error(), "\n") {
+		t.Errorf("damage was reported as %v", err)
+	}
+}
