@@ -40,7 +40,7 @@ func Of(path string) (Space, error) {
 // Full is what a writer gets when only the reserve is left.
 func Full(path string, s Space) error {
 	return appliance.Faultf("make room: files list shows what lies here, files delete NAME deletes it",
-		"the disk of %s is full: %d MiB are free and %d MiB are kept for records", path, s.Free>>20, s.Reserve>>20)
+		"the disk of %s is full: %d KiB are free and %d KiB are kept for records", path, s.Free>>10, s.Reserve>>10)
 }
 
 // checkEvery bytes the space is asked for again.

@@ -281,7 +281,7 @@ func TestArchiveGone(t *testing.T) {
 	if err := os.Truncate(good, 10); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Export(t.Context(), src, Options{NoAudit: true}, io.Discard, func(int64, int64) {}); !errors.Is(err, io.EOF) || !strings.Contains(err.Error(), seed.MarkArchive) {
+	if _, err := Export(t.Context(), src, Options{NoAudit: true}, io.Discard, func(int64, int64) {}); !errors.Is(err, io.ErrUnexpectedEOF) || !strings.Contains(err.Error(), seed.MarkArchive) {
 		t.Errorf("short: %v", err)
 	}
 	os.Remove(good)

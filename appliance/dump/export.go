@@ -146,7 +146,7 @@ func (e *exporter) run() error {
 	}
 	for _, t := range e.snap.Tables() {
 		if err := e.table(t); err != nil {
-			return fmt.Errorf("export table %s: %w", t.Name, err)
+			return err
 		}
 	}
 	for _, f := range e.snap.Files() {
@@ -227,5 +227,8 @@ func (c *counting) Read(p []byte) (int, error) {
 	}
 	n, err := c.r.Read(p)
 	c.e.step(int64(n))
+	if err != nil && err != io.EOF {
+		err = fmt.Errorf("read for the dump: %w", err)
+	}
 	return n, err
 }

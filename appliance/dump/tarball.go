@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -107,8 +108,12 @@ func (t *tarball) file(name string, size int64, r io.Reader) error {
 		return err
 	}
 	hash := sha256.New()
-	if _, err := io.CopyN(t.tar, io.TeeReader(r, hash), size); err != nil {
-		return fmt.Errorf("copy %s into the dump: %w", name, err)
+	n, err := io.CopyN(t.tar, io.TeeReader(r, hash), size)
+	if errors.Is(err, io.EOF) {
+		return fmt.Errorf("%s has %d bytes instead of %d: %w", name, n, size, io.ErrUnexpectedEOF)
+	}
+	if err != nil {
+		return err
 	}
 	t.parts = append(t.parts, Part{Name: name, Size: size, SHA256: hex.EncodeToString(hash.Sum(nil))})
 	return nil

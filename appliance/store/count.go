@@ -63,9 +63,6 @@ func (s *Store) countEvents(ctx context.Context) ([]Count, error) {
 		if err != nil {
 			return nil, fmt.Errorf("cannot count the events of %s: %w", name, err)
 		}
-		if day == nil {
-			continue
-		}
 		for i, t := range eventTables {
 			counts[i].Rows += day.totals[t.name].Rows
 			counts[i].Bytes += day.totals[t.name].Bytes

@@ -5,10 +5,14 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
+
+	"sealgate/appliance/atomicfile"
 )
 
 // dayLayout is the form of a day's name.
@@ -62,7 +66,13 @@ func (d *days) get(ctx context.Context, name string) (*day, error) {
 		}
 		d.open = d.open[1:]
 	}
-	db, err := openWriter(eventsFile(d.home, name), eventDatabase)
+	path := eventsFile(d.home, name)
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		if err := createDay(ctx, path); err != nil {
+			return nil, err
+		}
+	}
+	db, err := openWriter(path, eventDatabase)
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +84,26 @@ func (d *days) get(ctx context.Context, name string) (*day, error) {
 	return opened, nil
 }
 
-// drop closes a day and unlinks it.
+// createDay makes a day's database under another name and links it when it is
+// complete: one that a killed process left half-made could not be opened for
+// reading. Of two processes that make the same day, the first wins.
+func createDay(ctx context.Context, path string) (err error) {
+	partial := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+"."+NewID()+atomicfile.Suffix)
+	defer func() { err = errors.Join(err, removeDatabase(partial)) }()
+	db, err := openWriter(partial, eventDatabase)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(migrate(ctx, db, eventDatabase), db.Close()); err != nil {
+		return err
+	}
+	if err := os.Link(partial, path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return atomicfile.SyncDir(filepath.Dir(path))
+}
+
+// drop closes a day and unlinks it, with what was left of attempts to make it.
 func (d *days) drop(name string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -85,6 +114,17 @@ func (d *days) drop(name string) error {
 				return err
 			}
 			break
+		}
+	}
+	entries, err := os.ReadDir(eventsFolder(d.home))
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		if strings.HasPrefix(entry.Name(), "."+name+".db.") {
+			if err := os.Remove(filepath.Join(eventsFolder(d.home), entry.Name())); err != nil {
+				return err
+			}
 		}
 	}
 	return removeDatabase(eventsFile(d.home, name))

@@ -128,14 +128,12 @@ func (p *Snapshot) beginDays(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("events of %s: %w", name, err)
 		}
-		if day != nil {
-			p.days = append(p.days, day)
-		}
+		p.days = append(p.days, day)
 	}
 	return nil
 }
 
-// beginDay pins a day's database; nil is one whose creation was cut short.
+// beginDay pins a day's database.
 func beginDay(ctx context.Context, home, name string) (*daySnapshot, error) {
 	path := eventsFile(home, name)
 	if _, err := os.Stat(path); err != nil {
@@ -149,9 +147,6 @@ func beginDay(ctx context.Context, home, name string) (*daySnapshot, error) {
 	if err := day.begin(ctx); err != nil {
 		return nil, errors.Join(err, day.close())
 	}
-	if day.totals == nil {
-		return nil, day.close()
-	}
 	return day, nil
 }
 
@@ -162,8 +157,7 @@ func (d *daySnapshot) begin(ctx context.Context) (err error) {
 	if err := begin(ctx, d.conn); err != nil {
 		return err
 	}
-	version, err := schemaVersion(ctx, d.conn, eventDatabase)
-	if err != nil || version == 0 {
+	if _, err := schemaVersion(ctx, d.conn, eventDatabase); err != nil {
 		return err
 	}
 	d.totals, err = readTotals(ctx, d.conn)

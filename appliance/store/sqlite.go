@@ -101,7 +101,7 @@ func touch(path string) error {
 
 // removeDatabase unlinks a database, the file that holds committed rows last.
 func removeDatabase(path string) error {
-	for _, suffix := range []string{"-shm", "-wal", ""} {
+	for _, suffix := range []string{"-journal", "-shm", "-wal", ""} {
 		if err := os.Remove(path + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -137,7 +137,7 @@ func checkDatabase(ctx context.Context, db *sql.DB) error {
 			return err
 		}
 		if line != "ok" {
-			faults = append(faults, line)
+			faults = append(faults, strings.ReplaceAll(line, "\n", "; "))
 		}
 	}
 	if err := rows.Err(); err != nil {

@@ -87,6 +87,31 @@ func TestCreateTwiceIsRefused(t *testing.T) {
 	}
 }
 
+func TestOddHomes(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, home := range []string{"relative", "./dot/deep", "per%cent%20", "question?mode=memory", "sharp#", "blank ü [x]&_pragma=x"} {
+		if err := os.MkdirAll(home, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := store.Create(t.Context(), home, "admin", "verifier", store.Options{}); err != nil {
+			t.Fatal(err)
+		}
+		s, err := store.Open(t.Context(), home, store.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		appendOne(t, s)
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"data/current/config.db", "events/2026-03-01.db"} {
+			if info, err := os.Stat(filepath.Join(home, name)); err != nil || info.Size() == 0 {
+				t.Errorf("%s in %q: %v", name, home, err)
+			}
+		}
+	}
+}
+
 func TestOpenWithoutData(t *testing.T) {
 	for _, readOnly := range []bool{false, true} {
 		if _, err := store.Open(t.Context(), t.TempDir(), store.Options{ReadOnly: readOnly}); !errors.Is(err, fs.ErrNotExist) {
@@ -164,27 +189,26 @@ func TestReadOnlyAlone(t *testing.T) {
 	}
 }
 
-// The creation of a day's database may be cut short before its tables exist.
-func TestEmptyDayIsPassedOver(t *testing.T) {
+// The making of a day's database may be cut short at any instant. What it leaves is
+// no day, and goes with the day.
+func TestHalfMadeDayIsNoDay(t *testing.T) {
 	s := open(t)
-	path := filepath.Join(s.Home(), "events", "2026-03-01.db")
-	if err := os.WriteFile(path, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	snap, err := s.Snapshot(t.Context(), store.SnapshotOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer snap.Close()
-	for _, table := range snap.Tables() {
-		if table.Day != "" {
-			t.Errorf("an empty day gives table %+v", table)
+	partial := filepath.Join(s.Home(), "events", ".2026-03-01.db.0.part")
+	for _, suffix := range []string{"", "-journal", "-wal"} {
+		if err := os.WriteFile(partial+suffix, []byte("half"), 0o600); err != nil {
+			t.Fatal(err)
 		}
 	}
-	if _, err := s.Counts(t.Context()); err != nil {
-		t.Error(err)
+	if days, err := s.EventDays(t.Context()); err != nil || len(days) != 0 {
+		t.Errorf("days %q, %v", days, err)
 	}
 	appendOne(t, s)
+	if err := s.DropDay(t.Context(), "2026-03-01"); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := os.ReadDir(filepath.Join(s.Home(), "events")); err != nil || len(left) != 0 {
+		t.Errorf("left %v, %v", left, err)
+	}
 }
 
 func TestDamageIsFound(t *testing.T) {
