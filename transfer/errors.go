@@ -3,7 +3,6 @@ package transfer
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -176,11 +175,12 @@ func (u *upload) fault(ctx context.Context, op Op, err error) error {
 
 const tryAgain = "try again; if it stays, look at the network between here and there"
 
+// classify judges by what the error is and, where that says too little, by the step that it ended.
 func classify(op Op, err error) (kind Kind, hint string) {
 	if _, ok := errors.AsType[*net.DNSError](err); ok {
 		return Unreachable, "check the host's name and the appliance's name servers"
 	}
-	if isCertificateFault(err) {
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return CertificateInvalid, "trust the server's certificate authority, or accept any certificate with --insecure"
 	}
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok && op == OpTLS {
@@ -194,14 +194,6 @@ func classify(op Op, err error) (kind Kind, hint string) {
 		return ConnectionLost, tryAgain
 	}
 	return ProtocolBroken, ""
-}
-
-func isCertificateFault(err error) bool {
-	_, verification := errors.AsType[*tls.CertificateVerificationError](err)
-	_, authority := errors.AsType[x509.UnknownAuthorityError](err)
-	_, host := errors.AsType[x509.HostnameError](err)
-	_, invalid := errors.AsType[x509.CertificateInvalidError](err)
-	return verification || authority || host || invalid
 }
 
 func (u *upload) wrap(op Op, kind Kind, err error, hint string) *Error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/textproto"
+	"slices"
 	"strings"
 
 	"github.com/jlaffaye/ftp"
@@ -40,7 +41,8 @@ func (u *upload) ftpStore(ctx context.Context, part string, pasv bool) (left boo
 	defer source.Close()
 
 	if err := stor(server, part, source); err != nil {
-		return true, u.ftpStoreFault(ctx, err)
+		refused := source.count() == 0 && isReply(err, 550, 553)
+		return !refused, u.ftpStoreFault(ctx, err)
 	}
 	stored, err := server.FileSize(part)
 	switch {
@@ -201,13 +203,5 @@ func saying(reply *textproto.Error) error {
 // isReply says whether err is one of the server's answers with one of codes.
 func isReply(err error, codes ...int) bool {
 	reply, ok := errors.AsType[*textproto.Error](err)
-	if !ok {
-		return false
-	}
-	for _, code := range codes {
-		if reply.Code == code {
-			return true
-		}
-	}
-	return false
+	return ok && slices.Contains(codes, reply.Code)
 }

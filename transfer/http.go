@@ -135,15 +135,15 @@ func (u *upload) put(ctx context.Context, transport *http.Transport, to Target, 
 		return nil, u.fault(ctx, OpWrite, err)
 	}
 	defer response.Body.Close()
+	if response.StatusCode/100 == 2 && !source.whole() {
+		return nil, u.fault(ctx, OpWrite, errors.New("the server reported success before it had the whole file"))
+	}
 	answer := &httpAnswer{Response: response}
 	if kind, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type")); kind == "text/plain" {
 		// Pages of HTML say less than the status; when reading fails the status is still there.
 		defer time.AfterFunc(goodbyeTime, cancel).Stop()
 		text, _ := io.ReadAll(io.LimitReader(response.Body, maxHTTPBody))
 		answer.text = strings.TrimSpace(string(text))
-	}
-	if response.StatusCode/100 == 2 && !source.whole() {
-		return nil, u.fault(ctx, OpWrite, errors.New("the server reported success before it had the whole file"))
 	}
 	return answer, nil
 }

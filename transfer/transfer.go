@@ -10,8 +10,9 @@
 //     reached; where it cannot, the error's hint names it.
 //   - A server is known before it is told a password: a host key that is unknown or changed and a certificate that does
 //     not verify end the transfer. No option turns host keys off.
-//   - Cancelling the context stops every wait at once. A network on which nothing moves ends the transfer after
-//     Options.IdleTimeout; a source that is slow (a file still being written) does not.
+//   - Cancelling the context stops every wait at once; removing the .part may then take three seconds at most. A
+//     network on which nothing moves ends the transfer after Options.IdleTimeout; a source that is slow (a file still
+//     being written) does not.
 //   - Memory does not grow with the size of the file.
 //
 // What it never does: repeat a secret in an error or a notice, hand a server's bytes to a terminal raw, send credentials

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -99,6 +100,30 @@ func TestUploadOfGrowingSource(t *testing.T) {
 			t.Errorf("sent %d bytes of %d", result.Bytes, source.size)
 		}
 		p.mustHold(t, "grown", source.sum())
+	})
+}
+
+// Memory does not grow with the file, however fast the source gives and whether or not its size is known.
+func TestMemoryStaysSmall(t *testing.T) {
+	eachPlace(t, func(t *testing.T, p *place) {
+		runtime.GC()
+		var before runtime.MemStats
+		runtime.ReadMemStats(&before)
+		var most uint64
+		source := &random{size: 64 << 20, hidden: true, at: func(_ context.Context, offset int64) error {
+			if offset%(4<<20) == 0 {
+				var now runtime.MemStats
+				runtime.ReadMemStats(&now)
+				most = max(most, now.HeapInuse+now.StackInuse)
+			}
+			return nil
+		}}
+		if _, err := p.upload(t, t.Context(), "file", source); err != nil {
+			t.Fatal(err)
+		}
+		if limit := before.HeapInuse + before.StackInuse + 16<<20; most > limit {
+			t.Errorf("%d MiB in use, want at most %d", most>>20, limit>>20)
+		}
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"os/user"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -20,8 +21,8 @@ type Account struct {
 	UID, GID       int
 }
 
-// NewAccount makes an account with a random name and password, / as its home and a plain shell. Accounts that a killed run
-// left behind are removed on the way.
+// NewAccount makes an account with a random name and password, / as its home and a plain shell. What a killed run
+// left behind is removed on the way.
 func NewAccount() (*Account, error) {
 	if err := needRoot(); err != nil {
 		return nil, err
@@ -95,8 +96,15 @@ func startedAt(pid int) string {
 	return fields[19]
 }
 
-// removeOrphans deletes the accounts whose makers are gone.
+// removeOrphans deletes the accounts and folders whose makers are gone.
 func removeOrphans() {
+	folders, _ := filepath.Glob(filepath.Join(os.TempDir(), accountPrefix+"-*"))
+	for _, folder := range folders {
+		var pid int
+		if n, _ := fmt.Sscanf(filepath.Base(folder), accountPrefix+"-%d-", &pid); n == 1 && startedAt(pid) == "" {
+			os.RemoveAll(folder)
+		}
+	}
 	passwd, err := os.ReadFile("/etc/passwd")
 	if err != nil {
 		return

@@ -120,7 +120,6 @@ func (p *process) kill() {
 		syscall.Kill(child, syscall.SIGKILL)
 	}
 	syscall.Kill(-p.pid, syscall.SIGKILL)
-	syscall.Kill(p.pid, syscall.SIGKILL)
 	<-p.ended
 }
 

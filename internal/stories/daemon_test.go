@@ -1,0 +1,231 @@
+package stories
+
+import (
+	"bytes"
+	"encoding/json"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"sealgate/internal/trial"
+)
+
+func newAppliance(t *testing.T) *trial.Appliance {
+	t.Helper()
+	app, err := trial.New(bin, filepath.Join(t.TempDir(), "home"), "mx", "mx1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return app
+}
+
+// systemd learns when the appliance is ready and when it stops.
+func TestReadiness(t *testing.T) {
+	app := newAppliance(t)
+	path := filepath.Join(t.TempDir(), "notify")
+	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	app.Env = []string{"NOTIFY_SOCKET=" + path}
+	hears := func(want string) {
+		t.Helper()
+		socket.SetReadDeadline(time.Now().Add(10 * time.Second))
+		said := make([]byte, 100)
+		n, err := socket.Read(said)
+		if err != nil || string(said[:n]) != want {
+			t.Fatalf("systemd hears %q, %v; want %q", said[:n], err, want)
+		}
+	}
+	if err := app.Start(); err != nil {
+		t.Fatal(err)
+	}
+	hears("READY=1")
+	if out, err := app.Run("impctl server status"); err != nil || !strings.Contains(out, "running on") {
+		t.Errorf("ready, but %s", out)
+	}
+	if err := app.Stop(); err != nil {
+		t.Error(err)
+	}
+	hears("STOPPING=1")
+	for line := range strings.Lines(app.Log()) {
+		if !json.Valid([]byte(line)) {
+			t.Errorf("the log is not JSON: %s", line)
+		}
+	}
+}
+
+// A role that dies again and again is started again at growing intervals.
+func TestRoleBackOff(t *testing.T) {
+	app := newAppliance(t)
+	if err := app.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer app.Stop()
+	// The role cannot open its database; the daemon, which needs none, lives.
+	link := filepath.Join(app.Home, "data", "current")
+	if err := os.Rename(link, link+".away"); err != nil {
+		t.Fatal(err)
+	}
+	out, err := app.Run("impctl server restart")
+	if err == nil || !strings.Contains(out, "the management server does not start: exit status 1") || !strings.Contains(out, "hint: ") {
+		t.Fatalf("restart says %s, %v", out, err)
+	}
+	deadline := time.Now().Add(20 * time.Second)
+	for !strings.Contains(out, "restarts:          2") {
+		if time.Now().After(deadline) {
+			t.Fatalf("it is not started again: %s", out)
+		}
+		time.Sleep(50 * time.Millisecond)
+		out, _ = app.Run("impctl server status")
+	}
+	if !strings.Contains(out, "last words:        the role ends: ") {
+		t.Errorf("status does not say why:\n%s", out)
+	}
+	for _, wait := range []string{`"again_in":"500ms"`, `"again_in":"1s"`} {
+		if !strings.Contains(app.Log(), wait) {
+			t.Errorf("the log has no %s", wait)
+		}
+	}
+	if err := os.Rename(link+".away", link); err != nil {
+		t.Fatal(err)
+	}
+	for !strings.Contains(out, "running on") {
+		if time.Now().After(deadline.Add(20 * time.Second)) {
+			t.Fatalf("it does not recover: %s", out)
+		}
+		time.Sleep(50 * time.Millisecond)
+		out, _ = app.Run("impctl server status")
+	}
+}
+
+// When the daemon is killed, its children end by themselves.
+func TestNoOrphans(t *testing.T) {
+	app := newAppliance(t)
+	if err := app.Start(); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command("pgrep", "-P", strconv.Itoa(app.PID())).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	app.Kill()
+	for _, pid := range strings.Fields(string(out)) {
+		deadline := time.Now().Add(10 * time.Second)
+		for exists(pid) {
+			if time.Now().After(deadline) {
+				t.Fatalf("process %s outlives the daemon", pid)
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+	}
+}
+
+func exists(pid string) bool {
+	data, err := os.ReadFile("/proc/" + pid + "/status")
+	return err == nil && !bytes.Contains(data, []byte("State:\tZ"))
+}
+
+// Secrets are in no argument and no environment of our processes, while an
+// export runs as well. (A line typed after -c is the caller's own process.)
+func TestNoSecretInProc(t *testing.T) {
+	app := filledAppliance(t, "0.05")
+	in := strings.NewReader(trial.System + "\nDump-pw-17\n")
+	cmd := app.Command("export-local --pwd - --encryptpwd -")
+	cmd.Stdin = in
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	var once sync.Once
+	go func() { cmd.Wait(); once.Do(func() { close(ended) }) }()
+	jobs := 0
+	for running := true; running; {
+		select {
+		case <-ended:
+			running = false
+		case <-time.After(2 * time.Millisecond):
+		}
+		paths, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+		for _, path := range paths {
+			line, _ := os.ReadFile(path)
+			environ, _ := os.ReadFile(filepath.Dir(path) + "/environ")
+			for _, secret := range []string{trial.System, "Dump-pw-17"} {
+				if bytes.Contains(line, []byte(secret)) || bytes.Contains(environ, []byte(secret)) {
+					t.Fatalf("%s: %q", path, line)
+				}
+			}
+			if bytes.HasPrefix(line, []byte("sealgated\x00job")) {
+				jobs++
+			}
+		}
+	}
+	if jobs == 0 {
+		t.Error("no job was seen")
+	}
+}
+
+// Two exports at the same time: the second is refused and says why, and
+// hundreds of callers do not hurt.
+func TestManyCallers(t *testing.T) {
+	app := filledAppliance(t, "0.05")
+	var mu sync.Mutex
+	var outs []string
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			out, _ := app.Run("export-local --pwd " + trial.System)
+			mu.Lock()
+			defer mu.Unlock()
+			outs = append(outs, out)
+		})
+	}
+	for range 100 {
+		wg.Go(func() {
+			if out, err := app.Run("status"); err != nil {
+				t.Errorf("%v: %s", err, out)
+			}
+		})
+	}
+	wg.Wait()
+	slices.SortFunc(outs, func(a, b string) int { return len(b) - len(a) })
+	if !slices.ContainsFunc(outs, func(s string) bool { return strings.Contains(s, "another export runs since") }) ||
+		!slices.ContainsFunc(outs, func(s string) bool { return strings.Contains(s, "in the export folder") }) {
+		t.Errorf("outputs %q", outs)
+	}
+}
+
+// impctl is the same as `sealsh -c 'impctl …'`, with words taken as they are.
+func TestImpctl(t *testing.T) {
+	app := newAppliance(t)
+	if err := app.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer app.Stop()
+	for _, c := range []struct {
+		args []string
+		want string
+		exit int
+	}{
+		{[]string{"--version"}, "Sealgate ", 0},
+		{[]string{"server", "status"}, "running on", 0},
+		{[]string{"server"}, "impctl server needs one of", 2},
+		{[]string{"servr"}, "did you mean impctl server?", 2},
+		{nil, "impctl needs one of", 2},
+		{[]string{"status", "--json"}, `"role":"mx"`, 0},
+	} {
+		cmd := exec.Command(filepath.Join(bin, "impctl"), append([]string{"--home", app.Home}, c.args...)...)
+		out, _ := cmd.CombinedOutput()
+		if got := cmd.ProcessState.ExitCode(); got != c.exit || !strings.Contains(string(out), c.want) {
+			t.Errorf("impctl %q: exit %d, %s", c.args, got, out)
+		}
+	}
+}
