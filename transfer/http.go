@@ -32,7 +32,7 @@ func (u *upload) http(ctx context.Context) error {
 	if u.o.User != "" && u.target.Protocol == "http" {
 		u.notice("http has no TLS: the password and the file travel in the clear")
 	}
-	transport := u.httpTransport()
+	transport := u.httpTransport(ctx)
 	defer transport.CloseIdleConnections()
 	to, expect := u.target, true
 	for range maxHops {
@@ -55,17 +55,18 @@ func (u *upload) http(ctx context.Context) error {
 	return u.wrap(OpWrite, Refused, fmt.Errorf("the server redirected more than %d times", maxHops), "")
 }
 
-// httpTransport makes one connection for each request: requests ask for that themselves.
-func (u *upload) httpTransport() *http.Transport {
+// httpTransport makes one connection for each request: requests ask for that themselves. Connections live as long as
+// ctx and not as the context that the transport passes, which it keeps apart from the request's.
+func (u *upload) httpTransport(ctx context.Context) *http.Transport {
 	return &http.Transport{
-		DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
+		DialContext: func(_ context.Context, _, address string) (net.Conn, error) {
 			raw, err := u.httpDial(ctx, address)
 			if err != nil {
 				return nil, err // not raw, which would be a nil in an interface
 			}
 			return raw, nil
 		},
-		DialTLSContext: func(ctx context.Context, _, address string) (net.Conn, error) {
+		DialTLSContext: func(_ context.Context, _, address string) (net.Conn, error) {
 			raw, err := u.httpDial(ctx, address)
 			if err != nil {
 				return nil, err
@@ -101,7 +102,7 @@ type httpAnswer struct {
 
 // put sends the file once from its beginning.
 func (u *upload) put(ctx context.Context, transport *http.Transport, to Target, expect bool) (*httpAnswer, error) {
-	// The connections belong to this request, so that none outlives it.
+	// Ends the request, and with it the reading of the source, whatever the outcome.
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	source, err := u.open(ctx)

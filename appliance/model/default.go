@@ -3,6 +3,7 @@ package model
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 )
 
 // DefaultObject is a default, ready to be stored.
@@ -21,8 +22,7 @@ func Defaults() ([]DefaultObject, error) {
 				return nil, fmt.Errorf("default %s %q: %w", k.Name, d.Name, err)
 			}
 			o := DefaultObject{ParentID: RootID, Kind: k.Name, Name: d.Name, Document: document}
-			names := append(append([]string(nil), d.Under...), d.Name)
-			o.ID = DefaultID(k.Name, names...)
+			o.ID = d.id(k.Name)
 			if len(d.Under) > 0 {
 				o.ParentID = DefaultID(k.Parent, d.Under...)
 			}
@@ -35,11 +35,15 @@ func Defaults() ([]DefaultObject, error) {
 // object writes default documents down.
 type object = map[string]any
 
+func (d Default) id(kind string) string {
+	return DefaultID(kind, append(slices.Clone(d.Under), d.Name)...)
+}
+
 var defaultIDs = func() map[string]bool {
 	ids := make(map[string]bool)
 	for _, k := range Kinds {
 		for _, d := range k.Defaults {
-			ids[DefaultID(k.Name, append(append([]string(nil), d.Under...), d.Name)...)] = true
+			ids[d.id(k.Name)] = true
 		}
 	}
 	return ids

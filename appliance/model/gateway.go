@@ -7,6 +7,9 @@ const (
 	Alias        = "gatewayAlias"
 )
 
+// DefaultGroupName is the gateway group that is there from the start.
+const DefaultGroupName = "Default Gateway Group"
+
 var gatewayKinds = []Kind{
 	{Name: GatewayGroup, Defaults: []Default{{Name: DefaultGroupName, Document: object{
 		"gatewayPlatform": "Virtual", "gatewayMode": "Reverse Proxy", "failMode": "open", "cluster": false,

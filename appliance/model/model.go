@@ -75,7 +75,7 @@ func Lookup(name string) (Kind, error) {
 var defaultSpace = uuid.MustParse("5ea19a7e-0000-5000-8000-000000000001")
 
 // DefaultID is the id of the default object of a kind with these names, from the
-// outermost parent's to its own.
+// outermost parent's to its own. Renaming the object later does not change it.
 func DefaultID(kind string, names ...string) string {
 	return uuid.NewSHA1(defaultSpace, []byte(kind+"\x00"+strings.Join(names, "\x00"))).String()
 }

@@ -2,22 +2,29 @@ package model
 
 // Kinds of the site tree.
 const (
-	Site             = "site"
-	ServerGroup      = "serverGroup"
-	ProtectedIP      = "protectedIP"
-	Server           = "server"
-	WebService       = "webService"
-	WebApplication   = "webApplication"
-	WebProfile       = "webProfile"
-	HostMapping      = "hostToAppMapping"
-	InboundRule      = "krpInboundRule"
-	OutboundRule     = "krpOutboundRule"
-	DefaultSite      = "Default Site"
-	DefaultApp       = "Default Web Application" // each web service has one
-	ModeActive       = "active"
-	ModeSimulation   = "simulation"
-	ModeDisabled     = "disabled"
-	DefaultGroupName = "Default Gateway Group"
+	Site           = "site"
+	ServerGroup    = "serverGroup"
+	ProtectedIP    = "protectedIP"
+	Server         = "server"
+	WebService     = "webService"
+	WebApplication = "webApplication"
+	WebProfile     = "webProfile"
+	HostMapping    = "hostToAppMapping"
+	InboundRule    = "krpInboundRule"
+	OutboundRule   = "krpOutboundRule"
+)
+
+// Names of what is there from the start.
+const (
+	DefaultSite = "Default Site"
+	DefaultApp  = "Default Web Application" // each new web service gets one
+)
+
+// Operation modes of a server group.
+const (
+	ModeActive     = "active"     // inspects and blocks
+	ModeSimulation = "simulation" // inspects and tells
+	ModeDisabled   = "disabled"   // neither inspects nor forwards
 )
 
 var siteKinds = []Kind{

@@ -158,7 +158,8 @@ func (s *Store) EventDays(ctx context.Context) ([]string, error) {
 }
 
 // DropDay forgets a day's events by unlinking its database. Whoever is reading it
-// reads on.
+// reads on. It is for the process that appends: what another one that has the day
+// open appends afterwards would be lost.
 func (s *Store) DropDay(ctx context.Context, name string) error {
 	if s.readOnly {
 		return ErrReadOnly

@@ -228,16 +228,6 @@ func (p *Snapshot) Omitted() []Omission { return slices.Clone(p.omitted) }
 // then archives by name. An archive that is deleted meanwhile is not found later.
 func (p *Snapshot) Files() []File { return slices.Clone(p.files) }
 
-// Totals returns the rows and bytes of an event table.
-func (p *Snapshot) Totals(t Table) Count {
-	for _, day := range p.days {
-		if day.name == t.Day {
-			return day.totals[t.Name]
-		}
-	}
-	return Count{Kind: t.Kind}
-}
-
 // Close ends the reading.
 func (p *Snapshot) Close() error {
 	var errs []error

@@ -109,9 +109,6 @@ func (s *Store) Close() error {
 // Home is the folder that the store lies below.
 func (s *Store) Home() string { return s.home }
 
-// Generation is the name of the data generation that data/current leads to.
-func (s *Store) Generation() (string, error) { return os.Readlink(currentLink(s.home)) }
-
 // Files is the folder of the generation's configuration files.
 func (s *Store) Files() string { return filepath.Join(currentLink(s.home), "files") }
 

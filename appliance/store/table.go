@@ -8,7 +8,7 @@ type Kind string
 // The kinds.
 const (
 	Config         Kind = "configuration" // objects, references, revisions, configuration files
-	Users          Kind = "users"
+	Users          Kind = "users"         // revisions, which are configuration, name them
 	SSLKeys        Kind = "ssl-keys"
 	Credentials    Kind = "credentials"
 	Archives       Kind = "archives"        // good ones, rows and files
