@@ -112,7 +112,7 @@ func (l *ftpLine) dialData(ctx context.Context, address string) (net.Conn, error
 		}
 		return nil, l.u.wrap(OpConnect, Unreachable, missing, "check the server's passive ports and the firewalls between here and there")
 	}
-	data := &ftpData{Conn: raw, raw: raw}
+	data := &ftpData{Conn: raw, raw: raw, control: l.control}
 	if l.tls != nil {
 		data.tls = tls.Client(raw, l.tls)
 		data.Conn = data.tls
@@ -190,15 +190,21 @@ func (c *ftpControl) line() (string, error) {
 // the connection and cut the file.
 type ftpData struct {
 	net.Conn
-	raw  *conn
-	tls  *tls.Conn // nil without TLS
-	used bool
+	raw     *conn
+	tls     *tls.Conn // nil without TLS
+	control *ftpControl
+	whole   bool // all there was went out, so there is something to say goodbye to
 }
 
 // ReadFrom copies in larger pieces than the library would.
 func (d *ftpData) ReadFrom(r io.Reader) (int64, error) {
-	d.used = true
-	return io.CopyBuffer(struct{ io.Writer }{d.Conn}, r, make([]byte, copyBuffer))
+	n, err := io.CopyBuffer(struct{ io.Writer }{d.Conn}, r, make([]byte, copyBuffer))
+	d.whole = err == nil
+	if !d.whole {
+		// The server may still say why (a full disk), but on a dead network it is not worth another idle time-out.
+		d.control.SetReadDeadline(time.Now().Add(goodbyeTime))
+	}
+	return n, err
 }
 
 // Handshake is called by the library for an empty file, which writes nothing that would start it.
@@ -211,8 +217,8 @@ func (d *ftpData) Handshake() error {
 
 func (d *ftpData) Close() error {
 	defer d.raw.Close()
-	if !d.used {
-		return nil // refused before any data
+	if !d.whole {
+		return nil // refused before any data, or given up
 	}
 	d.raw.SetDeadline(time.Now().Add(goodbyeTime))
 	var errs []error

@@ -20,6 +20,7 @@ type wire struct {
 	open    []net.Conn
 	started []*wire
 	frozen  chan struct{}
+	over    chan struct{} // the test is
 }
 
 // newWire leads to to. With ftp it leads the data connections of a plain ftp session through wires of their own, and
@@ -30,7 +31,7 @@ func newWire(t *testing.T, to string, ftp bool, answer func(line string) string)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &wire{addr: l.Addr().String(), answer: answer, frozen: make(chan struct{})}
+	w := &wire{addr: l.Addr().String(), answer: answer, frozen: make(chan struct{}), over: make(chan struct{})}
 	go func() {
 		for {
 			client, err := l.Accept()
@@ -51,6 +52,7 @@ func newWire(t *testing.T, to string, ftp bool, answer func(line string) string)
 	}()
 	t.Cleanup(func() {
 		l.Close()
+		close(w.over)
 		w.cut()
 	})
 	return w
@@ -85,6 +87,7 @@ func (w *wire) carry(t *testing.T, to, from net.Conn, answers bool) {
 		n, err := from.Read(buffer)
 		select {
 		case <-w.frozen:
+			<-w.over
 			return
 		default:
 		}
@@ -111,7 +114,7 @@ func (w *wire) cut() {
 	}
 }
 
-// freeze loses every byte from now on, without closing anything.
+// freeze carries nothing from now on, on new connections neither, and closes nothing.
 func (w *wire) freeze() {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -78,11 +78,11 @@ type Manifest struct {
 
 // Part is one file of the tar.
 type Part struct {
-	Name   string `json:"name"`
-	Table  string `json:"table,omitempty"` // empty for a file
-	Rows   int64  `json:"rows,omitempty"`
-	Size   int64  `json:"size"`   // bytes
-	SHA256 string `json:"sha256"` // in hexadecimal digits
+	Name    string `json:"name"`
+	Table   string `json:"table,omitempty"` // empty for a file
+	Rows    int64  `json:"rows,omitempty"`
+	Size    int64  `json:"size"`    // bytes
+	BLAKE2b string `json:"blake2b"` // 256 bits in hexadecimal digits, as b2sum -l 256 prints
 }
 
 // Rows is the number of all rows.

@@ -13,24 +13,20 @@ import (
 	"sealgate/appliance/store"
 )
 
-const (
-	// partSize is the size at which the rows of a table go on in the next part.
-	// A tar wants sizes before contents, so a part is held in memory.
-	partSize = 4 << 20
-	// progressEvery is how often progress is told.
-	progressEvery = 100 * time.Millisecond
-)
+// progressEvery is how often progress is told.
+const progressEvery = 100 * time.Millisecond
 
 // Export writes a dump of src to w. It is complete when Export returns
 // without an error. progress is told how many bytes of an estimated total
 // were read.
 func Export(ctx context.Context, src Source, o Options, w io.Writer, progress func(done, total int64)) (Manifest, error) {
 	now := time.Now().UTC().Truncate(time.Second)
-	// First, because deriving a key wants memory that reading rows wants later.
+	// First: it begins to derive the key.
 	out, err := newTarball(w, o.Passphrase, now)
 	if err != nil {
 		return Manifest{}, err
 	}
+	defer out.hasher.wait()
 	options := store.SnapshotOptions{Without: o.without()}
 	if o.Passphrase != "" {
 		options.Unseal = src.Secrets.Unseal
@@ -154,7 +150,7 @@ func (e *exporter) run() error {
 			return err
 		}
 	}
-	e.manifest.Parts = e.out.parts
+	e.manifest.Parts = e.out.hashed()
 	if err := e.out.json(manifestName, e.manifest); err != nil {
 		return err
 	}
@@ -167,20 +163,18 @@ func (e *exporter) table(t store.Table) error {
 	if t.Day != "" {
 		prefix = "events/" + t.Day + "/" + t.Name
 	}
-	part, rows, number := make([]byte, 0, partSize), int64(0), 0
+	part, rows, number := e.out.buffer(), int64(0), 0
 	flush := func() error {
-		if rows == 0 {
-			return nil
-		}
 		number++
 		e.manifest.Counts[t.Name] += rows
+		size := int64(len(part))
 		err := e.out.rows(fmt.Sprintf("%s/%04d.jsonl", prefix, number), t.Name, rows, part)
-		e.step(int64(len(part)))
-		part, rows = part[:0], 0
+		part, rows = e.out.buffer(), 0
+		e.step(size)
 		return errors.Join(err, e.ctx.Err())
 	}
 	err := e.snap.Rows(e.ctx, t, func(line []byte) error {
-		if rows > 0 && len(part)+len(line)+1 > partSize {
+		if rows > 0 && len(part)+len(line)+1 > bufferSize {
 			if err := flush(); err != nil {
 				return err
 			}
@@ -189,7 +183,11 @@ func (e *exporter) table(t store.Table) error {
 		rows++
 		return nil
 	})
-	return errors.Join(err, flush())
+	if err == nil && rows > 0 {
+		err = flush()
+	}
+	e.out.hasher.free <- part[:0]
+	return err
 }
 
 // file copies one file. An archive that was deleted since the snapshot began
