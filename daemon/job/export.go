@@ -131,7 +131,7 @@ func (e *exporter) follow(ctx context.Context, up commands.Upload) error {
 		e.sentTo = target.String()
 		return nil
 	}
-	if _, end, _ := e.grow.state(); end == nil && ctx.Err() == nil {
+	if _, _, end := e.grow.state(); end == nil && ctx.Err() == nil {
 		r := commands.ResultOf(err)
 		e.ui.Text(control.Err, fmt.Sprintf("the upload failed: %s\nthe export goes on and is kept here; Ctrl-C stops it\n", r.Error))
 	}

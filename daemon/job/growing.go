@@ -50,15 +50,15 @@ func (g *growing) change(n int64, end error) {
 	g.more = make(chan struct{})
 }
 
-func (g *growing) state() (int64, error, <-chan struct{}) {
+func (g *growing) state() (size int64, more <-chan struct{}, end error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.size, g.end, g.more
+	return g.size, g.more, g.end
 }
 
 // Size is -1 until the file is whole.
 func (g *growing) Size() int64 {
-	size, end, _ := g.state()
+	size, _, end := g.state()
 	if end != io.EOF {
 		return -1
 	}
@@ -80,7 +80,7 @@ type follower struct {
 
 func (f *follower) Read(p []byte) (int, error) {
 	for {
-		size, end, more := f.g.state()
+		size, more, end := f.g.state()
 		if f.at < size {
 			n, err := f.g.file.ReadAt(p[:min(int64(len(p)), size-f.at)], f.at)
 			f.at += int64(n)
