@@ -4,6 +4,7 @@
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X sealgate/control.Version=$(VERSION)
 GO      ?= go
+BIN     ?= bin/
 
 # Packages whose tests are about goroutines that meet.
 RACE := ./control/... ./shell/... ./daemon/... ./transfer/...
@@ -12,7 +13,7 @@ RACE := ./control/... ./shell/... ./daemon/... ./transfer/...
 .PHONY: build run test check bench soak clean help
 
 build: ## bin/sealgated, sealsh, impctl and sealmint: static, version stamped
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/...
 
 run: build ## a throw-away appliance under .sealgate/ and its sealed shell
 	@deploy/run
@@ -29,7 +30,7 @@ check: ## gofmt, vet, staticcheck, import directions
 	$(GO) test -count=1 ./internal/house
 
 bench: build ## the figures of docs/BENCHMARKS.md, beside the peers'
-	@deploy/peers
+	@deploy/peers bench
 	$(GO) test -count=1 -timeout 60m -run '^$$' -bench . -benchtime 1x ./internal/bench
 
 FUZZTIME ?= 2m
