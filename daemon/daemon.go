@@ -75,6 +75,10 @@ func Run(ctx context.Context, home appliance.Home, log *slog.Logger) error {
 	d.role = newRole(home, config, log)
 	d.jobs.log = log
 
+	// The socket answers while the role starts: migrations may take a while.
+	srv := control.Server{Handler: d, Log: log}
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(ctx, ln) }()
 	if err := d.role.Start(ctx); err != nil && ctx.Err() == nil {
 		log.Error("the role does not start, trying again", "role", config.Role, "error", err)
 	}
@@ -82,8 +86,7 @@ func Run(ctx context.Context, home appliance.Home, log *slog.Logger) error {
 		"home", home, "address", d.role.Status().Address)
 	notify(log, sd.SdNotifyReady)
 
-	srv := control.Server{Handler: d, Log: log}
-	err = srv.Serve(ctx, ln)
+	err = <-served
 	notify(log, sd.SdNotifyStopping)
 	stop, cancel := context.WithTimeout(context.Background(), stopTimeout+time.Second)
 	defer cancel()

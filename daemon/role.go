@@ -39,7 +39,7 @@ type role struct {
 	config appliance.Config
 	log    *slog.Logger
 
-	acting sync.Mutex // one Start or Stop at a time
+	acting chan struct{} // holds a value while a Start or a Stop is under way
 
 	mu      sync.Mutex
 	status  commands.Service
@@ -50,7 +50,7 @@ type role struct {
 }
 
 func newRole(home appliance.Home, config appliance.Config, log *slog.Logger) *role {
-	return &role{home: home, config: config, log: log, changed: make(chan struct{}),
+	return &role{home: home, config: config, log: log, acting: make(chan struct{}, 1), changed: make(chan struct{}),
 		status: commands.Service{State: stopped, Since: time.Now()}}
 }
 
@@ -73,11 +73,25 @@ func (r *role) update(change func(*commands.Service)) {
 	r.changed = make(chan struct{})
 }
 
+// act waits for its turn: one Start or Stop at a time.
+func (r *role) act(ctx context.Context) error {
+	select {
+	case r.acting <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (r *role) acted() { <-r.acting }
+
 // Start starts the process, unless it runs, and waits until it is ready or
 // has failed once. A failed one is tried again until Stop.
 func (r *role) Start(ctx context.Context) error {
-	r.acting.Lock()
-	defer r.acting.Unlock()
+	if err := r.act(ctx); err != nil {
+		return err
+	}
+	defer r.acted()
 	if r.cancel == nil {
 		ln, err := r.listen()
 		if err != nil {
@@ -131,8 +145,10 @@ func (r *role) word() string {
 
 // Stop stops the process and waits until it is gone.
 func (r *role) Stop(ctx context.Context) error {
-	r.acting.Lock()
-	defer r.acting.Unlock()
+	if err := r.act(ctx); err != nil {
+		return err
+	}
+	defer r.acted()
 	if r.cancel == nil {
 		return nil
 	}
