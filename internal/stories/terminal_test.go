@@ -134,7 +134,11 @@ func TestFirstSession(t *testing.T) {
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("make run ends with %v\n%s", err, term.seen)
 	}
-	if out, err := exec.Command("pgrep", "-f", "sealgated run --home .*/.sealgate").Output(); err == nil {
+	home, err := filepath.Abs("../../.sealgate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("pgrep", "-f", "sealgated run --home "+home).Output(); err == nil {
 		t.Errorf("still running: %s", out)
 	}
 }
