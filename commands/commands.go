@@ -71,6 +71,25 @@ type Env struct {
 	parser *parser
 }
 
+// Entry is what a log may keep of a command.
+type Entry struct {
+	Words []string
+	Error string
+}
+
+// most words of a line are kept in a log.
+const most = 64
+
+// entry leaves out what was typed where a line did not parse, or by somebody
+// without rights.
+func (e *Env) entry(words []string, res control.Result) Entry {
+	if res.Exit == control.ExitUsage || e.Caller.Rights == Nobody {
+		kept := Skeleton(words[:min(len(words), most)])
+		return Entry{kept, "usage"}
+	}
+	return Entry{Redact(words), res.Error}
+}
+
 // Out prints a result: v as JSON where the user asked for that, else text.
 func (e *Env) Out(v any, text string) error {
 	if !e.json {
@@ -90,10 +109,11 @@ func (e *Env) Say(format string, args ...any) {
 	e.UI.Text(control.Err, fmt.Sprintf(format, args...)+"\n")
 }
 
-// Run runs words for e's caller. The result's History is fit to be kept.
-func Run(ctx context.Context, e *Env, words []string) control.Result {
-	history := Redact(words)
+// Run runs words for e's caller. The result's History and the entry are fit to
+// be kept.
+func Run(ctx context.Context, e *Env, words []string) (control.Result, Entry) {
 	res := run(ctx, e, words)
+	entry := e.entry(words, res)
 	if res.Error != "" && e.json {
 		line, _ := json.Marshal(struct {
 			Error string `json:"error"`
@@ -103,9 +123,9 @@ func Run(ctx context.Context, e *Env, words []string) control.Result {
 		e.UI.Text(control.Out, string(line)+"\n")
 		res.Error, res.Hint = "", ""
 	}
-	res.History = history
+	res.History = Redact(words)
 	res.Leave = e.leave
-	return res
+	return res, entry
 }
 
 func run(ctx context.Context, e *Env, words []string) control.Result {
@@ -113,7 +133,7 @@ func run(ctx context.Context, e *Env, words []string) control.Result {
 		return control.Result{}
 	}
 	if e.Caller.Rights == Nobody {
-		return ResultOf(denied("%s has no rights on this appliance", e.Caller.Name))
+		return ResultOf(denied("account %s has no rights on this appliance", quote(e.Caller.Name)))
 	}
 	p, err := newParser(e.Host.Config().Role, e.Caller.Rights)
 	if err != nil {
@@ -174,11 +194,11 @@ func (e *Env) askSecret(ctx context.Context, flag *kong.Flag) (string, error) {
 		case ctx.Err() != nil:
 			return "", errInterrupted
 		case err != nil:
-			return "", usage("", "the %s cannot be read: %s", name, oneLine(err.Error()))
+			return "", usage("each - takes one line of standard input, in the order of the line", "the %s cannot be read: %s", name, oneLine(err.Error()))
 		case answer == "":
 			return "", usage("", "the %s must not be empty", name)
 		case i > 0 && answer != first:
-			return "", usage("", "the two answers differ")
+			return "", usage("run it again, and type the same twice", "the two answers differ")
 		}
 		first = answer
 	}
@@ -191,7 +211,7 @@ func wantsJSON(words []string) bool {
 		if w == "--" {
 			return false
 		}
-		if w == "--json" {
+		if w == "--json" || w == "--json=true" {
 			return true
 		}
 	}

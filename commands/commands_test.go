@@ -92,7 +92,7 @@ func words(line string) []string { return strings.Split(line, " ") }
 
 func TestEveryFlagReachesTheExport(t *testing.T) {
 	e, h, u := newEnv(t, appliance.ManagementServer, Administrator)
-	res := Run(t.Context(), e, words("export-remote --protocol scp --user u --password p --insecure --pwd right --exptype 2 "+
+	res, _ := Run(t.Context(), e, words("export-remote --protocol scp --user u --password p --insecure --pwd right --exptype 2 "+
 		"--includefailedarc --nossl --noauditdata --nodbcredentials --encryptpwd=e host:22/x/"))
 	if res.Exit != 0 {
 		t.Fatalf("%+v", res)
@@ -123,7 +123,7 @@ func TestSecretsAreAskedFor(t *testing.T) {
 	e, h, u := newEnv(t, appliance.ManagementServer, Administrator)
 	e.Terminal = true
 	u.answers = []string{"e", "e", "right"}
-	if res := Run(t.Context(), e, words("export-local --encryptpwd - --pwd -")); res.Exit != 0 {
+	if res, _ := Run(t.Context(), e, words("export-local --encryptpwd - --pwd -")); res.Exit != 0 {
 		t.Fatalf("%+v", res)
 	}
 	if h.export.Options.Passphrase != "e" {
@@ -134,7 +134,7 @@ func TestSecretsAreAskedFor(t *testing.T) {
 	}
 	for _, answers := range [][]string{{"e", "f", "right"}, {""}, nil} {
 		h.export, u.answers = nil, answers
-		if res := Run(t.Context(), e, words("export-local --encryptpwd - --pwd -")); res.Exit != control.ExitUsage || h.export != nil {
+		if res, _ := Run(t.Context(), e, words("export-local --encryptpwd - --pwd -")); res.Exit != control.ExitUsage || h.export != nil {
 			t.Errorf("answers %q: %+v", answers, res)
 		}
 	}
@@ -164,7 +164,7 @@ func TestEveryCommandExplainsItself(t *testing.T) {
 			}
 			for _, ask := range []string{"help " + path, "? " + path, path + " -h", path + " --help", path + " ?"} {
 				u.out.Reset()
-				if res := Run(t.Context(), e, words(ask)); res.Exit != 0 || !strings.HasPrefix(u.out.String(), path+": ") ||
+				if res, _ := Run(t.Context(), e, words(ask)); res.Exit != 0 || !strings.HasPrefix(u.out.String(), path+": ") ||
 					!strings.Contains(u.out.String(), "exit status:\n  0    done") {
 					t.Errorf("%q: %+v\n%s", ask, res, u.out.String())
 				}
@@ -183,8 +183,8 @@ func TestRights(t *testing.T) {
 		{appliance.ManagementServer, Operator, "status", 0},
 		{appliance.ManagementServer, Operator, "impctl server status", 0},
 		{appliance.ManagementServer, Operator, "files list", 0},
-		{appliance.ManagementServer, Operator, "impctl server stop", control.ExitUsage},
-		{appliance.ManagementServer, Operator, "export-local --pwd right", control.ExitUsage},
+		{appliance.ManagementServer, Operator, "impctl server stop", control.ExitDenied},
+		{appliance.ManagementServer, Operator, "export-local --pwd right", control.ExitDenied},
 		{appliance.ManagementServer, Nobody, "version", control.ExitDenied},
 		{appliance.ManagementServer, Nobody, "help", control.ExitDenied},
 		{appliance.Gateway, Administrator, "impctl gateway stop", 0},
@@ -193,7 +193,7 @@ func TestRights(t *testing.T) {
 		{appliance.ManagementServer, Administrator, "impctl gateway stop", control.ExitUsage},
 	} {
 		e, h, u := newEnv(t, c.role, c.rights)
-		res := Run(t.Context(), e, words(c.line))
+		res, _ := Run(t.Context(), e, words(c.line))
 		if res.Exit != c.exit || (c.exit != 0 && (res.Error == "" || res.Hint == "" || h.export != nil || h.acts != nil)) {
 			t.Errorf("%s as %v on %s: %+v, %v", c.line, c.rights, c.role, res, h.acts)
 		}
@@ -269,21 +269,56 @@ func TestNext(t *testing.T) {
 
 func TestRedact(t *testing.T) {
 	for line, want := range map[string]string{
-		"export-local --pwd s3 --exptype 2":            "export-local --pwd ******** --exptype 2",
-		"export-local --pwd=s3":                        "export-local --pwd=********",
-		"export-local --pwd -":                         "export-local --pwd -",
-		"export-local --pwd --x":                       "export-local --pwd ********",
-		"export-local --paswd s3":                      "export-local --paswd ********",
-		"export-local --paswd=s3 --nossl":              "export-local --paswd=******** --nossl",
-		"export-local --paswd --nossl":                 "export-local --paswd --nossl",
-		"import-remote ftp://u:s3@h/x":                 "import-remote ftp://u:********@h/x",
-		"files send a u:s3@h/x":                        "files send a u:********@h/x",
-		"files send a h:21/x@y":                        "files send a h:********@y", // rather too much
-		"export-remote --proxy-user u:p@h --user anna": "export-remote --proxy-user ******** --user anna",
+		"export-local --pwd s3 --exptype 2":           "export-local --pwd - --exptype 2",
+		"export-local --pwd=s3":                       "export-local --pwd=-",
+		"export-local --pwd -":                        "export-local --pwd -",
+		"files send a u:s3@h/x":                       "files send a u:********@h/x",
+		"files send a ftp://u:s3@h/x":                 "files send a ftp://u:********@h/x",
+		"files send a u:a://s3@h/x":                   "files send a u:********@h/x",
+		"files send a h:21/x":                         "files send a h:21/x",
+		"files send a h/x?sig=s3":                     "files send a h/x?…",
+		"export-remote --proxy-user u:s3 --user anna": "export-remote --proxy-user - --user anna",
+
+		// Slips: the value is missing, or stands elsewhere than it should.
+		"export-local --pwd --encryptpwd s3": "export-local --pwd --encryptpwd -",
+		"export-local --encryptpwd --pwd s3": "export-local --encryptpwd --pwd -",
+		"export-local --pwd --json s3":       "export-local --pwd --json ********",
+		"export-local --pwd my s3":           "export-local --pwd - ********",
+		"export-local --pwd -- s3":           "export-local --pwd - ********",
+		"export-local --pwd -h s3":           "export-local --pwd - ********",
+		"export-local --pwd:s3":              "export-local --pwd********",
+		"export-local --pwds3":               "export-local --pwd********",
+		"export-local --paswd s3":            "export-local --paswd ********",
+		"export-local --paswd=s3 --nossl":    "export-local --paswd******** --nossl",
+		"export-local --paswd --nossl":       "export-local --paswd --nossl",
+		"export-local pwd=s3":                "export-local pwd=********",
+		"pwd=s3 export-local":                "pwd=******** export-local",
+		"export-local \u2014pwd s3":          "export-local \u2014pwd -",
+		"export-local -ps3":                  "export-local -p********",
+		"export-local -pwd s3":               "export-local -pwd -",
+		"export-local s3":                    "export-local ********",
 	} {
 		if got := strings.Join(Redact(words(line)), " "); got != want {
 			t.Errorf("%q: %q, want %q", line, got, want)
 		}
+		if got := strings.Join(Skeleton(words(line)), " "); strings.Contains(got, "s3") {
+			t.Errorf("%q: a log would keep %q", line, got)
+		}
+		if !strings.Contains(line, "s3") {
+			continue
+		}
+		e, _, u := newEnv(t, appliance.ManagementServer, Administrator)
+		long := strings.ReplaceAll(line, "s3", "s3cret-word")
+		res, entry := Run(t.Context(), e, words(long))
+		said := res.Error + res.Hint + u.out.String() + u.err.String()
+		kept := strings.Join(append(res.History, entry.Words...), " ") + entry.Error
+		if strings.Contains(said, "s3cret") || strings.Contains(kept, "s3cret") {
+			t.Errorf("%q says %q and keeps %q", long, said, kept)
+		}
+	}
+	// A password typed as a command is not logged.
+	if got := Skeleton([]string{"Sg-TOPSECRET01"}); len(got) != 1 || got[0] != "…" {
+		t.Errorf("a log would keep %q", got)
 	}
 }
 
@@ -307,7 +342,7 @@ func FuzzCommands(f *testing.F) {
 	e, _, _ := newEnvF(f)
 	f.Fuzz(func(t *testing.T, line string) {
 		list := words(line)
-		res := Run(context.Background(), e, list)
+		res, _ := Run(context.Background(), e, list)
 		if res.Error != "" && strings.ContainsAny(res.Error+res.Hint, "\n") {
 			t.Errorf("%q: more than one line: %q", line, res.Error)
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"sealgate/appliance"
+	"sealgate/appliance/secret"
 	"sealgate/control"
 	"sealgate/transfer"
 )
@@ -24,7 +25,7 @@ func usage(hint, format string, args ...any) error {
 }
 
 func denied(format string, args ...any) error {
-	return &Failure{control.ExitDenied, fmt.Sprintf(format, args...), "ask an administrator of this appliance"}
+	return &Failure{control.ExitDenied, fmt.Sprintf(format, args...), "an administrator is root, the daemon's account, or in the group sealgate-admin; sealgate-operator may look"}
 }
 
 var errInterrupted = &Failure{control.ExitInterrupted, "interrupted", ""}
@@ -44,6 +45,10 @@ func ResultOf(err error) control.Result {
 	case errors.As(err, &failure):
 		return control.Result{Exit: failure.Exit, Error: failure.Text, Hint: failure.Hint}
 	case errors.Is(err, context.Canceled), errors.Is(err, control.ErrGone):
+		return ResultOf(errInterrupted)
+	case errors.Is(err, secret.ErrBusy):
+		return control.Result{Exit: control.ExitFailed, Error: oneLine(err.Error()), Hint: "somebody is trying passwords; the log says who"}
+	case errors.As(err, &sent) && sent.Kind == transfer.Cancelled:
 		return ResultOf(errInterrupted)
 	case errors.As(err, &sent):
 		return control.Result{Exit: control.ExitTransfer, Error: oneLine(err.Error()), Hint: sent.Hint}

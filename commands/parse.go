@@ -11,6 +11,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"sealgate/appliance"
+	"sealgate/control"
 )
 
 // parser is a fresh grammar, cut down to what a role and a caller have.
@@ -136,8 +137,11 @@ func commandPath(n *kong.Node) string {
 func (p *parser) unknown(n *kong.Node, word string) error {
 	path := commandPath(n)
 	full := strings.TrimSpace(path + " " + word)
-	if other := p.elsewhere(full); other != "" {
-		return usage("help lists what this appliance has", "%s is not for this user or this role (%s)", quote(full), p.role.Title())
+	if err := p.elsewhere(n, full, word); err != nil {
+		return err
+	}
+	if bare, ok := strings.CutSuffix(word, "?"); ok && bare != "" {
+		return usage(strings.TrimSpace("write a blank before it: "+path+" "+bare)+" ?", "unknown command %s", quote(full))
 	}
 	hint := "help lists the commands"
 	if path != "" {
@@ -146,36 +150,51 @@ func (p *parser) unknown(n *kong.Node, word string) error {
 	if near := nearest(word, childNames(n)); near != "" {
 		hint = "did you mean " + strings.TrimSpace(path+" "+near) + "?"
 	}
-	return usage(hint, "unknown command %s", quote(full))
+	return usage(hint, "unknown command %s", quote(strings.TrimSpace(path+" "+Redact([]string{word})[0])))
 }
 
-// elsewhere says whether the whole list has a command that this parser lacks.
-func (p *parser) elsewhere(path string) string {
-	for _, known := range everything().paths {
-		if known == path {
-			return known
+// elsewhere is the error for a command that exists, but not for this role or
+// not for this caller.
+func (p *parser) elsewhere(n *kong.Node, full, word string) error {
+	whole := everything().root
+	for _, name := range strings.Fields(commandPath(n)) {
+		if whole = childNamed(whole, name); whole == nil {
+			return nil
 		}
 	}
-	return ""
+	child := childNamed(whole, word)
+	if child == nil {
+		return nil
+	}
+	if roles := child.Tag.Get("roles"); roles != "" && !slices.Contains(strings.Fields(roles), string(p.role)) {
+		return usage("help lists what this appliance has", "%s is no command of a %s", quote(full), p.role.Title())
+	}
+	return &Failure{control.ExitDenied, fmt.Sprintf("%s is for administrators", quote(full)), "help lists what you may run"}
 }
 
 // usageError turns kong's words into ours. They repeat parts of the input,
 // which may be secrets.
 func (p *parser) usageError(path string, words []string, err error) error {
-	text := oneLine(err.Error())
+	var parse *kong.ParseError
+	if !errors.As(err, &parse) {
+		return err
+	}
+	text, hint := oneLine(err.Error()), path+" --help"
+	switch {
+	case strings.HasPrefix(text, "unexpected argument "):
+		return usage("a value with spaces is written in quotes; "+hint, "%s: there is a word too many", path)
+	case strings.HasPrefix(text, `expected "<`):
+		names := strings.NewReplacer("<", "", ">", "", " ...", "").Replace(strings.Trim(strings.TrimPrefix(text, "expected "), `"`))
+		return usage(hint, "%s: missing %s", path, strings.ToUpper(names))
+	}
 	for _, secret := range secretsIn(words) {
 		text = strings.ReplaceAll(text, strconv.Quote(secret), strconv.Quote(hidden))
 		if len(secret) >= 6 { // a shorter one is part of ordinary words
 			text = strings.ReplaceAll(text, secret, hidden)
 		}
 	}
-	hint := path + " --help"
 	if before, after, ok := strings.Cut(text, ", did you mean "); ok {
 		text, hint = before, "did you mean "+strings.ReplaceAll(after, `"`, "")
-	}
-	var parse *kong.ParseError
-	if !errors.As(err, &parse) {
-		return err
 	}
 	return usage(hint, "%s: %s", path, text)
 }
@@ -185,22 +204,28 @@ func (p *parser) usageError(path string, words []string, err error) error {
 func checkFlags(path string, words []string) error {
 	seen := map[string]bool{}
 	for i := 0; i < len(words) && words[i] != "--"; i++ {
-		flag := everything().flags[strings.TrimPrefix(flagName(words[i]), "--")]
-		if flag == nil || !strings.HasPrefix(words[i], "--") {
+		flag := knownFlag(words[i])
+		if flag == nil {
 			continue
 		}
 		if seen[flag.Name] {
 			return usage(path+" --help", "%s: --%s is given twice", path, flag.Name)
 		}
 		seen[flag.Name] = true
-		if flag.IsBool() || strings.Contains(words[i], "=") || i+1 == len(words) {
+		if flag.IsBool() {
 			continue
 		}
-		i++
-		if next := flagName(words[i]); strings.HasPrefix(next, "--") && everything().flags[next[2:]] != nil {
-			return usage(fmt.Sprintf("a value that begins with -- is written --%s=VALUE", flag.Name),
-				"%s: --%s has no value, %s follows it", path, flag.Name, next)
+		_, value, joined := strings.Cut(words[i], "=")
+		switch i++; {
+		case joined:
+			i--
+			if value != "" {
+				continue
+			}
+		case i < len(words) && knownFlag(words[i]) == nil && words[i] != "--":
+			continue
 		}
+		return usage(fmt.Sprintf("write --%s %s", flag.Name, flag.FormatPlaceHolder()), "%s: --%s has no value", path, flag.Name)
 	}
 	return nil
 }
@@ -212,21 +237,18 @@ func flagName(word string) string {
 
 // whole is what the complete list holds, whatever the role and the caller.
 type whole struct {
-	paths []string
+	root  *kong.Node
 	flags map[string]*kong.Flag
 }
 
 var everything = sync.OnceValue(func() whole {
-	w := whole{flags: map[string]*kong.Flag{}}
+	w := whole{root: &kong.Node{}, flags: map[string]*kong.Flag{}}
 	k, err := newKong()
 	if err != nil {
 		return w // newParser says so to everybody
 	}
 	var walk func(*kong.Node)
 	walk = func(n *kong.Node) {
-		if path := commandPath(n); path != "" {
-			w.paths = append(w.paths, path)
-		}
 		for _, f := range n.Flags {
 			w.flags[f.Name] = f
 		}
@@ -234,7 +256,8 @@ var everything = sync.OnceValue(func() whole {
 			walk(c)
 		}
 	}
-	walk(k.Model.Node)
+	w.root = k.Model.Node
+	walk(w.root)
 	return w
 })
 

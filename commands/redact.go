@@ -1,90 +1,211 @@
 package commands
 
-import "strings"
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
-// hidden stands in the place of a secret.
+	"github.com/alecthomas/kong"
+)
+
+// hidden stands in the place of what may be a secret.
 const hidden = "********"
 
-// Redact takes the secrets out of words, so that history and logs may keep
-// them. It does not need the words to parse: the value of a flag that the
-// grammar does not know is hidden too.
+// Redact makes words fit for history. The value of a secret flag becomes "-",
+// so that the line asks for it when it is run again; what else may be a secret
+// is hidden: values of flags that do not exist, words that the command has no
+// place for, passwords and queries in URLs. The words need not parse.
 func Redact(words []string) []string {
-	out := make([]string, len(words))
-	copy(out, words)
-	for _, at := range secretPlaces(words) {
-		prefix := ""
-		if strings.HasPrefix(words[at], "--") {
-			if name, _, ok := strings.Cut(words[at], "="); ok {
-				prefix = name + "="
-			}
+	out, _ := redact(words)
+	return out
+}
+
+// secretsIn are the words, or parts of words, that Redact hides.
+func secretsIn(words []string) []string {
+	_, secrets := redact(words)
+	return secrets
+}
+
+// Skeleton is what a log may keep of a line that did not parse: names of
+// commands and flags. A password that was typed in the wrong place is none.
+func Skeleton(words []string) []string {
+	node, out := everything().root, []string{}
+	for i, w := range words {
+		if child := childNamed(node, w); child != nil && i == len(out) {
+			node = child
+			out = append(out, w)
+			continue
 		}
-		out[at] = prefix + hidden
-	}
-	for i, w := range out {
-		out[i] = maskUserinfo(w)
+		if name := flagName(w); knownFlag(w) != nil {
+			out = append(out, name)
+			continue
+		}
+		if len(out) == 0 || out[len(out)-1] != "…" {
+			out = append(out, "…")
+		}
 	}
 	return out
 }
 
-// secretPlaces are the indices of words that are a secret or carry one behind
-// an equals sign. "-", which asks for the secret, is none.
-func secretPlaces(words []string) []int {
-	var places []int
-	for i := 0; i < len(words); i++ {
-		w := words[i]
-		if !strings.HasPrefix(w, "-") || w == "-" || w == "--" {
-			continue
-		}
-		name, value, joined := strings.Cut(strings.TrimLeft(w, "-"), "=")
-		if flag := everything().flags[name]; flag != nil && (flag.Tag.Get("secret") == "" || flag.IsBool()) {
-			continue
-		}
-		switch {
-		case joined && value != "-":
-			places = append(places, i)
-		case !joined && i+1 < len(words) && words[i+1] != "-":
-			i++
-			// Behind an unknown flag another flag is no value; behind a secret one it is.
-			if everything().flags[name] == nil && strings.HasPrefix(words[i], "--") {
-				i--
-				continue
-			}
-			places = append(places, i)
-		}
-	}
-	return places
+// redactor walks a line.
+type redactor struct {
+	words   []string
+	out     []string
+	secrets []string
+	at      int
+	places  int // positional values that the command still takes
 }
 
-// secretsIn are the secrets themselves.
-func secretsIn(words []string) []string {
-	var secrets []string
-	for _, at := range secretPlaces(words) {
-		secret := words[at]
-		if strings.HasPrefix(secret, "--") {
-			if _, value, ok := strings.Cut(secret, "="); ok {
-				secret = value
-			}
+func redact(words []string) (out, secrets []string) {
+	r := &redactor{words: words, out: append([]string{}, words...)}
+	node := everything().root
+	for r.at < len(words) && len(node.Children) > 0 {
+		child := childNamed(node, words[r.at])
+		if child == nil {
+			break
 		}
-		if secret != "" {
-			secrets = append(secrets, secret)
+		node = child
+		r.at++
+	}
+	r.places = placesOf(node)
+	for flags := true; r.at < len(words); r.at++ {
+		w := words[r.at]
+		switch bare := strings.TrimLeftFunc(w, isDash); {
+		case w == "--":
+			flags = false
+		case flags && bare != w && bare != "":
+			r.flag(w[:len(w)-len(bare)], bare)
+		default:
+			r.positional(w)
 		}
 	}
-	return secrets
+	return r.out, r.secrets
 }
 
-// maskUserinfo hides the password of user:password@host.
-func maskUserinfo(word string) string {
-	at := strings.LastIndex(word, "@")
+// isDash takes what a document makes of two hyphens for hyphens, too.
+func isDash(c rune) bool { return unicode.Is(unicode.Pd, c) || c == '−' }
+
+func placesOf(n *kong.Node) int {
+	if len(n.Children) > 0 || n.Name == "help" {
+		return len(n.Name) + 1<<16 // no command yet: its words are all that a typo shows
+	}
+	if k := len(n.Positional); k > 0 && n.Positional[k-1].IsCumulative() {
+		return 1 << 16
+	}
+	return len(n.Positional)
+}
+
+// hide replaces the end of the word at i, from byte from on.
+func (r *redactor) hide(i, from int, with string) {
+	if secret := r.words[i][from:]; secret != "" && secret != "-" {
+		r.secrets = append(r.secrets, secret)
+		r.out[i] = r.words[i][:from] + with
+	}
+}
+
+// flag takes a word that begins with dashes, and its value.
+func (r *redactor) flag(dashes, bare string) {
+	name, _, joined := strings.Cut(bare, "=")
+	value := len(dashes) + len(name) + 1
+	flag := everything().flags[name]
+	switch {
+	case flag != nil && flag.IsBool():
+	case flag != nil && flag.Tag.Get("secret") != "":
+		if joined {
+			r.hide(r.at, value, "-")
+		} else if r.valueFollows() {
+			r.at++
+			r.hide(r.at, 0, "-")
+		}
+	case flag != nil:
+		if !joined && r.valueFollows() {
+			r.at++
+		}
+	default:
+		r.unknown(len(dashes), bare)
+	}
+}
+
+// valueFollows says whether the next word is the value of the flag before it.
+func (r *redactor) valueFollows() bool {
+	return r.at+1 < len(r.words) && knownFlag(r.words[r.at+1]) == nil
+}
+
+// unknown takes a flag that does not exist: it may be a secret flag with its
+// value glued to it, and the next word may be its value.
+func (r *redactor) unknown(dashes int, bare string) {
+	if _, size := utf8.DecodeRuneInString(bare); dashes == 1 && len(bare) > size {
+		r.hide(r.at, dashes+size, hidden)
+	} else {
+		r.hide(r.at, dashes+visible(bare), hidden)
+	}
+	if next := r.at + 1; next < len(r.words) && r.words[next] == strings.TrimLeftFunc(r.words[next], isDash) {
+		r.at++
+		r.hide(r.at, 0, hidden)
+	}
+}
+
+// visible is how many bytes of an unknown flag may be shown: its name, but no
+// more of it than a secret flag's.
+func visible(bare string) int {
+	n := strings.IndexFunc(bare, func(c rune) bool { return (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' })
+	if n < 0 {
+		n = len(bare)
+	}
+	longest := 0
+	for name, flag := range everything().flags {
+		if flag.Tag.Get("secret") != "" && strings.HasPrefix(bare, name) {
+			longest = max(longest, len(name))
+		}
+	}
+	if longest > 0 {
+		return min(n, longest)
+	}
+	return n
+}
+
+// positional takes any other word.
+func (r *redactor) positional(w string) {
+	name, _, joined := strings.Cut(w, "=")
+	switch {
+	case joined && everything().flags[name] != nil:
+		r.hide(r.at, len(name)+1, hidden)
+	case r.places == 0:
+		r.hide(r.at, 0, hidden)
+	default:
+		r.places--
+		r.url(w)
+	}
+}
+
+// url hides the password and the query of a URL. A query may be a signature.
+func (r *redactor) url(w string) {
+	if before, query, ok := strings.Cut(w, "?"); ok && strings.Contains(before, "/") {
+		r.secrets = append(r.secrets, query)
+		w = before + "?…"
+	}
+	at := strings.LastIndex(w, "@")
 	if at < 0 {
-		return word
+		r.out[r.at] = w
+		return
 	}
 	start := 0
-	if i := strings.Index(word, "://"); i >= 0 && i < at {
-		start = i + 3
+	if scheme, _, ok := strings.Cut(w, "://"); ok && !strings.ContainsAny(scheme, ":@/") {
+		start = len(scheme) + 3
 	}
-	colon := strings.Index(word[start:at], ":")
-	if colon < 0 {
-		return word
+	if colon := strings.Index(w[start:max(at, start)], ":"); colon >= 0 {
+		from := start + colon + 1
+		r.secrets = append(r.secrets, w[from:at])
+		w = w[:from] + hidden + w[at:]
 	}
-	return word[:start+colon+1] + hidden + word[at:]
+	r.out[r.at] = w
+}
+
+// knownFlag is the flag that a word names, or nil.
+func knownFlag(word string) *kong.Flag {
+	name, ok := strings.CutPrefix(flagName(word), "--")
+	if !ok {
+		return nil
+	}
+	return everything().flags[name]
 }

@@ -36,18 +36,24 @@ func (f HandlerFunc) Serve(ctx context.Context, p Peer, r Request, s *Session) R
 const (
 	maxConns       = 512
 	maxConnsPerUID = 256
+	// maxStrangers is for all uids together that [Server.Known] does not know:
+	// they must not take the places of those who have rights.
+	maxStrangers   = 16
 	requestTimeout = 10 * time.Second // from accept to the whole request
 )
 
 // Server answers connections of a unix socket.
 type Server struct {
 	Handler Handler
-	Log     *slog.Logger
+	// Known says whether a uid has any rights. Nil knows everybody.
+	Known func(uid uint32) bool
+	Log   *slog.Logger
 
-	mu    sync.Mutex
-	total int
-	byUID map[uint32]int
-	wg    sync.WaitGroup
+	mu        sync.Mutex
+	total     int
+	strangers int
+	byUID     map[uint32]int
+	wg        sync.WaitGroup
 }
 
 // Serve accepts until ctx ends, then waits for the commands that run, whose
@@ -79,14 +85,15 @@ func (srv *Server) serve(ctx context.Context, conn *net.UnixConn) {
 		srv.Log.Warn("control connection without a peer", "error", err)
 		return
 	}
-	if !srv.enter(peer.UID) {
+	known := srv.Known == nil || srv.Known(peer.UID)
+	if !srv.enter(peer.UID, known) {
 		srv.Log.Warn("too many control connections", "uid", peer.UID)
 		conn.SetDeadline(time.Now().Add(time.Second))
 		writeFrame(conn, MaxEvent, event{Result: &Result{Exit: ExitFailed,
 			Error: "too many commands run at the same time", Hint: "wait for one to end and try again"}})
 		return
 	}
-	defer srv.leave(peer.UID)
+	defer srv.leave(peer.UID, known)
 	if err := serveConn(ctx, conn, peer, srv.Handler, srv.Log); err != nil {
 		srv.Log.Warn("control request refused", "uid", peer.UID, "pid", peer.PID, "error", err)
 	}
@@ -100,10 +107,15 @@ func ServeConn(ctx context.Context, conn net.Conn, h Handler, log *slog.Logger) 
 
 func serveConn(ctx context.Context, conn net.Conn, peer Peer, h Handler, log *slog.Logger) error {
 	conn.SetReadDeadline(time.Now().Add(requestTimeout))
+	stop := context.AfterFunc(ctx, func() { conn.SetReadDeadline(time.Now()) })
+	defer stop()
 	var req Request
 	if err := readFrame(conn, MaxRequest, &req); err != nil {
 		writeFrame(conn, MaxEvent, event{Result: &Result{Exit: ExitUsage, Error: "the request cannot be read: " + err.Error()}})
 		return err
+	}
+	if !stop() {
+		return context.Cause(ctx)
 	}
 	conn.SetReadDeadline(time.Time{})
 	s, ctx := newSession(ctx, conn)
@@ -122,25 +134,31 @@ func run(ctx context.Context, h Handler, peer Peer, req Request, s *Session, log
 	return h.Serve(ctx, peer, req, s)
 }
 
-func (srv *Server) enter(uid uint32) bool {
+func (srv *Server) enter(uid uint32, known bool) bool {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	if srv.byUID == nil {
 		srv.byUID = map[uint32]int{}
 	}
-	if srv.total >= maxConns || srv.byUID[uid] >= maxConnsPerUID {
+	if srv.total >= maxConns || srv.byUID[uid] >= maxConnsPerUID || (!known && srv.strangers >= maxStrangers) {
 		return false
 	}
-	srv.total++
-	srv.byUID[uid]++
+	srv.count(uid, known, 1)
 	return true
 }
 
-func (srv *Server) leave(uid uint32) {
+func (srv *Server) leave(uid uint32, known bool) {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
-	srv.total--
-	if srv.byUID[uid]--; srv.byUID[uid] == 0 {
+	srv.count(uid, known, -1)
+}
+
+func (srv *Server) count(uid uint32, known bool, n int) {
+	srv.total += n
+	if !known {
+		srv.strangers += n
+	}
+	if srv.byUID[uid] += n; srv.byUID[uid] == 0 {
 		delete(srv.byUID, uid)
 	}
 }

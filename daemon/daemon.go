@@ -27,6 +27,7 @@ import (
 	"sealgate/appliance"
 	"sealgate/appliance/folder"
 	"sealgate/appliance/secret"
+	"sealgate/commands"
 	"sealgate/control"
 )
 
@@ -76,9 +77,14 @@ func Run(ctx context.Context, home appliance.Home, log *slog.Logger) error {
 	d.jobs.log = log
 
 	// The socket answers while the role starts: migrations may take a while.
-	srv := control.Server{Handler: d, Log: log}
+	srv := control.Server{Handler: d, Known: func(uid uint32) bool { return callerOf(uid).Rights > commands.Nobody }, Log: log}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	served := make(chan error, 1)
-	go func() { served <- srv.Serve(ctx, ln) }()
+	go func() {
+		defer cancel()
+		served <- srv.Serve(ctx, ln)
+	}()
 	if err := d.role.Start(ctx); err != nil && ctx.Err() == nil {
 		log.Error("the role does not start, trying again", "role", config.Role, "error", err)
 	}
@@ -86,11 +92,11 @@ func Run(ctx context.Context, home appliance.Home, log *slog.Logger) error {
 		"home", home, "address", d.role.Status().Address)
 	notify(log, sd.SdNotifyReady)
 
-	err = <-served
+	// The role is stopped while commands end: an init system may have told it to
+	// stop as well, and it must not be started again.
+	<-ctx.Done()
 	notify(log, sd.SdNotifyStopping)
-	stop, cancel := context.WithTimeout(context.Background(), stopTimeout+time.Second)
-	defer cancel()
-	err = errors.Join(err, d.role.Stop(stop))
+	err = errors.Join(d.role.Stop(context.WithoutCancel(ctx)), <-served)
 	log.Info("the appliance stopped")
 	return err
 }

@@ -28,9 +28,9 @@ func (d *Daemon) Serve(ctx context.Context, peer control.Peer, req control.Reque
 		return control.Result{Prompt: prompt}
 	case control.OpRun:
 		begin := time.Now()
-		res := commands.Run(ctx, e, req.Words)
-		d.log.Info("command", "user", e.Caller.Name, "uid", peer.UID, "origin", req.Origin, "words", res.History,
-			"exit", res.Exit, "error", res.Error, "took", time.Since(begin).Round(time.Millisecond).String())
+		res, entry := commands.Run(ctx, e, req.Words)
+		d.log.Info("command", "user", e.Caller.Name, "uid", peer.UID, "origin", req.Origin[:min(len(req.Origin), maxOrigin)],
+			"words", entry.Words, "exit", res.Exit, "error", entry.Error, "took", time.Since(begin).Round(time.Millisecond).String())
 		return res
 	case control.OpComplete:
 		return control.Result{Candidates: commands.Complete(e, req.Words)}
@@ -41,6 +41,9 @@ func (d *Daemon) Serve(ctx context.Context, peer control.Peer, req control.Reque
 		return control.Result{Exit: control.ExitUsage, Error: "this release does not know that request"}
 	}
 }
+
+// maxOrigin is more than two addresses and two ports, in bytes.
+const maxOrigin = 128
 
 // The groups whose members may use the appliance.
 const (

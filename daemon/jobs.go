@@ -102,7 +102,7 @@ func (j *jobs) run(ctx context.Context, kind string, c commands.Caller, spec job
 		return &commands.Failure{
 			Exit: control.ExitFailed,
 			Text: fmt.Sprintf("the %s did not end by itself (%s)", kind, end),
-			Hint: "nothing unfinished is left here; the daemon's log may say more; run it again",
+			Hint: "nothing unfinished is left here, a server may keep NAME.….part; the daemon's log may say more; run it again",
 		}
 	}
 	if err := commands.FailureOf(res); err != nil {

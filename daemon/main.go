@@ -131,8 +131,8 @@ func (c *roleCmd) Run(ctx context.Context, log *slog.Logger) error {
 
 type jobCmd struct{}
 
-func (jobCmd) Run(log *slog.Logger) error {
-	if status := job.Main(log); status != 0 {
+func (jobCmd) Run(ctx context.Context, log *slog.Logger) error {
+	if status := job.Main(ctx, log); status != 0 {
 		return exitStatus(status)
 	}
 	return nil

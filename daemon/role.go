@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	readyTimeout = 60 * time.Second // migrations may take a while
+	readyTimeout = 10 * time.Minute // a migration may take a while
 	stopTimeout  = 10 * time.Second // then SIGKILL
 	firstWait    = 500 * time.Millisecond
 	longestWait  = 30 * time.Second
@@ -41,17 +41,19 @@ type role struct {
 
 	acting chan struct{} // holds a value while a Start or a Stop is under way
 
-	mu      sync.Mutex
-	status  commands.Service
-	changed chan struct{}      // closed at each change of status
-	cancel  context.CancelFunc // of the loop; nil when stopped
-	done    chan struct{}      // closed when the loop ended
-	port    string             // what port 0 became: kept over a restart
+	mu       sync.Mutex
+	status   commands.Service
+	failures int                // attempts that failed
+	changed  chan struct{}      // closed at each change of status
+	cancel   context.CancelFunc // of the loop; nil when stopped
+	done     chan struct{}      // closed when the loop ended
+	now      chan struct{}      // cuts the wait for the next attempt short
+	port     string             // what port 0 became: kept over a restart
 }
 
 func newRole(home appliance.Home, config appliance.Config, log *slog.Logger) *role {
 	return &role{home: home, config: config, log: log, acting: make(chan struct{}, 1), changed: make(chan struct{}),
-		status: commands.Service{State: stopped, Since: time.Now()}}
+		now: make(chan struct{}, 1), status: commands.Service{State: stopped, Since: time.Now()}}
 }
 
 // Status is how the process is.
@@ -88,35 +90,20 @@ func (r *role) acted() { <-r.acting }
 // Start starts the process, unless it runs, and waits until it is ready or
 // has failed once. A failed one is tried again until Stop.
 func (r *role) Start(ctx context.Context) error {
-	if err := r.act(ctx); err != nil {
+	failures, err := r.begin(ctx)
+	if err != nil {
 		return err
-	}
-	defer r.acted()
-	if r.cancel == nil {
-		ln, err := r.listen()
-		if err != nil {
-			return err
-		}
-		// The loop lives on when the one who started it has gone.
-		loop, cancel := context.WithCancel(context.WithoutCancel(ctx))
-		r.cancel, r.done = cancel, make(chan struct{})
-		r.update(func(s *commands.Service) {
-			*s = commands.Service{State: starting, Address: ln.Addr().String(), Restarts: s.Restarts, Since: time.Now()}
-		})
-		go func() {
-			defer close(r.done)
-			defer ln.Close()
-			r.keep(loop, ln)
-		}()
 	}
 	for {
 		r.mu.Lock()
-		status, changed := r.status, r.changed
+		status, failed, changed := r.status, r.failures > failures, r.changed
 		r.mu.Unlock()
-		switch status.State {
-		case running:
+		switch {
+		case status.State == running:
 			return nil
-		case waiting:
+		case status.State == stopped:
+			return fmt.Errorf("the %s was stopped before it was ready", r.config.Role.Title())
+		case failed:
 			return appliance.Faultf(fmt.Sprintf("it is tried again; impctl %s status shows more", r.word()),
 				"the %s does not start: %s%s", r.config.Role.Title(), status.LastEnd, lastOf(status.LastSaid))
 		}
@@ -126,6 +113,34 @@ func (r *role) Start(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// begin starts the loop, or has it try at once. It returns how many attempts
+// have failed until then.
+func (r *role) begin(ctx context.Context) (failures int, err error) {
+	if err := r.act(ctx); err != nil {
+		return 0, err
+	}
+	defer r.acted()
+	r.mu.Lock()
+	failures = r.failures
+	r.mu.Unlock()
+	if r.cancel != nil {
+		select {
+		case r.now <- struct{}{}:
+		default:
+		}
+		return failures, nil
+	}
+	// The loop lives on when the one who started it has gone.
+	loop, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	r.cancel, r.done = cancel, make(chan struct{})
+	r.update(func(s *commands.Service) { s.State, s.LastSaid = starting, nil })
+	go func() {
+		defer close(r.done)
+		r.keep(loop)
+	}()
+	return failures, nil
 }
 
 func lastOf(words []string) string {
@@ -143,7 +158,8 @@ func (r *role) word() string {
 	return "server"
 }
 
-// Stop stops the process and waits until it is gone.
+// Stop stops the process and waits until it is gone, which takes no longer than
+// stopTimeout, whether the one who asked for it waits or not.
 func (r *role) Stop(ctx context.Context) error {
 	if err := r.act(ctx); err != nil {
 		return err
@@ -153,18 +169,13 @@ func (r *role) Stop(ctx context.Context) error {
 		return nil
 	}
 	r.cancel()
-	select {
-	case <-r.done:
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	<-r.done
 	r.cancel = nil
 	r.update(func(s *commands.Service) { s.State, s.PID = stopped, 0 })
 	return nil
 }
 
-// listen opens the management address. The listener outlives the process, so
-// that clients wait through a restart instead of being refused.
+// listen opens the management address.
 func (r *role) listen() (*net.TCPListener, error) {
 	host, port, err := net.SplitHostPort(r.config.Listen)
 	if err != nil {
@@ -175,19 +186,32 @@ func (r *role) listen() (*net.TCPListener, error) {
 	}
 	ln, err := net.Listen("tcp", net.JoinHostPort(host, port))
 	if err != nil {
-		return nil, appliance.Faultf("another program may use that port: ss -ltnp shows which", "the %s cannot listen: %w", r.config.Role.Title(), err)
+		return nil, err
 	}
 	_, r.port, _ = net.SplitHostPort(ln.Addr().String())
+	r.update(func(s *commands.Service) { s.Address = ln.Addr().String() })
 	return ln.(*net.TCPListener), nil
 }
 
-// keep runs the process again and again until ctx ends.
-func (r *role) keep(ctx context.Context, ln *net.TCPListener) {
-	wait := firstWait
-	for {
+// keep runs the process again and again until ctx ends. The listener outlives
+// the process, so that clients wait through a restart instead of being refused.
+func (r *role) keep(ctx context.Context) {
+	var ln *net.TCPListener
+	defer func() {
+		if ln != nil {
+			ln.Close()
+		}
+	}()
+	for wait := firstWait; ; wait = min(2*wait, longestWait) {
 		begin := time.Now()
 		words := &lastWords{}
-		err := r.once(ctx, ln, words)
+		var err error
+		if ln == nil {
+			ln, err = r.listen()
+		}
+		if err == nil {
+			err = r.once(ctx, ln, words)
+		}
 		if ctx.Err() != nil {
 			return
 		}
@@ -196,15 +220,20 @@ func (r *role) keep(ctx context.Context, ln *net.TCPListener) {
 		}
 		r.log.Error("the role ended by itself", "role", r.config.Role, "end", err.Error(), "said", words.list(), "again_in", wait.String())
 		r.update(func(s *commands.Service) {
+			r.failures++
 			s.State, s.PID = waiting, 0
 			s.LastEnd, s.LastSaid = err.Error(), words.list()
 		})
+		select { // from before this wait
+		case <-r.now:
+		default:
+		}
 		select {
 		case <-ctx.Done():
 			return
+		case <-r.now:
 		case <-time.After(wait):
 		}
-		wait = min(2*wait, longestWait)
 		r.update(func(s *commands.Service) { s.State = starting; s.Restarts++ })
 	}
 }
@@ -220,20 +249,24 @@ func (r *role) once(ctx context.Context, ln *net.TCPListener, words *lastWords) 
 	if err != nil {
 		return err
 	}
-	defer life.Close()
 	cmd := self("role", string(r.config.Role), "--home", string(r.home))
 	cmd.ExtraFiles = []*os.File{file, theirs}
 	cmd.Stderr = words
 	err = cmd.Start()
 	theirs.Close()
 	if err != nil {
-		return err
+		return errors.Join(err, life.Close())
 	}
 	r.update(func(s *commands.Service) { s.PID = cmd.Process.Pid })
 
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	go r.awaitReady(life, cmd)
+	var ready sync.WaitGroup
+	ready.Go(func() { r.awaitReady(life, cmd) })
+	defer func() {
+		life.Close() // ends the wait; what it says must not come after what we say
+		ready.Wait()
+	}()
 	select {
 	case err := <-ended:
 		return endOf(err)

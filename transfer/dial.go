@@ -74,7 +74,7 @@ func (c *conn) CloseWrite() error {
 
 func (c *conn) Read(p []byte) (int, error) {
 	for {
-		if err := c.Conn.SetReadDeadline(c.until(&c.readBy)); err != nil {
+		if err := c.Conn.SetReadDeadline(earlier(time.Now().Add(c.clock.limit), &c.readBy)); err != nil {
 			return 0, c.first(err)
 		}
 		n, err := c.Conn.Read(p)
@@ -91,19 +91,21 @@ func (c *conn) Read(p []byte) (int, error) {
 	}
 }
 
-// Write goes on as long as some of p leaves within each idle time-out.
+// Write goes on as long as some of p leaves within each idle time-out. It looks
+// four times as often, since a part of p leaves at an unknown time of a wait.
 func (c *conn) Write(p []byte) (int, error) {
-	for done := 0; ; {
-		if err := c.Conn.SetWriteDeadline(c.until(&c.writeBy)); err != nil {
+	for done, left := 0, time.Now(); ; {
+		if err := c.Conn.SetWriteDeadline(earlier(time.Now().Add(c.clock.limit/4), &c.writeBy)); err != nil {
 			return done, c.first(err)
 		}
 		n, err := c.Conn.Write(p[done:])
 		done += n
 		if n > 0 {
+			left = time.Now()
 			c.clock.moved()
 		}
 		if errors.Is(err, os.ErrDeadlineExceeded) && !passed(&c.writeBy) {
-			if n > 0 {
+			if time.Since(left) < c.clock.limit {
 				continue
 			}
 			err = &idleError{c.clock.limit}
@@ -136,12 +138,12 @@ func (e *idleError) Timeout() bool   { return true }
 func (e *idleError) Temporary() bool { return false }
 func (e *idleError) Unwrap() error   { return os.ErrDeadlineExceeded }
 
-func (c *conn) until(by *atomic.Int64) time.Time {
-	idle := time.Now().Add(c.clock.limit)
-	if t := by.Load(); t != 0 && t < idle.UnixNano() {
-		return time.Unix(0, t)
+// earlier is the earlier of t and a deadline that a layer above has set.
+func earlier(t time.Time, by *atomic.Int64) time.Time {
+	if set := by.Load(); set != 0 && set < t.UnixNano() {
+		return time.Unix(0, set)
 	}
-	return idle
+	return t
 }
 
 func passed(by *atomic.Int64) bool {

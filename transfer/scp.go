@@ -60,6 +60,10 @@ func (u *upload) scpStore(ctx context.Context, part string) (left bool, err erro
 	}
 	defer source.Close()
 
+	// Found now, not at the rename, when all of the file is there.
+	if info, err := server.files.Stat(u.target.Path); err == nil && info.IsDir() {
+		return false, u.wrap(OpCreate, Refused, fmt.Errorf("%s is a folder", u.target.Path), "end the URL with / to store the file in it under its own name")
+	}
 	file, err := server.files.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL)
 	if err != nil {
 		_, answered := errors.AsType[*sftp.StatusError](err)
@@ -260,7 +264,11 @@ func (u *upload) sshLoginFault(ctx context.Context, err error) error {
 		return fault
 	}
 	if strings.Contains(cause.Error(), "unable to authenticate") {
-		cause = &worded{fmt.Sprintf("the server refused user %q with this password", u.o.User), cause}
+		with := "with this password"
+		if u.o.Password == "" {
+			with = "without a password"
+		}
+		cause = &worded{fmt.Sprintf("the server refused user %q %s", u.o.User, with), cause}
 	}
 	return u.wrap(OpLogin, LoginRefused, cause, "check --user and --password")
 }

@@ -89,7 +89,11 @@ func (e *exporter) create(now time.Time) (err error) {
 
 // write makes the dump and gives it its name, or leaves nothing behind.
 func (e *exporter) write(ctx context.Context) (r commands.ExportResult, err error) {
+	whole := false // also when it panics
 	defer func() {
+		if err == nil && !whole {
+			err = errors.New("the export crashed")
+		}
 		e.grow.finish(err)
 		if err != nil {
 			folder.Discard(e.file)
@@ -112,6 +116,7 @@ func (e *exporter) write(ctx context.Context) (r commands.ExportResult, err erro
 	if err := folder.Finish(e.home, e.name, e.file); err != nil {
 		return r, full(err)
 	}
+	whole = true
 	size, _, _ := e.grow.state()
 	return commands.ExportResult{Name: e.name, Bytes: size, Rows: manifest.Rows(), Omitted: manifest.Omitted}, nil
 }
@@ -141,9 +146,16 @@ func (e *exporter) follow(ctx context.Context, up commands.Upload) error {
 // kept adds to an upload's error that the dump is still there.
 func kept(err error, name string, up commands.Upload) error {
 	r := commands.ResultOf(err)
-	hint := fmt.Sprintf("the dump is kept: files send %s %s --protocol %s", name, up.URL, up.Protocol)
+	url, _, signed := strings.Cut(up.URL, "?")
+	if signed {
+		url += "?…" // may be a signature
+	}
+	hint := fmt.Sprintf("the dump is kept: files send %s %s --protocol %s", name, url, up.Protocol)
 	if up.User != "" {
 		hint += " --user " + up.User + " --password -"
+	}
+	if up.Insecure {
+		hint += " --insecure"
 	}
 	if r.Hint != "" {
 		hint = strings.TrimSuffix(r.Hint, ".") + "; " + hint

@@ -47,8 +47,9 @@ const (
 	hardLimit = 768 << 20
 )
 
-// Main is the whole life of a job's process. It returns the exit status.
-func Main(log *slog.Logger) int {
+// Main is the whole life of a job's process; the end of ctx cancels the work. It
+// returns the exit status.
+func Main(ctx context.Context, log *slog.Logger) int {
 	debug.SetMemoryLimit(softLimit)
 	unix.Umask(0o077)
 	if err := unix.Setrlimit(unix.RLIMIT_DATA, &unix.Rlimit{Cur: hardLimit, Max: hardLimit}); err != nil {
@@ -62,7 +63,7 @@ func Main(log *slog.Logger) int {
 		return control.ExitUsage
 	}
 	defer conn.Close()
-	if err := control.ServeConn(context.Background(), conn, control.HandlerFunc(serve), log); err != nil {
+	if err := control.ServeConn(ctx, conn, control.HandlerFunc(serve), log); err != nil {
 		log.Error("the job's specification cannot be read", "error", err)
 		return control.ExitFailed
 	}

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"io/fs"
 	"math/big"
+	"net"
 	"os"
 	"path/filepath"
 	"time"
@@ -24,11 +25,11 @@ const validity = 10 * 365 * 24 * time.Hour
 
 // certificate reads the pair in dir, and makes a self-signed one at first.
 // Key and certificate are one file, so that they always belong together.
-func certificate(dir, name string, now time.Time) (tls.Certificate, error) {
+func certificate(dir, name string, address net.Addr, now time.Time) (tls.Certificate, error) {
 	path := filepath.Join(dir, "management.pem")
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		if data, err = selfSigned(name, now); err != nil {
+		if data, err = selfSigned(name, address, now); err != nil {
 			return tls.Certificate{}, err
 		}
 		if err := errors.Join(os.MkdirAll(dir, 0o700), atomicfile.Write(path, data, 0o600)); err != nil {
@@ -40,7 +41,7 @@ func certificate(dir, name string, now time.Time) (tls.Certificate, error) {
 	return tls.X509KeyPair(data, data)
 }
 
-func selfSigned(name string, now time.Time) ([]byte, error) {
+func selfSigned(name string, address net.Addr, now time.Time) ([]byte, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
@@ -52,12 +53,16 @@ func selfSigned(name string, now time.Time) ([]byte, error) {
 	template := &x509.Certificate{
 		SerialNumber:          serial,
 		Subject:               pkix.Name{CommonName: name, Organization: []string{"Sealgate"}},
-		DNSNames:              []string{name},
+		DNSNames:              []string{name, "localhost"},
+		IPAddresses:           []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
 		NotBefore:             now.Add(-time.Hour),
 		NotAfter:              now.Add(validity),
 		KeyUsage:              x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		BasicConstraintsValid: true,
+	}
+	if tcp, ok := address.(*net.TCPAddr); ok && !tcp.IP.IsUnspecified() && !tcp.IP.IsLoopback() {
+		template.IPAddresses = append(template.IPAddresses, tcp.IP)
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {

@@ -9,7 +9,6 @@ package mx
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -19,6 +18,9 @@ import (
 	"sealgate/appliance"
 	"sealgate/appliance/store"
 )
+
+// shutdownGrace is less than the daemon's patience with a role that stops.
+const shutdownGrace = 5 * time.Second
 
 // Run serves on ln until ctx ends. ready is called once, when it can.
 func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func() error, log *slog.Logger) error {
@@ -31,7 +33,7 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 		return fmt.Errorf("open the database: %w", err)
 	}
 	defer db.Close()
-	cert, err := certificate(home.Certificate(), config.Name, time.Now())
+	cert, err := certificate(home.Certificate(), config.Name, ln.Addr(), time.Now())
 	if err != nil {
 		return fmt.Errorf("the certificate of the management address: %w", err)
 	}
@@ -43,18 +45,22 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
-	stop := context.AfterFunc(ctx, func() {
-		grace, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		srv.Shutdown(grace)
-	})
-	defer stop()
+	served := make(chan error, 1)
+	go func() { served <- srv.ServeTLS(ln, "", "") }()
 	if err := ready(); err != nil {
 		return err
 	}
 	log.Info("the management server is ready", "address", ln.Addr().String())
-	if err := srv.ServeTLS(ln, "", ""); !errors.Is(err, http.ErrServerClosed) {
+	select {
+	case err := <-served:
 		return err
+	case <-ctx.Done():
+	}
+	// Requests that are under way get an answer before the database closes.
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
+	defer cancel()
+	if err := srv.Shutdown(grace); err != nil {
+		log.Warn("requests were cut", "error", err)
 	}
 	return nil
 }
