@@ -130,7 +130,11 @@ func flagCandidates(flags map[string]*kong.Flag, used map[string]bool) []control
 	var list []control.Candidate
 	for name, f := range flags {
 		if !used[name] {
-			list = append(list, control.Candidate{Value: "--" + name, Help: f.Help})
+			c := control.Candidate{Value: "--" + name, Help: f.Help}
+			if f.Required {
+				c.Help += " (mandatory)"
+			}
+			list = append(list, c)
 		}
 	}
 	slices.SortFunc(list, func(a, b control.Candidate) int {
@@ -241,7 +245,7 @@ func (e *Env) expected(words []string) string {
 func columns(list []control.Candidate) string {
 	width := 0
 	for _, c := range list {
-		width = max(width, min(len(c.Value), 40))
+		width = max(width, min(len(c.Value), 46))
 	}
 	var b strings.Builder
 	for _, c := range list {

@@ -111,8 +111,8 @@ func brief(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }
 // uploadFlags say where a file goes and as whom.
 type uploadFlags struct {
 	Protocol  string `required:"" enum:"ftp,http,https,scp" placeholder:"{ftp,http,https,scp}" help:"how to send it"`
-	User      string `placeholder:"USERNAME" help:"account on the server"`
-	Password  string `placeholder:"PASSWORD" secret:"password on the server" help:"its password; - asks for it"`
+	User      string `placeholder:"USERNAME" help:"account on the server (mandatory for scp)"`
+	Password  string `placeholder:"PASSWORD" secret:"password on the server" help:"the password of that account; - asks for it"`
 	Insecure  bool   `help:"accept a TLS certificate that does not verify"`
 	Proxy     string `placeholder:"HOST[:PORT]" help:"HTTP proxy, port 1080 when left out (not available yet)"`
 	ProxyUser string `name:"proxy-user" placeholder:"USER[:PASSWORD]" secret:"user and password on the proxy" help:"account on the proxy (not available yet)"`
@@ -127,6 +127,9 @@ func (f uploadFlags) upload(e *Env, url string) (Upload, error) {
 	if _, err := transfer.ParseTarget(f.Protocol, url, "name"); err != nil {
 		r := ResultOf(err)
 		return Upload{}, usage(orElse(r.Hint, "the URL is HOST[:PORT]/path, for example backup.example.com/dumps/"), "%s", r.Error)
+	}
+	if f.Protocol == "scp" && f.User == "" {
+		return Upload{}, usage("add --user USERNAME", "scp needs a user")
 	}
 	return Upload{Protocol: f.Protocol, URL: url, User: f.User, Password: f.Password, Insecure: f.Insecure, Ask: e.Terminal}, nil
 }

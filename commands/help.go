@@ -112,10 +112,7 @@ func (p *parser) commandHelp(n *kong.Node) string {
 		if !f.IsBool() {
 			c.Value += " " + f.FormatPlaceHolder()
 		}
-		switch {
-		case f.Required:
-			c.Help += " (mandatory)"
-		case f.HasDefault && f.Default != "":
+		if f.HasDefault && f.Default != "" {
 			c.Help += " (default " + f.Default + ")"
 		}
 		list = append(list, c)

@@ -3,6 +3,7 @@ package commands
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"sealgate/control"
@@ -54,6 +55,8 @@ func hostKeyLines(list []HostKey) string {
 	return b.String()
 }
 
+var fingerprint = regexp.MustCompile(`^SHA256:[A-Za-z0-9+/]{43}$`)
+
 type knownHostsAddCmd struct {
 	Host        string `arg:"" help:"HOST[:PORT]; port 22 when it is left out"`
 	Fingerprint string `placeholder:"SHA256:…" help:"accept only the key with this fingerprint, without asking"`
@@ -72,6 +75,9 @@ func (c *knownHostsAddCmd) Run(ctx context.Context, e *Env) error {
 	t, err := hostAndPort(c.Host)
 	if err != nil {
 		return err
+	}
+	if c.Fingerprint != "" && !fingerprint.MatchString(c.Fingerprint) {
+		return usage("ssh-keygen -lf prints it on the server", "a fingerprint is SHA256: and 43 letters, digits, + or /")
 	}
 	if c.Fingerprint == "" && !e.Terminal {
 		return usage("run it at a terminal, or give --fingerprint SHA256:… as the server's owner told you",
@@ -107,6 +113,10 @@ func (c *knownHostsRemoveCmd) Run(_ context.Context, e *Env) error {
 
 // hostAndPort reads HOST[:PORT] as a scp target does.
 func hostAndPort(s string) (transfer.Target, error) {
+	// As a known_hosts file has it, [name]:port, brackets stand around any name.
+	if name, port, ok := strings.Cut(strings.TrimPrefix(s, "["), "]:"); ok && !strings.Contains(name, ":") {
+		s = name + ":" + port
+	}
 	t, err := transfer.ParseTarget("scp", s+"/", "x")
 	if err != nil || strings.Contains(s, "/") {
 		return t, usage("for example backup.example.com or [2001:db8::1]:2222", "%s is not HOST[:PORT]", quote(s))

@@ -141,7 +141,7 @@ func (p *parser) unknown(n *kong.Node, word string) error {
 		return err
 	}
 	if bare, ok := strings.CutSuffix(word, "?"); ok && bare != "" {
-		return usage(strings.TrimSpace("write a blank before it: "+path+" "+bare)+" ?", "unknown command %s", quote(full))
+		return usage("write a blank before it: "+strings.TrimSpace(path+" "+bare)+" ?", "unknown command %s", quote(full))
 	}
 	hint := "help lists the commands"
 	if path != "" {

@@ -17,18 +17,6 @@ const cancelGrace = 10 * time.Second
 // before the result.
 var ErrNoAnswer = errors.New("the appliance does not answer")
 
-// Call runs one request on the socket at path. When ctx ends the command is
-// cancelled and its result awaited for a moment.
-func Call(ctx context.Context, path string, req Request, ui UI) (Result, error) {
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, "unix", path)
-	if err != nil {
-		return Result{}, fmt.Errorf("%w: %v", ErrNoAnswer, err)
-	}
-	defer conn.Close()
-	return Do(ctx, conn.(*net.UnixConn), req, ui)
-}
-
 // Do sends req on conn, hands events to ui and returns the result.
 func Do(ctx context.Context, conn *net.UnixConn, req Request, ui UI) (Result, error) {
 	// No other write error ends it: a server that is full answers and closes

@@ -39,6 +39,16 @@ func (r *recorder) Progress(p Progress) {
 
 func (r *recorder) Ask(_ context.Context, q Question) (string, error) { return r.answer(q) }
 
+// call dials and runs one request.
+func call(ctx context.Context, path string, req Request, ui UI) (Result, error) {
+	conn, err := net.Dial("unix", path)
+	if err != nil {
+		return Result{}, err
+	}
+	defer conn.Close()
+	return Do(ctx, conn.(*net.UnixConn), req, ui)
+}
+
 func serve(t *testing.T, h HandlerFunc) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "s")
@@ -86,7 +96,7 @@ func TestEventsAndResult(t *testing.T) {
 		}
 		return "anna", nil
 	}}
-	res, err := Call(t.Context(), path, Request{Op: OpRun, Words: []string{"a", "b"}}, ui)
+	res, err := call(t.Context(), path, Request{Op: OpRun, Words: []string{"a", "b"}}, ui)
 	if err != nil || res.Exit != 4 || res.Error != "e" || res.Hint != "h" {
 		t.Fatalf("result %+v, error %v", res, err)
 	}
@@ -103,7 +113,7 @@ func TestLongText(t *testing.T) {
 		return Result{}
 	})
 	ui := &recorder{}
-	if _, err := Call(t.Context(), path, Request{Op: OpRun}, ui); err != nil {
+	if _, err := call(t.Context(), path, Request{Op: OpRun}, ui); err != nil {
 		t.Fatal(err)
 	}
 	if ui.text.String() != long {
@@ -122,7 +132,7 @@ func TestCancelReachesTheCommand(t *testing.T) {
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(50*time.Millisecond, cancel)
-	res, err := Call(ctx, path, Request{Op: OpRun}, &recorder{})
+	res, err := call(ctx, path, Request{Op: OpRun}, &recorder{})
 	if err != nil || res.Exit != ExitInterrupted || res.Error != "cleaned up" {
 		t.Errorf("the result of a cancelled command is lost: %+v, %v", res, err)
 	}
@@ -155,7 +165,7 @@ func TestVanishedClientCancels(t *testing.T) {
 // The hole: a crash in one command takes the daemon with it.
 func TestPanicIsAResult(t *testing.T) {
 	path := serve(t, func(context.Context, Peer, Request, *Session) Result { panic("secret words") })
-	res, err := Call(t.Context(), path, Request{Op: OpRun}, &recorder{})
+	res, err := call(t.Context(), path, Request{Op: OpRun}, &recorder{})
 	if err != nil || res.Exit != ExitFailed || strings.Contains(res.Error+res.Hint, "secret") {
 		t.Errorf("result %+v, error %v", res, err)
 	}
@@ -189,7 +199,7 @@ func TestHostileFrames(t *testing.T) {
 			}
 		})
 	}
-	if _, err := Call(t.Context(), path, Request{Op: OpRun}, &recorder{}); err != nil {
+	if _, err := call(t.Context(), path, Request{Op: OpRun}, &recorder{}); err != nil {
 		t.Errorf("the server is gone: %v", err)
 	}
 }
@@ -208,7 +218,7 @@ func TestManyConnections(t *testing.T) {
 	const calls = maxConnsPerUID + 100
 	for range calls {
 		go func() {
-			res, err := Call(context.Background(), path, Request{Op: OpRun}, &recorder{})
+			res, err := call(context.Background(), path, Request{Op: OpRun}, &recorder{})
 			if err != nil {
 				res.Error = err.Error()
 			}
@@ -228,15 +238,8 @@ func TestManyConnections(t *testing.T) {
 		}
 		done++
 	}
-	if _, err := Call(t.Context(), path, Request{Op: OpRun}, &recorder{}); err != nil {
+	if _, err := call(t.Context(), path, Request{Op: OpRun}, &recorder{}); err != nil {
 		t.Errorf("places are not given back: %v", err)
-	}
-}
-
-func TestNoDaemon(t *testing.T) {
-	_, err := Call(t.Context(), filepath.Join(t.TempDir(), "none"), Request{Op: OpRun}, &recorder{})
-	if !errors.Is(err, ErrNoAnswer) {
-		t.Errorf("error is %v", err)
 	}
 }
 
@@ -253,7 +256,7 @@ func TestDaemonDies(t *testing.T) {
 		writeFrame(conn, MaxEvent, event{Text: &textEvent{Out, "half"}})
 		conn.Close()
 	}()
-	_, err = Call(t.Context(), path, Request{Op: OpRun}, &recorder{})
+	_, err = call(t.Context(), path, Request{Op: OpRun}, &recorder{})
 	if !errors.Is(err, ErrNoAnswer) {
 		t.Errorf("error is %v", err)
 	}

@@ -76,7 +76,7 @@ type initCmd struct {
 	Role             appliance.Role `required:"" enum:"mx,gateway" placeholder:"{mx,gateway}" help:"management server or gateway"`
 	Name             string         `required:"" placeholder:"NAME" help:"the appliance's name, also in the names of its dumps"`
 	Secrets          string         `required:"" placeholder:"FILE" help:"file with the lines system=…, secure=… and admin=…"`
-	Listen           string         `default:"0.0.0.0:8083" placeholder:"ADDR:PORT" help:"management address (default 0.0.0.0:8083; port 0 takes a free one)"`
+	Listen           string         `default:"0.0.0.0:8083" placeholder:"ADDR:PORT" help:"management address (default 0.0.0.0:8083, all addresses; port 0 takes a free one)"`
 	ManagementServer string         `placeholder:"HOST:PORT" help:"gateway: the management server to join"`
 	GatewayGroup     string         `placeholder:"GROUP" help:"gateway: the group to join"`
 }
@@ -90,6 +90,9 @@ func (c *initCmd) Run(ctx context.Context, stdout io.Writer) error {
 	secrets, err := ftl.ReadSecrets(file)
 	if err != nil {
 		return fmt.Errorf("--secrets %s: %w", c.Secrets, err)
+	}
+	if info, err := file.Stat(); err == nil && info.Mode().Perm()&0o077 != 0 {
+		fmt.Fprintf(stdout, "others can read %s: delete it, or chmod 600\n", c.Secrets)
 	}
 	config, err := ftl.Create(ctx, appliance.Home(c.Home), ftl.Request{
 		Role: c.Role, Name: c.Name, Listen: c.Listen,

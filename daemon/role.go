@@ -171,7 +171,7 @@ func (r *role) Stop(ctx context.Context) error {
 	r.cancel()
 	<-r.done
 	r.cancel = nil
-	r.update(func(s *commands.Service) { s.State, s.PID = stopped, 0 })
+	r.update(func(s *commands.Service) { s.State, s.PID, s.Address = stopped, 0, "" })
 	return nil
 }
 

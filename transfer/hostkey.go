@@ -24,13 +24,8 @@ var hostKeyAlgorithms = []string{
 // errSeenEnough ends a handshake that was only made for the host key.
 var errSeenEnough = errors.New("the host key was all that was wanted")
 
-// HostKey fetches the key that the server at host:port shows first, and nothing else: no user is named. It is not
-// checked; whoever uses it must compare its fingerprint.
-func HostKey(ctx context.Context, host string, port int, o Options) (ssh.PublicKey, error) {
-	return newUpload(Target{Protocol: "scp", Host: host, Port: port, Path: "/"}, nil, o).fetchKey(ctx, hostKeyAlgorithms)
-}
-
-// HostKeys fetches the keys of all types that the server has, one connection for each type.
+// HostKeys fetches the keys of all types that the server at host:port has, one connection for each type, and nothing
+// else: no user is named. They are not checked; whoever uses them must compare fingerprints.
 func HostKeys(ctx context.Context, host string, port int, o Options) ([]ssh.PublicKey, error) {
 	u := newUpload(Target{Protocol: "scp", Host: host, Port: port, Path: "/"}, nil, o)
 	var keys []ssh.PublicKey
@@ -171,7 +166,7 @@ func (u *upload) settle(ctx context.Context, key ssh.PublicKey) error {
 		return u.wrap(OpHostKey, HostKeyUnknown, err, "impctl known-hosts add "+u.target.hostPort())
 	}
 	if !yes {
-		return u.keyUnknown(key)
+		return u.wrap(OpHostKey, HostKeyUnknown, fmt.Errorf("the host key of %s was not accepted", u.target.hostPort()), "only the answer yes accepts it")
 	}
 	u.trusted = key
 	if u.o.KnownHosts == "" {

@@ -145,7 +145,8 @@ func TestOptionsLeaveKindsOut(t *testing.T) {
 	src := source(t)
 	// A certificate may hold the same base64 as a key.
 	sslSecret, credentialSecret := `"value":"`+seed.MarkSSLSecret, `"value":"`+seed.MarkCredentialPass
-	marks := []string{seed.MarkConfig, seed.MarkUser, seed.MarkSSLKey, seed.MarkCredential, seed.MarkArchive,
+	const verifier = "$argon2id$"
+	marks := []string{verifier, seed.MarkConfig, seed.MarkUser, seed.MarkSSLKey, seed.MarkCredential, seed.MarkArchive,
 		seed.MarkFailedArchive, seed.MarkJob, seed.MarkAlert, seed.MarkViolation, seed.MarkAudit,
 		sslSecret, credentialSecret}
 	for name, c := range map[string]struct {
@@ -159,9 +160,9 @@ func TestOptionsLeaveKindsOut(t *testing.T) {
 		"--nossl":           {Options{FailedArchives: true, Passphrase: "p", NoSSL: true}, []string{seed.MarkSSLKey, sslSecret}},
 		"--noauditdata":     {Options{FailedArchives: true, Passphrase: "p", NoAudit: true}, []string{seed.MarkAudit}},
 		"--nodbcredentials": {Options{FailedArchives: true, Passphrase: "p", NoCredentials: true}, []string{seed.MarkCredential, credentialSecret}},
-		"no passphrase":     {Options{FailedArchives: true}, []string{sslSecret, credentialSecret}},
+		"no passphrase":     {Options{FailedArchives: true}, []string{verifier, sslSecret, credentialSecret}},
 		"nothing": {Options{NoAlerts: true, NoArchives: true, NoSSL: true, NoAudit: true, NoCredentials: true},
-			[]string{seed.MarkAlert, seed.MarkViolation, seed.MarkArchive, seed.MarkFailedArchive, seed.MarkSSLKey, sslSecret,
+			[]string{verifier, seed.MarkAlert, seed.MarkViolation, seed.MarkArchive, seed.MarkFailedArchive, seed.MarkSSLKey, sslSecret,
 				seed.MarkAudit, seed.MarkCredential, credentialSecret}},
 	} {
 		t.Run(name, func(t *testing.T) {

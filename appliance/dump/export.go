@@ -85,6 +85,9 @@ func omitted(list []store.Omission, o Options) []string {
 	for _, m := range list {
 		why := flags[m.Kind]
 		switch {
+		case m.Table == store.OmittedVerifiers:
+			words = append(words, fmt.Sprintf("the passwords of %d users (no --encryptpwd)", m.Rows))
+			continue
 		case m.Table == "secrets" && o.Passphrase == "":
 			words = append(words, fmt.Sprintf("%d private keys and passwords (no --encryptpwd)", m.Rows))
 			continue

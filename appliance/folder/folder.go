@@ -16,10 +16,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sealgate/appliance"
+	"sealgate/appliance/atomicfile"
 )
 
 // Unfinished ends the name of a file that is still being written.
-const Unfinished = ".part"
+const Unfinished = atomicfile.Suffix
 
 // The kinds of files.
 const (
@@ -130,6 +131,10 @@ func Unused(home appliance.Home, base, ending string) (string, *os.File, error) 
 		}
 		if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 			file.Close()
+			continue // being swept
+		}
+		if there, err := os.Lstat(file.Name()); err != nil || !same(there, file) {
+			file.Close()
 			continue // swept between creation and lock
 		}
 		return name, file, nil
@@ -148,7 +153,7 @@ func Finish(home appliance.Home, name string, file *os.File) error {
 	if err != nil {
 		return fmt.Errorf("name the finished file %s: %w", name, err)
 	}
-	return syncDir(dir)
+	return atomicfile.SyncDir(dir)
 }
 
 // Discard removes an unfinished file.
@@ -177,11 +182,8 @@ func Sweep(home appliance.Home) error {
 	return errors.Join(failed...)
 }
 
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return dir.Sync()
+// same says whether info is of the open file.
+func same(info os.FileInfo, file *os.File) bool {
+	open, err := file.Stat()
+	return err == nil && os.SameFile(info, open)
 }

@@ -101,7 +101,8 @@ func Create(ctx context.Context, home appliance.Home, r Request, s Secrets, now 
 	if err := vacant(home); err != nil {
 		return config, err
 	}
-	if err := os.MkdirAll(string(home), 0o711); err != nil {
+	// Administrators' shells pass through to the socket, whatever the umask is.
+	if err := errors.Join(os.MkdirAll(string(home), 0o711), os.Chmod(string(home), 0o711)); err != nil {
 		return config, err
 	}
 	for _, dir := range []string{home.Exports(), home.TechInfo(), home.Archives()} {

@@ -93,6 +93,12 @@ func (p *Snapshot) appendLine(line []byte, t configTable, values []sql.RawBytes)
 		switch c.form {
 		case integer, document:
 			line = append(line, values[i]...)
+		case verifier:
+			if p.unseal == nil {
+				line = append(line, `""`...)
+				continue
+			}
+			fallthrough
 		case text:
 			quoted, err := encode(string(values[i]))
 			if err != nil {

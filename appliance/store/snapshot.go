@@ -20,7 +20,7 @@ type SnapshotOptions struct {
 	Without []Kind
 
 	// Unseal opens a sealed secret; *secret.Keys has such a method. Nil leaves all
-	// secrets out.
+	// secrets out, and the verifiers of users' passwords.
 	Unseal func(id string, sealed []byte) ([]byte, error)
 }
 
@@ -49,6 +49,10 @@ type daySnapshot struct {
 	totals map[string]Count
 	last   int // index in tables of its last table, after which it is closed
 }
+
+// OmittedVerifiers is the Omission.Table of users' password verifiers: the rows
+// are there, that column is empty.
+const OmittedVerifiers = "users.verifier"
 
 // Omission is rows that a snapshot leaves out.
 type Omission struct {
@@ -301,6 +305,13 @@ func (p *Snapshot) countOmitted(ctx context.Context) error {
 		}
 		o := Omission{Table: t.name, Kind: t.kind}
 		if err := p.config.QueryRowContext(ctx, query).Scan(&o.Rows); err != nil {
+			return err
+		}
+		p.omit(o)
+	}
+	if p.unseal == nil && !p.without[Users] {
+		o := Omission{Table: OmittedVerifiers, Kind: Users}
+		if err := p.config.QueryRowContext(ctx, "SELECT COUNT(*) FROM users WHERE verifier <> ''").Scan(&o.Rows); err != nil {
 			return err
 		}
 		p.omit(o)

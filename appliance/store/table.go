@@ -51,6 +51,7 @@ const (
 	integer
 	document // JSON, as it is
 	sealed   // a secret: the line has it in the clear, as base64, under "value"
+	verifier // text that is as worth guessing at as a secret: empty where secrets are left out
 )
 
 // configTables are the tables of the configuration database in the order in which
@@ -60,7 +61,7 @@ var configTables = []configTable{
 	{"objects", Config, columns("id", "parent_id", "kind", "name", "document:document", "created:integer", "updated:integer", "revision:integer"), "id"},
 	{"refs", Config, columns("from_id", "field", "to_id", "to_kind"), "from_id, field, to_id"},
 	{"revisions", Config, columns("number:integer", "at:integer", "author", "summary", "difference:document"), "number"},
-	{"users", Users, columns("id", "name", "role", "verifier", "document:document", "created:integer", "updated:integer"), "id"},
+	{"users", Users, columns("id", "name", "role", "verifier:verifier", "document:document", "created:integer", "updated:integer"), "id"},
 	{"ssl_keys", SSLKeys, columns("id", "service_id", "name", "certificate", "issuer", "valid_from:integer", "valid_to:integer", "hsm:integer", "secret_id", "created:integer"), "id"},
 	{"credentials", Credentials, columns("id", "kind", "name", "user_name", "document:document", "secret_id", "created:integer"), "id"},
 	{"secrets", Config, columns("id", "owner", "sealed:sealed"), "id"},
@@ -68,7 +69,7 @@ var configTables = []configTable{
 	{"jobs", Jobs, columns("id", "number:integer", "name", "author", "abortable:integer", "state", "message", "started:integer", "finished:integer"), "id"},
 }
 
-var forms = map[string]form{"": text, "integer": integer, "document": document, "sealed": sealed}
+var forms = map[string]form{"": text, "integer": integer, "document": document, "sealed": sealed, "verifier": verifier}
 
 // columns reads "name" or "name:form".
 func columns(declarations ...string) []column {

@@ -20,8 +20,13 @@ func main() {
 		Seed    seedCmd          `cmd:"" help:"fill a management server's database with test data"`
 		Version kong.VersionFlag `help:"print the version"`
 	}
-	kctx := kong.Parse(&cli, kong.Name("sealmint"), kong.Description("Sealgate's vendor tool."),
+	parser := kong.Must(&cli, kong.Name("sealmint"), kong.Description("Sealgate's vendor tool."),
 		kong.Vars{"version": "Sealgate " + control.Version})
+	kctx, err := parser.Parse(os.Args[1:])
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "sealgate: error: %v\nsealgate: hint: sealmint --help\n", err)
+		os.Exit(control.ExitUsage)
+	}
 	kctx.BindTo(ctx, (*context.Context)(nil))
 	if err := kctx.Run(); err != nil {
 		fmt.Fprintf(os.Stderr, "sealgate: error: %v\n", err)

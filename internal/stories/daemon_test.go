@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -227,5 +228,81 @@ func TestImpctl(t *testing.T) {
 		if got := cmd.ProcessState.ExitCode(); got != c.exit || !strings.Contains(string(out), c.want) {
 			t.Errorf("impctl %q: exit %d, %s", c.args, got, out)
 		}
+	}
+}
+
+// A stop that nobody waits for is a stop all the same, and start starts anew.
+func TestInterruptedStop(t *testing.T) {
+	app := newAppliance(t)
+	if err := app.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer app.Stop()
+	out, err := exec.Command("pgrep", "-P", strconv.Itoa(app.PID())).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	role, err := strconv.Atoi(strings.TrimSpace(string(out)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	syscall.Kill(role, syscall.SIGSTOP) // it will have to be killed
+	cmd := app.Command("impctl server stop")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(300 * time.Millisecond)
+	cmd.Process.Signal(os.Interrupt)
+	cmd.Wait()
+	deadline := time.Now().Add(30 * time.Second)
+	for said := ""; !strings.Contains(said, "stopped since"); said, _ = app.Run("impctl server status") {
+		if time.Now().After(deadline) {
+			t.Fatalf("status says %s", said)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	if said, err := app.Run("impctl server start"); err != nil || !strings.Contains(said, "running on") {
+		t.Errorf("start says %s, %v", said, err)
+	}
+}
+
+// A port that is taken at the start is tried again, and status says why.
+func TestPortTaken(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	app, err := trial.New(bin, filepath.Join(t.TempDir(), "home"), "mx", "mx1", "--listen", taken.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(3*time.Second, func() { taken.Close() })
+	if err := app.Start(); err != nil { // returns when the role runs
+		t.Fatal(err)
+	}
+	defer app.Stop()
+	if said, _ := app.Run("impctl server status"); !strings.Contains(said, "address already in use") {
+		t.Errorf("status says %s", said)
+	}
+}
+
+// A connection that says nothing does not hold the daemon up.
+func TestStopWithIdleConnection(t *testing.T) {
+	app := newAppliance(t)
+	if err := app.Start(); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := net.Dial("unix", filepath.Join(app.Home, "run", "control.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	time.Sleep(100 * time.Millisecond)
+	begin := time.Now()
+	if err := app.Stop(); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(begin); took > 8*time.Second {
+		t.Errorf("it took %v", took)
 	}
 }

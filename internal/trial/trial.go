@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -53,7 +54,10 @@ func New(bin, home, role, name string, args ...string) (*Appliance, error) {
 	defer os.Remove(secrets.Name())
 	defer secrets.Close()
 	fmt.Fprintf(secrets, "system=%s\nsecure=%s\nadmin=%s\n", System, Secure, Admin)
-	args = append([]string{"init", "--home", home, "--role", role, "--name", name, "--secrets", secrets.Name(), "--listen", "127.0.0.1:0"}, args...)
+	args = append([]string{"init", "--home", home, "--role", role, "--name", name, "--secrets", secrets.Name()}, args...)
+	if !slices.Contains(args, "--listen") {
+		args = append(args, "--listen", "127.0.0.1:0")
+	}
 	if out, err := exec.Command(filepath.Join(bin, "sealgated"), args...).CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("init: %w\n%s", err, out)
 	}
