@@ -290,7 +290,7 @@ func TestRefusedPlaces(t *testing.T) {
 		{"read-only folder", "closed/file", func(folder string) error { return os.Mkdir(filepath.Join(folder, "closed"), 0o555) },
 			map[string]transfer.Op{"ftp": transfer.OpCreate, "http": transfer.OpWrite, "https": transfer.OpWrite, "scp": transfer.OpCreate}},
 		{"a folder has the name", "closed", func(folder string) error { return os.Mkdir(filepath.Join(folder, "closed"), 0o755) },
-			map[string]transfer.Op{"ftp": transfer.OpRename, "http": transfer.OpWrite, "https": transfer.OpWrite, "scp": transfer.OpRename}},
+			map[string]transfer.Op{"ftp": transfer.OpRename, "http": transfer.OpWrite, "https": transfer.OpWrite, "scp": transfer.OpCreate}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			eachPlace(t, func(t *testing.T, p *place) {
