@@ -89,12 +89,14 @@ func (e *exporter) create(now time.Time) (err error) {
 
 // write makes the dump and gives it its name, or leaves nothing behind.
 func (e *exporter) write(ctx context.Context) (r commands.ExportResult, err error) {
-	whole := false // also when it panics
+	whole := false
 	defer func() {
-		if err == nil && !whole {
-			err = errors.New("the export crashed")
+		if !whole {
+			if err == nil { // a panic passes
+				err = errors.New("the export crashed")
+			}
+			e.grow.finish(err)
 		}
-		e.grow.finish(err)
 		if err != nil {
 			folder.Discard(e.file)
 		}
@@ -113,10 +115,12 @@ func (e *exporter) write(ctx context.Context) (r commands.ExportResult, err erro
 	if err != nil {
 		return r, full(err)
 	}
+	// The upload ends while the disk takes the file.
+	whole = true
+	e.grow.finish(nil)
 	if err := folder.Finish(e.home, e.name, e.file); err != nil {
 		return r, full(err)
 	}
-	whole = true
 	size, _, _ := e.grow.state()
 	return commands.ExportResult{Name: e.name, Bytes: size, Rows: manifest.Rows(), Omitted: manifest.Omitted}, nil
 }
