@@ -2,6 +2,7 @@ package dump
 
 import (
 	"archive/tar"
+	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,6 +19,8 @@ const (
 	// Compression works on blocks of this size, this many at a time.
 	gzipBlock  = 1 << 20
 	gzipBlocks = 3
+	// writeSize is the size of what is written at a time.
+	writeSize = 1 << 20
 	// scryptFactor is the work to try one passphrase: 2^16 rounds, 64 MiB.
 	scryptFactor = 16
 )
@@ -34,6 +37,11 @@ type tarball struct {
 // newTarball stacks tar, gzip and, with a passphrase, age on w.
 func newTarball(w io.Writer, passphrase string, created time.Time) (*tarball, error) {
 	t := &tarball{created: created, hasher: newHasher()}
+	// Encryption comes in pieces of 64 KiB; who writes or follows the file is
+	// woken for more than that.
+	out := bufio.NewWriterSize(w, writeSize)
+	t.layers = append(t.layers, flusher{out})
+	w = out
 	if passphrase != "" {
 		sealed := seal(w, passphrase)
 		t.layers = append(t.layers, sealed)
@@ -51,6 +59,11 @@ func newTarball(w io.Writer, passphrase string, created time.Time) (*tarball, er
 	t.layers = append(t.layers, t.tar)
 	return t, nil
 }
+
+// flusher closes a buffer.
+type flusher struct{ *bufio.Writer }
+
+func (f flusher) Close() error { return f.Flush() }
 
 // Close writes what is still held back, through all layers.
 func (t *tarball) Close() error {

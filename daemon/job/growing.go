@@ -5,6 +5,8 @@ import (
 	"io"
 	"os"
 	"sync"
+
+	"golang.org/x/sys/unix"
 )
 
 // growing is a file that is still being written, as a [transfer.Source]: its
@@ -12,7 +14,8 @@ import (
 // follows an export at its own pace, starts again when it must, and never holds
 // the export up.
 type growing struct {
-	file *os.File
+	file  *os.File
+	begun int64 // what the disk was told of; the writer's own
 
 	mu   sync.Mutex
 	size int64
@@ -20,13 +23,22 @@ type growing struct {
 	more chan struct{}
 }
 
+// writeBack bytes are handed to the disk at a time.
+const writeBack = 8 << 20
+
 func newGrowing(file *os.File) *growing {
 	return &growing{file: file, more: make(chan struct{})}
 }
 
-// Write appends to the file.
+// Write appends to the file, and has the disk begin with it: the sync at the
+// end finds little left to do.
 func (g *growing) Write(p []byte) (int, error) {
 	n, err := g.file.Write(p)
+	if g.size-g.begun >= writeBack {
+		// Best effort: not every file system can.
+		_ = unix.SyncFileRange(int(g.file.Fd()), g.begun, g.size-g.begun, unix.SYNC_FILE_RANGE_WRITE)
+		g.begun = g.size
+	}
 	g.change(int64(n), nil)
 	return n, err
 }
