@@ -9,6 +9,9 @@ BIN     ?= bin/
 # Packages whose tests are about goroutines that meet.
 RACE := ./control/... ./shell/... ./daemon/... ./transfer/...
 
+# Servers live there, and not every root has it in the path.
+export PATH := $(PATH):/usr/sbin:/sbin
+
 .DEFAULT_GOAL := build
 .PHONY: build run test check bench soak clean help
 
