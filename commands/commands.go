@@ -64,7 +64,6 @@ type Env struct {
 	Caller   Caller
 	UI       control.UI
 	Terminal bool // a person sits there
-	Width    int  // columns of the terminal, 80 when unknown
 
 	json   bool
 	leave  bool
@@ -77,14 +76,14 @@ type Entry struct {
 	Error string
 }
 
-// most words of a line are kept in a log.
-const most = 64
+// maxLogged words are kept of a line that did not parse.
+const maxLogged = 64
 
 // entry leaves out what was typed where a line did not parse, or by somebody
 // without rights.
 func (e *Env) entry(words []string, res control.Result) Entry {
 	if res.Exit == control.ExitUsage || e.Caller.Rights == Nobody {
-		kept := Skeleton(words[:min(len(words), most)])
+		kept := Skeleton(words[:min(len(words), maxLogged)])
 		return Entry{kept, "usage"}
 	}
 	return Entry{Redact(words), res.Error}

@@ -77,7 +77,7 @@ func (u *ui) Ask(_ context.Context, q control.Question) (string, error) {
 	return answer, nil
 }
 
-func newEnv(t *testing.T, role appliance.Role, rights Rights) (*Env, *host, *ui) {
+func newEnv(t testing.TB, role appliance.Role, rights Rights) (*Env, *host, *ui) {
 	h := &host{home: appliance.Home(t.TempDir()), role: role}
 	for _, dir := range []string{h.home.Exports(), h.home.TechInfo()} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -339,7 +339,7 @@ func FuzzCommands(f *testing.F) {
 		"export-remote --protocol=scp --pwd= --encryptpwd y h/", "impctl server -x", "--json", "exit=", "export-local --exptype 999999999999999999999"} {
 		f.Add(seed)
 	}
-	e, _, _ := newEnvF(f)
+	e, _, _ := newEnv(f, appliance.ManagementServer, Administrator)
 	f.Fuzz(func(t *testing.T, line string) {
 		list := words(line)
 		res, _ := Run(context.Background(), e, list)
@@ -349,10 +349,4 @@ func FuzzCommands(f *testing.F) {
 		Complete(e, list)
 		Next(e, list)
 	})
-}
-
-func newEnvF(f *testing.F) (*Env, *host, *ui) {
-	h := &host{home: appliance.Home(f.TempDir()), role: appliance.ManagementServer}
-	u := &ui{}
-	return &Env{Host: h, Caller: Caller{Name: "anna", Rights: Administrator}, UI: u}, h, u
 }

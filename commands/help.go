@@ -15,7 +15,8 @@ type helpCmd struct {
 	Command []string `arg:"" optional:"" help:"the command to explain"`
 }
 
-// Run is only reached by `help --json`; helpTopic takes the other ways.
+// Run is only reached with a flag before the word; helpTopic takes the other
+// ways.
 func (c *helpCmd) Run(_ context.Context, e *Env) error { return e.parser.explain(e, c.Command) }
 
 // helpTopic recognises the ways to ask for help: help CMD, ? CMD, CMD -h,

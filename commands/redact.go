@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"math"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -86,13 +87,12 @@ func redact(words []string) (out, secrets []string) {
 func isDash(c rune) bool { return unicode.Is(unicode.Pd, c) || c == '−' }
 
 func placesOf(n *kong.Node) int {
-	if len(n.Children) > 0 || n.Name == "help" {
-		return len(n.Name) + 1<<16 // no command yet: its words are all that a typo shows
+	k := len(n.Positional)
+	// Where there is no command yet, the words are all that a typo shows.
+	if len(n.Children) > 0 || k > 0 && n.Positional[k-1].IsCumulative() {
+		return math.MaxInt
 	}
-	if k := len(n.Positional); k > 0 && n.Positional[k-1].IsCumulative() {
-		return 1 << 16
-	}
-	return len(n.Positional)
+	return k
 }
 
 // hide replaces the end of the word at i, from byte from on.

@@ -19,7 +19,6 @@ func (d *Daemon) Serve(ctx context.Context, peer control.Peer, req control.Reque
 		Caller:   callerOf(peer.UID),
 		UI:       s,
 		Terminal: req.Terminal,
-		Width:    min(max(req.Width, 20), 500),
 	}
 	switch req.Op {
 	case control.OpGreet:
