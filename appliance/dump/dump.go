@@ -71,6 +71,7 @@ type Schema struct {
 // Manifest lists everything that lies between header and manifest.
 type Manifest struct {
 	Header
+	Hash    string           `json:"hash"` // of the parts: sha256, or blake2b (of 256 bits)
 	Parts   []Part           `json:"parts"`
 	Counts  map[string]int64 `json:"counts"`            // rows by table
 	Omitted []string         `json:"omitted,omitempty"` // what was left out, in words
@@ -78,11 +79,11 @@ type Manifest struct {
 
 // Part is one file of the tar.
 type Part struct {
-	Name    string `json:"name"`
-	Table   string `json:"table,omitempty"` // empty for a file
-	Rows    int64  `json:"rows,omitempty"`
-	Size    int64  `json:"size"`    // bytes
-	BLAKE2b string `json:"blake2b"` // 256 bits in hexadecimal digits, as b2sum -l 256 prints
+	Name  string `json:"name"`
+	Table string `json:"table,omitempty"` // empty for a file
+	Rows  int64  `json:"rows,omitempty"`
+	Size  int64  `json:"size"` // bytes
+	Sum   string `json:"sum"`  // in hexadecimal digits, as sha256sum or b2sum -l 256 prints it
 }
 
 // Rows is the number of all rows.

@@ -4,18 +4,18 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"io"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
 	"filippo.io/age"
+	"github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/gzip"
-	"golang.org/x/crypto/blake2b"
 
 	"sealgate/appliance"
 	"sealgate/appliance/secret"
@@ -96,6 +96,36 @@ func entries(t *testing.T, r io.Reader) ([]string, map[string][]byte) {
 	return names, content
 }
 
+// sumOf is what the tool of coreutils prints.
+func sumOf(t *testing.T, hash string, data []byte) string {
+	t.Helper()
+	tool := map[string][]string{"sha256": {"sha256sum"}, "blake2b": {"b2sum", "-l", "256"}}[hash]
+	if tool == nil {
+		t.Fatalf("there is no hash %q", hash)
+	}
+	cmd := exec.Command(tool[0], tool[1:]...)
+	cmd.Stdin = bytes.NewReader(data)
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum, _, _ := strings.Cut(string(out), " ")
+	return sum
+}
+
+func TestEachHash(t *testing.T) {
+	for _, a := range algorithms {
+		h := newHasher(a)
+		h.work <- piece{append(<-h.free, "the first "...), false}
+		h.work <- piece{append(<-h.free, "part"...), true}
+		h.work <- piece{append(<-h.free, "another"...), true}
+		want := []string{sumOf(t, a.name, []byte("the first part")), sumOf(t, a.name, []byte("another"))}
+		if diff := cmp.Diff(want, h.wait()); diff != "" {
+			t.Errorf("%s: %s", a.name, diff)
+		}
+	}
+}
+
 func TestManifestTellsTheTruth(t *testing.T) {
 	src := source(t)
 	m, data := export(t, src, Options{FailedArchives: true})
@@ -113,8 +143,7 @@ func TestManifestTellsTheTruth(t *testing.T) {
 	rows := map[string]int64{}
 	for i, p := range read.Parts {
 		got := content[p.Name]
-		sum := blake2b.Sum256(got)
-		if p.Name != names[i+1] || int64(len(got)) != p.Size || hex.EncodeToString(sum[:]) != p.BLAKE2b {
+		if p.Name != names[i+1] || int64(len(got)) != p.Size || p.Sum != sumOf(t, read.Hash, got) {
 			t.Errorf("part %s is not what the manifest says", p.Name)
 		}
 		if p.Table == "" {

@@ -153,7 +153,7 @@ func (e *exporter) run() error {
 			return err
 		}
 	}
-	e.manifest.Parts = e.out.hashed()
+	e.manifest.Hash, e.manifest.Parts = e.out.hasher.name, e.out.hashed()
 	if err := e.out.json(manifestName, e.manifest); err != nil {
 		return err
 	}

@@ -1,9 +1,13 @@
 package dump
 
 import (
+	"crypto/sha256"
 	"encoding/hex"
-	"golang.org/x/crypto/blake2b"
+	"hash"
 	"sync"
+	"time"
+
+	"golang.org/x/crypto/blake2b"
 )
 
 // bufferSize is the size of the pieces that are read, written and hashed, and
@@ -11,10 +15,39 @@ import (
 // part of rows is held in memory.
 const bufferSize = 2 << 20
 
-// hasher hashes parts beside everything else, with BLAKE2b-256: of all the work
-// of a dump only compression takes more time, and SHA-256 takes three times as
-// long where the processor has no instructions for it.
+// The algorithms that the parts of a dump may be hashed with. Hashing is most of
+// a dump's work beside compression, and which of the two is faster depends on the
+// processor's instructions: threefold either way.
+var algorithms = []algorithm{{"sha256", sha256.New}, {"blake2b", newBLAKE2b}}
+
+type algorithm struct {
+	name string // in a manifest
+	make func() hash.Hash
+}
+
+func newBLAKE2b() hash.Hash {
+	h, _ := blake2b.New256(nil) // fails for keys alone
+	return h
+}
+
+// fastest tries each on a little. It takes about a millisecond.
+func fastest() algorithm {
+	sample := make([]byte, 128<<10)
+	best, least := algorithms[0], time.Duration(0)
+	for i, a := range algorithms {
+		h := a.make()
+		begin := time.Now()
+		h.Write(sample)
+		if took := time.Since(begin); i == 0 || took < least {
+			best, least = a, took
+		}
+	}
+	return best
+}
+
+// hasher hashes parts beside everything else.
 type hasher struct {
+	algorithm
 	free chan []byte // buffers; a writer may not have more than there are
 	work chan piece
 	done sync.WaitGroup
@@ -28,9 +61,9 @@ type piece struct {
 	last bool // of its part
 }
 
-func newHasher() *hasher {
+func newHasher(a algorithm) *hasher {
 	const buffers = 3 // one is read into, one waits, one is hashed
-	h := &hasher{free: make(chan []byte, buffers), work: make(chan piece, buffers)}
+	h := &hasher{algorithm: a, free: make(chan []byte, buffers), work: make(chan piece, buffers)}
 	for range buffers {
 		h.free <- make([]byte, 0, bufferSize)
 	}
@@ -39,7 +72,7 @@ func newHasher() *hasher {
 }
 
 func (h *hasher) run() {
-	hash, _ := blake2b.New256(nil) // fails for keys alone
+	hash := h.make()
 	for p := range h.work {
 		hash.Write(p.data)
 		if p.last {

@@ -36,7 +36,7 @@ type tarball struct {
 
 // newTarball stacks tar, gzip and, with a passphrase, age on w.
 func newTarball(w io.Writer, passphrase string, created time.Time) (*tarball, error) {
-	t := &tarball{created: created, hasher: newHasher()}
+	t := &tarball{created: created, hasher: newHasher(fastest())}
 	// Encryption comes in pieces of 64 KiB; who writes or follows the file is
 	// woken for more than that.
 	out := bufio.NewWriterSize(w, writeSize)
@@ -138,7 +138,7 @@ func (t *tarball) file(name string, size int64, r io.Reader) error {
 // hashed ends the hashing and returns the parts with their sums.
 func (t *tarball) hashed() []Part {
 	for i, sum := range t.hasher.wait() {
-		t.parts[i].BLAKE2b = sum
+		t.parts[i].Sum = sum
 	}
 	return t.parts
 }
