@@ -30,28 +30,65 @@ func export(ctx context.Context, home appliance.Home, x commands.Export, ui cont
 	if err := e.create(begin); err != nil {
 		return commands.ExportResult{}, err
 	}
-	var sent chan error
+	e.grow.early = x.Upload == nil
+	sent := make(chan error, 1)
 	if x.Upload != nil {
-		sent = make(chan error, 1)
 		go func() { sent <- e.follow(ctx, *x.Upload) }()
 	}
 	r, err := e.write(ctx)
-	if sent == nil || err != nil {
-		if sent != nil {
-			<-sent // it ended with the source, and cleaned up behind itself
-		}
-		r.Elapsed = time.Since(begin)
-		return r, err
+	switch {
+	case x.Upload == nil && err == nil:
+		err = e.keep()
+	case x.Upload != nil && err == nil:
+		err = e.hand(sent, *x.Upload)
+	case x.Upload != nil:
+		<-sent // it ended with the source, and cleaned up behind itself
 	}
-	if err := <-sent; err != nil {
-		return r, kept(err, e.name, *x.Upload)
+	r.Uploaded, r.Elapsed = e.sentTo, time.Since(begin)
+	return r, err
+}
+
+// keepAfter is how long a whole dump waits for the end of its upload before it
+// is kept on this disk: one that the server has in a moment need not be synced
+// here first.
+const keepAfter = time.Second
+
+// hand waits for the upload, and keeps the dump until the server has it.
+func (e *exporter) hand(sent <-chan error, up commands.Upload) error {
+	var err error
+	ended := true
+	select {
+	case err = <-sent:
+	case <-time.After(keepAfter):
+		ended = false
 	}
-	r.Uploaded = e.sentTo
-	if err := folder.Delete(home, e.name); err != nil {
-		ui.Text(control.Err, fmt.Sprintf("the copy in the export folder cannot be deleted: %v\n", err))
+	if ended && err == nil {
+		folder.Discard(e.file)
+		return nil
 	}
-	r.Elapsed = time.Since(begin)
-	return r, nil
+	unkept := e.keep()
+	if !ended {
+		err = <-sent
+	}
+	switch {
+	case unkept != nil:
+		return unkept
+	case err != nil:
+		return kept(err, e.name, up)
+	}
+	if err := folder.Delete(e.home, e.name); err != nil {
+		e.ui.Text(control.Err, fmt.Sprintf("the copy in the export folder cannot be deleted: %v\n", err))
+	}
+	return nil
+}
+
+// keep gives the dump its name, on the disk, or leaves nothing behind.
+func (e *exporter) keep() error {
+	err := folder.Finish(e.home, e.name, e.file)
+	if err != nil {
+		folder.Discard(e.file)
+	}
+	return full(err)
 }
 
 type exporter struct {
@@ -87,19 +124,19 @@ func (e *exporter) create(now time.Time) (err error) {
 	return nil
 }
 
-// write makes the dump and gives it its name, or leaves nothing behind.
+// write makes the dump, or leaves nothing behind.
 func (e *exporter) write(ctx context.Context) (r commands.ExportResult, err error) {
 	whole := false
 	defer func() {
-		if !whole {
-			if err == nil { // a panic passes
-				err = errors.New("the export crashed")
-			}
-			e.grow.finish(err)
+		if whole {
+			e.grow.finish(nil)
+			return
 		}
-		if err != nil {
-			folder.Discard(e.file)
+		if err == nil { // a panic passes
+			err = errors.New("the export crashed")
 		}
+		e.grow.finish(err)
+		folder.Discard(e.file)
 	}()
 	keys, err := secret.Open(string(e.home))
 	if err != nil {
@@ -115,12 +152,7 @@ func (e *exporter) write(ctx context.Context) (r commands.ExportResult, err erro
 	if err != nil {
 		return r, full(err)
 	}
-	// The upload ends while the disk takes the file.
 	whole = true
-	e.grow.finish(nil)
-	if err := folder.Finish(e.home, e.name, e.file); err != nil {
-		return r, full(err)
-	}
 	size, _, _ := e.grow.state()
 	return commands.ExportResult{Name: e.name, Bytes: size, Rows: manifest.Rows(), Omitted: manifest.Omitted}, nil
 }

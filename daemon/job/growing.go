@@ -15,6 +15,7 @@ import (
 // the export up.
 type growing struct {
 	file  *os.File
+	early bool  // the disk begins while the file grows: a sync will follow
 	begun int64 // what the disk was told of; the writer's own
 
 	mu   sync.Mutex
@@ -30,11 +31,11 @@ func newGrowing(file *os.File) *growing {
 	return &growing{file: file, more: make(chan struct{})}
 }
 
-// Write appends to the file, and has the disk begin with it: the sync at the
-// end finds little left to do.
+// Write appends to the file. With early, the disk begins with it, and the sync
+// at the end finds little left to do.
 func (g *growing) Write(p []byte) (int, error) {
 	n, err := g.file.Write(p)
-	if g.size-g.begun >= writeBack {
+	if g.early && g.size-g.begun >= writeBack {
 		// Best effort: not every file system can.
 		_ = unix.SyncFileRange(int(g.file.Fd()), g.begun, g.size-g.begun, unix.SYNC_FILE_RANGE_WRITE)
 		g.begun = g.size
