@@ -44,6 +44,9 @@ func TestUsers(t *testing.T) { run(t, "../../testdata/users") }
 
 func TestFaults(t *testing.T) { run(t, "../../testdata/faults") }
 
+// Each tells a hole, an attack, and what must hold.
+func TestAttacks(t *testing.T) { run(t, "../../testdata/attacks") }
+
 func run(t *testing.T, dir string) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 dir,
@@ -74,6 +77,7 @@ func run(t *testing.T, dir string) {
 			"interrupt":  interrupt,
 			"ended":      ended,
 			"uploading":  uploading,
+			"plain":      plain,
 		},
 	})
 }
@@ -152,6 +156,8 @@ func sealsh(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // server kill kills the last server, as a power cut does.
+// server hostile-ftp|hostile-http|hostile-ssh starts one whose answers are
+// attacks on a terminal, and sets $HOST.
 // server sshd|vsftpd|ftps|nginx|nginx-tls starts a server of the distribution
 // and sets $HOST (HOST:PORT), $ROOT, $REMOTE_USER, $REMOTE_PASSWORD and
 // $FINGERPRINT. It needs root.
@@ -168,6 +174,12 @@ func server(ts *testscript.TestScript, neg bool, args []string) {
 		s, err = peers.StartVSFTPD(peers.VSFTPDConfig{TLS: args[0] == "ftps"})
 	case "nginx", "nginx-tls":
 		s, err = peers.StartNginx(peers.NginxConfig{TLS: args[0] == "nginx-tls"})
+	case "hostile-ftp", "hostile-http", "hostile-ssh":
+		ln, err := hostile(args[0])
+		ts.Check(err)
+		ts.Defer(func() { ln.Close() })
+		ts.Setenv("HOST", ln.Addr().String())
+		return
 	default:
 		ts.Fatalf("no such server: %s", args[0])
 	}

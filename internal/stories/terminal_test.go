@@ -71,6 +71,14 @@ func (term *terminal) expect(pattern string) []string {
 	}
 }
 
+// rest is everything until the program ends.
+func (term *terminal) rest() string {
+	for piece := range term.read {
+		term.seen += piece
+	}
+	return term.seen
+}
+
 func (term *terminal) send(keys string) {
 	term.t.Helper()
 	if _, err := term.tty.WriteString(keys); err != nil {
