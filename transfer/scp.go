@@ -230,13 +230,14 @@ func (u *upload) sshHandshake(ctx context.Context, config *ssh.ClientConfig) (*c
 	if err != nil {
 		return nil, nil, u.fault(ctx, OpConnect, err)
 	}
-	limit := time.AfterFunc(u.o.IdleTimeout, func() { raw.Close() })
-	connection, channels, requests, err := ssh.NewClientConn(raw, u.target.addr(), config)
+	line := gather(raw)
+	limit := time.AfterFunc(u.o.IdleTimeout, func() { line.Close() })
+	connection, channels, requests, err := ssh.NewClientConn(line, u.target.addr(), config)
 	if !limit.Stop() && ctx.Err() == nil {
 		err = &worded{"the SSH handshake did not end within " + u.o.IdleTimeout.String(), os.ErrDeadlineExceeded}
 	}
 	if err != nil {
-		raw.Close()
+		line.Close()
 		return nil, nil, u.fault(ctx, OpHostKey, err)
 	}
 	return raw, ssh.NewClient(connection, channels, requests), nil
