@@ -13,7 +13,7 @@ RACE := ./control/... ./shell/... ./daemon/... ./transfer/...
 export PATH := $(PATH):/usr/sbin:/sbin
 
 .DEFAULT_GOAL := build
-.PHONY: build run test check bench soak clean help
+.PHONY: build run test check bench soak install uninstall clean help
 
 build: ## bin/sealgated, sealsh, impctl and sealmint: static, version stamped
 	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/...
@@ -42,8 +42,14 @@ soak: ## every fuzz target, FUZZTIME each
 	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep ^Fuzz); do \
 	    echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; done; done
 
+install: ## as root, after make: on this machine, behind its sshd; DESTDIR=DIR places files only
+	@BIN='$(BIN)' DESTDIR='$(DESTDIR)' deploy/setup install
+
+uninstall: ## takes that away and keeps the state; PURGE=1 removes it too
+	@BIN='$(BIN)' DESTDIR='$(DESTDIR)' PURGE='$(PURGE)' deploy/setup uninstall
+
 clean: ## what was built
 	rm -rf bin .sealgate
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 11
