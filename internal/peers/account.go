@@ -23,7 +23,10 @@ type Account struct {
 
 // NewAccount makes an account with a random name and password, / as its home and a plain shell. What a killed run
 // left behind is removed on the way.
-func NewAccount() (*Account, error) {
+func NewAccount() (*Account, error) { return NewAccountFor("/bin/sh", "/") }
+
+// NewAccountFor is NewAccount with that login shell, home and further groups. The home is not made.
+func NewAccountFor(shell, home string, groups ...string) (*Account, error) {
 	if err := needRoot(); err != nil {
 		return nil, err
 	}
@@ -33,8 +36,8 @@ func NewAccount() (*Account, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = accountTool("useradd", "--no-create-home", "--home-dir", "/", "--shell", "/bin/sh",
-		"--comment", ownerComment(os.Getpid()), "--password", hash, a.Name)
+	err = accountTool("useradd", "--no-create-home", "--home-dir", home, "--shell", shell,
+		"--groups", strings.Join(groups, ","), "--comment", ownerComment(os.Getpid()), "--password", hash, a.Name)
 	if err != nil {
 		return nil, err
 	}

@@ -5,10 +5,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/creack/pty"
 
@@ -18,11 +16,10 @@ import (
 
 // terminal is a program at a pseudo-terminal.
 type terminal struct {
-	t    *testing.T
-	tty  *os.File
-	cmd  *exec.Cmd
-	read chan string
-	seen string // since the last expect
+	t      *testing.T
+	tty    *os.File
+	cmd    *exec.Cmd
+	screen *trial.Screen
 }
 
 func startTerminal(t *testing.T, cmd *exec.Cmd) *terminal {
@@ -31,53 +28,22 @@ func startTerminal(t *testing.T, cmd *exec.Cmd) *terminal {
 	if err != nil {
 		t.Fatal(err)
 	}
-	term := &terminal{t: t, tty: tty, cmd: cmd, read: make(chan string, 100)}
-	go func() {
-		defer close(term.read)
-		for piece := make([]byte, 4096); ; {
-			n, err := tty.Read(piece)
-			if n > 0 {
-				term.read <- string(piece[:n])
-			}
-			if err != nil {
-				return
-			}
-		}
-	}()
 	t.Cleanup(func() { tty.Close(); cmd.Process.Kill() })
-	return term
+	return &terminal{t: t, tty: tty, cmd: cmd, screen: trial.NewScreen(tty)}
 }
 
 // expect waits for a pattern and returns what its groups matched.
 func (term *terminal) expect(pattern string) []string {
 	term.t.Helper()
-	re := regexp.MustCompile(pattern)
-	deadline := time.After(60 * time.Second)
-	for {
-		if at := re.FindStringSubmatchIndex(term.seen); at != nil {
-			found := re.FindStringSubmatch(term.seen)
-			term.seen = term.seen[at[1]:]
-			return found
-		}
-		select {
-		case piece, ok := <-term.read:
-			if !ok {
-				term.t.Fatalf("ended before %q came:\n%s", pattern, term.seen)
-			}
-			term.seen += piece
-		case <-deadline:
-			term.t.Fatalf("%q does not come:\n%s", pattern, term.seen)
-		}
+	found, err := term.screen.Expect(pattern)
+	if err != nil {
+		term.t.Fatal(err)
 	}
+	return found
 }
 
 // rest is everything until the program ends.
-func (term *terminal) rest() string {
-	for piece := range term.read {
-		term.seen += piece
-	}
-	return term.seen
-}
+func (term *terminal) rest() string { return term.screen.Rest() }
 
 func (term *terminal) send(keys string) {
 	term.t.Helper()
@@ -136,11 +102,9 @@ func TestFirstSession(t *testing.T) {
 	term.send("\x03")
 	term.expect(`mx1> `)
 	term.send("exit\r")
-	for piece := range term.read {
-		term.seen += piece
-	}
+	rest := term.rest()
 	if err := cmd.Wait(); err != nil {
-		t.Errorf("make run ends with %v\n%s", err, term.seen)
+		t.Errorf("make run ends with %v\n%s", err, rest)
 	}
 	home, err := filepath.Abs("../../.sealgate")
 	if err != nil {
@@ -168,8 +132,7 @@ func TestInterruptAtThePrompt(t *testing.T) {
 	term.expect(`Sealgate dev`)
 	term.expect(`mx1> `)
 	term.send("\x04")
-	for range term.read {
-	}
+	term.rest()
 	if err := term.cmd.Wait(); err != nil {
 		t.Errorf("Ctrl-D ends with %v", err)
 	}

@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -35,9 +37,10 @@ const (
 
 // Appliance is one that was created in Home.
 type Appliance struct {
-	Bin  string // folder of the programs
+	Bin  string // folder of the programs; empty: what is installed
 	Home string
 	Env  []string // of the daemon, beside PATH
+	User string   // whose process the daemon is; empty: ours
 
 	mu    sync.Mutex
 	cmd   *exec.Cmd
@@ -71,6 +74,12 @@ func (a *Appliance) Start() error {
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, a.Env...)
 	// A test that is killed leaves no daemon behind.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	if a.User != "" {
+		var err error
+		if cmd.SysProcAttr.Credential, err = credential(a.User); err != nil {
+			return err
+		}
+	}
 	if err := cmd.Start(); err != nil {
 		return err
 	}
@@ -91,6 +100,19 @@ func (a *Appliance) Start() error {
 	}
 	a.Stop()
 	return fmt.Errorf("the daemon does not get ready\n%s", a.log.String())
+}
+
+func credential(name string) (*syscall.Credential, error) {
+	u, err := user.Lookup(name)
+	if err != nil {
+		return nil, err
+	}
+	uid, err := strconv.ParseUint(u.Uid, 10, 32)
+	if err != nil {
+		return nil, err
+	}
+	gid, err := strconv.ParseUint(u.Gid, 10, 32)
+	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, err
 }
 
 // PID is the daemon's process.
