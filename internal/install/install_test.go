@@ -3,6 +3,7 @@
 package install
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -327,13 +328,12 @@ func TestDestdir(t *testing.T) {
 }
 
 func TestOnlyRootInstalls(t *testing.T) {
-	dir := t.TempDir()
-	for d := dir; d != "/"; d = filepath.Dir(d) { // testing keeps others out
-		if err := os.Chmod(d, 0o755|os.ModeSticky); err != nil {
-			t.Fatal(err)
-		}
+	dir, err := os.MkdirTemp("/usr", "deploy-") // others get through to there
+	if err != nil {
+		t.Fatal(err)
 	}
-	if err := os.CopyFS(filepath.Join(dir, "deploy"), os.DirFS("../../deploy")); err != nil {
+	defer os.RemoveAll(dir)
+	if err := errors.Join(os.Chmod(dir, 0o755), os.CopyFS(filepath.Join(dir, "deploy"), os.DirFS("../../deploy"))); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command("bash", filepath.Join(dir, "deploy/setup"), "install")
