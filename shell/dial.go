@@ -108,5 +108,5 @@ func (d dialer) dial(ctx context.Context) (*net.UnixConn, error) {
 
 func (d dialer) unanswered(why string) error {
 	return &Error{control.ExitFailed, "the appliance does not answer: " + why,
-		`it may just be starting, so try again in a minute; another appliance than this is named with --home DIR; the owner of the machine can see more with: systemctl status sealgated`}
+		`it may just be starting, so try again in a minute; another appliance than this is named with --home DIR; the owner of the machine can see more with: systemctl status sealgate`}
 }
