@@ -287,13 +287,11 @@ func TestUninstallWhileItRuns(t *testing.T) {
 	}
 	running := exec.Command("setpriv", "--reuid", "sealgate", "--regid", "sealgate", "--clear-groups", "sleep", "100")
 	running.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	ready := exec.Command("pgrep", "-u", "sealgate")
 	if err := running.Start(); err != nil {
 		t.Fatal(err)
 	}
 	defer func() { running.Process.Kill(); running.Wait() }()
-	for ready.Run() != nil {
-		ready = exec.Command("pgrep", "-u", "sealgate")
+	for exec.Command("pgrep", "-u", "sealgate").Run() != nil { // until setpriv is that far
 	}
 	out, err := machine.Make("uninstall", "PURGE=1")
 	if err == nil || !strings.Contains(out, "error: the appliance runs\nsealgate: hint: ") {

@@ -75,7 +75,7 @@ func plant(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 // The hole: a forced command does not stop forwarding, and a client may ask for
-// any channel. Everything but a session is refused, while a stranger gets it.
+// any channel (-L, -W and -D are direct-tcpip and direct-streamlocal). Everything but a session is refused, while a stranger gets it.
 func TestChannels(t *testing.T) {
 	control := app.Home + "/run/control.sock"
 	loopback, err := net.Listen("tcp", "127.0.0.1:0")

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// accountPrefix begins the name of every account and folder that this package makes.
-const accountPrefix = "sealgatetest"
+// AccountPrefix begins the name of every account and folder that this package makes.
+const AccountPrefix = "sealgatetest"
 
 // Account is a throw-away account of the operating system. Several servers may share one.
 type Account struct {
@@ -31,7 +31,7 @@ func NewAccountFor(shell, home string, groups ...string) (*Account, error) {
 		return nil, err
 	}
 	removeOrphans()
-	a := &Account{Name: accountPrefix + strings.ToLower(rand.Text()[:8]), Password: rand.Text()}
+	a := &Account{Name: AccountPrefix + strings.ToLower(rand.Text()[:8]), Password: rand.Text()}
 	hash, err := hashPassword(a.Password)
 	if err != nil {
 		return nil, err
@@ -101,10 +101,10 @@ func startedAt(pid int) string {
 
 // removeOrphans deletes the accounts and folders whose makers are gone.
 func removeOrphans() {
-	folders, _ := filepath.Glob(filepath.Join(os.TempDir(), accountPrefix+"-*"))
+	folders, _ := filepath.Glob(filepath.Join(os.TempDir(), AccountPrefix+"-*"))
 	for _, folder := range folders {
 		var pid int
-		if n, _ := fmt.Sscanf(filepath.Base(folder), accountPrefix+"-%d-", &pid); n == 1 && startedAt(pid) == "" {
+		if n, _ := fmt.Sscanf(filepath.Base(folder), AccountPrefix+"-%d-", &pid); n == 1 && startedAt(pid) == "" {
 			os.RemoveAll(folder)
 		}
 	}
@@ -114,7 +114,7 @@ func removeOrphans() {
 	}
 	for line := range strings.Lines(string(passwd)) {
 		fields := strings.Split(line, ":")
-		if len(fields) < 5 || !strings.HasPrefix(fields[0], accountPrefix) {
+		if len(fields) < 5 || !strings.HasPrefix(fields[0], AccountPrefix) {
 			continue
 		}
 		var pid int

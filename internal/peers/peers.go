@@ -80,7 +80,7 @@ func setup(account *Account) (*Server, error) {
 		s.account, s.owned = made, true
 	}
 	s.User, s.Password = s.account.Name, s.account.Password
-	folder, err := os.MkdirTemp("", fmt.Sprintf("%s-%d-", accountPrefix, os.Getpid()))
+	folder, err := os.MkdirTemp("", fmt.Sprintf("%s-%d-", AccountPrefix, os.Getpid()))
 	if err != nil {
 		s.Stop()
 		return nil, err
