@@ -31,15 +31,16 @@ type User struct {
 // NewUser makes an account with the sealed shell, in those groups, with a home
 // of its own. dir takes its home and its client's files.
 func NewUser(server *peers.Server, dir string, groups ...string) (*User, error) {
-	return newUser(server, dir, "/usr/bin/sealsh", groups)
+	return NewShellUser(server, dir, "/usr/bin/sealsh", groups...)
 }
 
 // NewStranger makes an account that has nothing to do with the appliance.
 func NewStranger(server *peers.Server, dir string) (*User, error) {
-	return newUser(server, dir, "/bin/sh", nil)
+	return NewShellUser(server, dir, "/bin/sh")
 }
 
-func newUser(server *peers.Server, dir, shell string, groups []string) (*User, error) {
+// NewShellUser makes an account with that login shell.
+func NewShellUser(server *peers.Server, dir, shell string, groups ...string) (*User, error) {
 	folder, err := os.MkdirTemp(dir, "client-")
 	if err != nil {
 		return nil, err
