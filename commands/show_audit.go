@@ -240,7 +240,7 @@ func AuditLines(r audit.Report) string {
 	for _, n := range r.Notes {
 		fmt.Fprintf(&b, "note: %s\n", n)
 	}
-	fmt.Fprintf(&b, "%d records in %d files, from record %d to %s\n", r.Records, r.Files, r.First, r.Last)
+	fmt.Fprintf(&b, "%d records in %d files, %d to %d, the last with sha256 %s\n", r.Records, r.Files, r.First, r.Last.Seq, r.Last.Hash)
 	return b.String()
 }
 

@@ -202,10 +202,14 @@ func (l *Log) open() error {
 	if err != nil {
 		return err
 	}
-	var wrong string
+	var r Record
+	unended := len(torn) > 0
+	if last, err := ReadRecord(torn); err == nil {
+		found, torn, r.Note = Head{last.Seq, last.Hash}, nil, "the last line had no end"
+	}
 	if l.seen.Seq == 0 {
 		if l.seen, err = readHead(l.dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			wrong = "the head that was kept beside the log cannot be read"
+			r.Note = "the head that was kept beside the log cannot be read"
 		}
 	}
 	l.head = found
@@ -217,18 +221,17 @@ func (l *Log) open() error {
 	if err != nil {
 		return err
 	}
-	r := Record{Event: Repaired, Note: wrong}
 	if seen := l.seen; seen.Seq > found.Seq || seen.Seq == found.Seq && seen != found {
 		r.Lost = &seen
 	}
 	if len(torn) > 0 {
 		r.Torn = &Torn{int64(len(torn)), sum(torn)}
 	}
-	if r.Torn != nil || r.Lost != nil || r.Note != "" {
-		return l.repair(r)
+	if r.Torn == nil && r.Lost == nil && r.Note == "" {
+		l.seen = found
+		return nil
 	}
-	l.seen = found
-	return nil
+	return l.repair(r, unended)
 }
 
 // use appends to the file at path from now on.
@@ -258,15 +261,16 @@ func (l *Log) create() error {
 	return atomicfile.SyncDir(l.dir)
 }
 
-// repair ends a torn line and says in a record what was found. Nothing is
+// repair ends the last line and says in a record what was found. Nothing is
 // taken away.
-func (l *Log) repair(r Record) error {
-	if r.Torn != nil {
+func (l *Log) repair(r Record, unended bool) error {
+	if unended {
 		if _, err := l.file.Write([]byte("\n")); err != nil {
 			return errors.Join(err, l.drop())
 		}
 		l.size++
 	}
+	r.Event = Repaired
 	_, err := l.put([]*entry{{record: r}})
 	return err
 }

@@ -100,7 +100,7 @@ func (r *Record) seal(before Head) ([]byte, Head, error) {
 func ReadRecord(line []byte) (Record, error) {
 	var r Record
 	at := len(line) - hashLen
-	if at < 0 || len(line) > MaxRecord || !bytes.HasPrefix(line[at:], []byte(hashKey)) || !bytes.HasSuffix(line, []byte(hashEnd)) {
+	if at < 0 || len(line) > MaxRecord || bytes.IndexByte(line, '\n') >= 0 || !bytes.HasPrefix(line[at:], []byte(hashKey)) || !bytes.HasSuffix(line, []byte(hashEnd)) {
 		return r, errNoRecord
 	}
 	if json.Unmarshal(line, &r) != nil || r.Seq == 0 || !isSum(r.Prev) {

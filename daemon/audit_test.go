@@ -1,0 +1,77 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sealgate/appliance/audit"
+)
+
+// Strangers are told of ten times in a minute, and counted beyond that.
+func TestRefusals(t *testing.T) {
+	var r refusals
+	now := time.Unix(1000, 0)
+	for i := range 25 {
+		if more, tell := r.tell(now); tell != (i < 10) || more != 0 {
+			t.Errorf("%d: %d, %v", i, more, tell)
+		}
+	}
+	if more, tell := r.tell(now.Add(time.Minute)); !tell || more != 15 {
+		t.Errorf("a minute later: %d, %v", more, tell)
+	}
+	if more, tell := r.tell(now.Add(time.Minute)); !tell || more != 0 {
+		t.Errorf("told twice: %d, %v", more, tell)
+	}
+}
+
+// note is a witness that fails at times.
+type note struct {
+	fails bool
+	kept  []uint64
+}
+
+func (n *note) Keep(_ context.Context, appliance string, h audit.Head) error {
+	if n.fails {
+		return errors.New("no syslog")
+	}
+	n.kept = append(n.kept, h.Seq)
+	return nil
+}
+
+// A witness is told at the start, and at each interval when the chain moved or
+// the last time failed.
+func TestHeads(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		d := &Daemon{audit: audit.New(dir), log: slog.New(slog.DiscardHandler)}
+		defer d.audit.Close()
+		n := &note{}
+		ctx, cancel := context.WithCancel(t.Context())
+		d.keep(audit.Record{Event: audit.Start})
+		go d.newHeads(n).keepSending(ctx, headEvery)
+		synctest.Wait()
+		after := func(want ...uint64) {
+			t.Helper()
+			time.Sleep(headEvery)
+			synctest.Wait()
+			if !slices.Equal(n.kept, want) {
+				t.Errorf("kept %v, want %v", n.kept, want)
+			}
+		}
+		after(1)
+		d.keep(audit.Record{Event: audit.Stop})
+		d.keep(audit.Record{Event: audit.Stop})
+		after(1, 3)
+		n.fails = true
+		d.keep(audit.Record{Event: audit.Stop})
+		after(1, 3)
+		n.fails = false
+		after(1, 3, 4)
+		cancel()
+	})
+}
