@@ -2,7 +2,9 @@ package daemon
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -32,8 +34,13 @@ func (a *auditor) begin(entry commands.Entry) error {
 		a.refused = disk.Full(string(a.d.home), space)
 		return a.refused
 	}
+	words, whole := bounded(entry.Words)
+	if !whole {
+		a.refused = &commands.Failure{Exit: control.ExitUsage, Text: "the line is too long to be audited", Hint: "make several of it"}
+		return a.refused
+	}
 	r := a.Record
-	r.Event, r.Words = audit.Begin, entry.Words
+	r.Event, r.Words = audit.Begin, words
 	head, err := a.d.audit.Append(r)
 	if err != nil {
 		a.refused = appliance.Faultf("files list and files delete make room; status shows the disk", "nothing was done, because it cannot be audited: %w", err)
@@ -49,10 +56,31 @@ func (a *auditor) end(entry commands.Entry, exit int, took time.Duration, ui con
 	a.d.log.Info("command", "user", a.User, "uid", *a.UID, "origin", a.Origin,
 		"words", entry.Words, "exit", exit, "error", entry.Error, "took", took.Round(time.Millisecond).String())
 	r := a.Record
-	r.Event, r.Words, r.Error, r.Exit, r.Took = audit.Command, entry.Words, entry.Error, &exit, took.Milliseconds()
+	r.Event, r.Exit, r.Took = audit.Command, &exit, took.Milliseconds()
+	r.Words, _ = bounded(entry.Words)
+	r.Error = entry.Error[:min(len(entry.Error), maxError)]
 	if err := a.d.keep(r); err != nil && a.refused == nil {
 		ui.Text(control.Err, "this is not in the audit log: "+err.Error()+"\n")
 	}
+}
+
+// Bounds of a record, in bytes: who may run commands must not be able to push
+// old records out with a few of them.
+const (
+	maxAudited = 16 << 10 // as JSON
+	maxError   = 1 << 10
+)
+
+// bounded is as many of words as a record may hold, and whether it is all.
+func bounded(words []string) (kept []string, whole bool) {
+	size := 0
+	for i, w := range words {
+		text, _ := json.Marshal(w)
+		if size += len(text) + 1; size > maxAudited {
+			return append(slices.Clone(words[:i]), "…"), false
+		}
+	}
+	return words, true
 }
 
 // refuse keeps that somebody without rights was there.

@@ -5,11 +5,14 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"sealgate/appliance/audit"
+	"sealgate/commands"
+	"sealgate/control"
 )
 
 // Strangers are told of ten times in a minute, and counted beyond that.
@@ -27,6 +30,49 @@ func TestRefusals(t *testing.T) {
 	if more, tell := r.tell(now.Add(time.Minute)); !tell || more != 0 {
 		t.Errorf("told twice: %d, %v", more, tell)
 	}
+}
+
+// A line that a record cannot hold is cut, and the cut shows.
+func TestBounded(t *testing.T) {
+	for _, c := range []struct {
+		words []string
+		kept  int
+		whole bool
+	}{
+		{nil, 0, true},
+		{[]string{"files", "delete", strings.Repeat("x", maxAudited-100)}, 3, true},
+		{[]string{"files", "delete", strings.Repeat("x", maxAudited)}, 3, false},
+		{[]string{"files", "delete", strings.Repeat("\x01", maxAudited/5)}, 3, false},
+		{make([]string, maxAudited), maxAudited/3 + 1, false},
+	} {
+		kept, whole := bounded(c.words)
+		if len(kept) != c.kept || whole != c.whole || !whole && kept[len(kept)-1] != "…" {
+			t.Errorf("%.20q: %d words, %v", c.words, len(kept), whole)
+		}
+	}
+}
+
+// A command that crashes the request has a result in the log.
+func TestCrashIsAudited(t *testing.T) {
+	dir := t.TempDir()
+	d := &Daemon{audit: audit.New(dir), log: slog.New(slog.DiscardHandler)}
+	defer d.audit.Close()
+	e := &commands.Env{Caller: commands.Caller{Name: "anna", Rights: commands.Administrator}} // no host
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("no crash")
+			}
+		}()
+		d.run(t.Context(), e, control.Request{Words: []string{"status", "secret"}})
+	}()
+	for r, err := range audit.Newest(dir) {
+		if err != nil || r.Error != "the command crashed" || *r.Exit != control.ExitFailed || !slices.Equal(r.Words, []string{"status", "…"}) {
+			t.Errorf("%+v, %v", r, err)
+		}
+		return
+	}
+	t.Error("no record")
 }
 
 // note is a witness that fails at times.

@@ -48,7 +48,7 @@ func (d *Daemon) run(ctx context.Context, e *commands.Env, req control.Request) 
 	}
 	a, begin := d.auditor(e.Caller, req.Origin), time.Now()
 	e.Begin = a.begin
-	res, entry := control.Result{Exit: control.ExitFailed}, commands.Entry{Error: "the command crashed"}
+	res, entry := control.Result{Exit: control.ExitFailed}, commands.Entry{Words: commands.Skeleton(req.Words), Error: "the command crashed"}
 	defer func() { a.end(entry, res.Exit, time.Since(begin), e.UI) }()
 	res, entry = commands.Run(ctx, e, req.Words)
 	return res

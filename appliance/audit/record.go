@@ -60,9 +60,8 @@ type Head struct {
 	Hash string `json:"hash"`
 }
 
-// MaxRecord bounds a line, in bytes: a request of 256 KiB whose every byte
-// needs six in JSON.
-const MaxRecord = 2 << 20
+// MaxRecord bounds a line, in bytes.
+const MaxRecord = 64 << 10
 
 var (
 	genesis = strings.Repeat("0", 2*sha256.Size)
