@@ -37,7 +37,7 @@ examples:
 
 const (
 	maxShown  = 10_000
-	maxShownB = 4 << 20 // of records, in bytes, as good as
+	maxShownB = 8 << 20 // of records, in bytes, about
 )
 
 func (c *showAuditCmd) Run(ctx context.Context, e *Env) error {

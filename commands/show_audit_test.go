@@ -90,6 +90,22 @@ func TestShowAudit(t *testing.T) {
 	}
 }
 
+// However large the log is, what is held of it is not, and the rest is named.
+func TestShowAuditIsBounded(t *testing.T) {
+	e, h, u := newEnv(t, appliance.Gateway, Administrator)
+	t.Cleanup(func() { h.audit.Close() })
+	long := strings.Repeat("x", 15<<10)
+	for range 600 {
+		if _, err := h.audit.Append(audit.Record{Event: audit.Command, Words: []string{long}, Exit: new(0)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	res, _ := Run(t.Context(), e, words("show audit --last 10000"))
+	if res.Exit != 0 || u.out.Len() > maxShownB+1<<20 || u.out.Len() < maxShownB/2 || !strings.Contains(u.err.String(), "older records are left out") {
+		t.Errorf("%+v, %d bytes, %s", res, u.out.Len(), u.err.String())
+	}
+}
+
 func TestParseSince(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for s, want := range map[string]time.Time{

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -77,12 +78,12 @@ func TestCrashIsAudited(t *testing.T) {
 
 // note is a witness that fails at times.
 type note struct {
-	fails bool
+	fails atomic.Bool
 	kept  []uint64
 }
 
 func (n *note) Keep(_ context.Context, appliance string, h audit.Head) error {
-	if n.fails {
+	if n.fails.Load() {
 		return errors.New("no syslog")
 	}
 	n.kept = append(n.kept, h.Seq)
@@ -113,10 +114,10 @@ func TestHeads(t *testing.T) {
 		d.keep(audit.Record{Event: audit.Stop})
 		d.keep(audit.Record{Event: audit.Stop})
 		after(1, 3)
-		n.fails = true
+		n.fails.Store(true)
 		d.keep(audit.Record{Event: audit.Stop})
 		after(1, 3)
-		n.fails = false
+		n.fails.Store(false)
 		after(1, 3, 4)
 		cancel()
 	})

@@ -3,12 +3,14 @@ package audit
 import (
 	"bytes"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 )
 
@@ -412,6 +414,40 @@ func TestErrorsEnd(t *testing.T) {
 	}
 	say(t, l, "and again")
 	sound(t, l, 2)
+}
+
+// On a full disk each record is an error; what was half written stays, and the
+// log goes on when there is room.
+func TestFullDisk(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
+		t.Fatalf("mount a tmpfs (needs root): %v", err)
+	}
+	defer syscall.Unmount(dir, syscall.MNT_DETACH)
+	l := New(filepath.Join(dir, "audit"))
+	defer l.Close()
+	say(t, l, "first")
+	ballast := filepath.Join(dir, "ballast")
+	if err := os.WriteFile(ballast, make([]byte, 2<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatal(err)
+	}
+	written := 1
+	for range 100 {
+		_, err := l.Append(Record{Event: Command, Words: []string{"x"}})
+		if err == nil {
+			written++
+		} else if !errors.Is(err, syscall.ENOSPC) {
+			t.Fatal(err)
+		}
+	}
+	if written > 50 {
+		t.Errorf("%d records on a full disk", written)
+	}
+	os.Remove(ballast)
+	say(t, l, "last")
+	if r := verify(t, l); len(r.Findings) > 0 || len(r.Notes) != 1 || r.Records < written+2 {
+		t.Errorf("%+v, %d were written", r, written)
+	}
 }
 
 func FuzzReadRecord(f *testing.F) {
