@@ -25,6 +25,8 @@ import (
 //
 //	roles:"mx"           only this role has it (default: both)
 //	rights:"operator"    a read-only user may run it (default: administrators)
+//	looks:""             for administrators, and changes nothing all the same
+//	room:""              makes room: runs although the audit log takes nothing
 //	exits:"0,1,2"        exit statuses beyond 0, 1, 2 and 3
 //	secret:"…"           the value is a secret; "-" asks for it with this name
 //	complete:"…"         where completions of a value come from
@@ -37,6 +39,7 @@ type grammar struct {
 	ExportRemote exportRemoteCmd `cmd:"" roles:"mx" exits:"4,130" help:"export the database and upload it"`
 	Files        filesCmd        `cmd:"" help:"what lies in the export and tech-info folders"`
 	Impctl       impctlCmd       `cmd:"" help:"control the appliance"`
+	Show         showCmd         `cmd:"" help:"read the appliance's own records"`
 
 	JSON bool `name:"json" help:"print the result as one JSON object"`
 }
@@ -64,6 +67,9 @@ type Env struct {
 	Caller   Caller
 	UI       control.UI
 	Terminal bool // a person sits there
+	// Begin is told of a command that changes something before it runs, and
+	// its error keeps it from running.
+	Begin func(Entry) error
 
 	json   bool
 	leave  bool
@@ -151,6 +157,9 @@ func run(ctx context.Context, e *Env, words []string) control.Result {
 		return ResultOf(err)
 	}
 	if err := askSecrets(ctx, e, kctx); err != nil {
+		return ResultOf(err)
+	}
+	if err := e.begin(kctx.Selected(), words); err != nil {
 		return ResultOf(err)
 	}
 	kctx.BindTo(ctx, (*context.Context)(nil))

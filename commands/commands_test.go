@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"sealgate/appliance"
+	"sealgate/appliance/audit"
 	"sealgate/control"
 )
 
@@ -22,6 +23,7 @@ type host struct {
 	export *Export
 	send   *Send
 	acts   []string
+	audit  *audit.Log
 }
 
 func (h *host) Home() appliance.Home { return h.home }
@@ -31,6 +33,7 @@ func (h *host) Config() appliance.Config {
 func (h *host) Status() Status {
 	return Status{Role: h.role, Name: "box", Sealed: true, Version: "1", Service: Service{State: "running"}}
 }
+func (h *host) AuditHead() audit.Head             { return h.audit.Head() }
 func (h *host) StartRole(context.Context) error   { h.acts = append(h.acts, "start"); return nil }
 func (h *host) StopRole(context.Context) error    { h.acts = append(h.acts, "stop"); return nil }
 func (h *host) RestartRole(context.Context) error { h.acts = append(h.acts, "restart"); return nil }
@@ -79,6 +82,7 @@ func (u *ui) Ask(_ context.Context, q control.Question) (string, error) {
 
 func newEnv(t testing.TB, role appliance.Role, rights Rights) (*Env, *host, *ui) {
 	h := &host{home: appliance.Home(t.TempDir()), role: role}
+	h.audit = audit.New(h.home.Audit())
 	for _, dir := range []string{h.home.Exports(), h.home.TechInfo()} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			t.Fatal(err)
@@ -216,6 +220,7 @@ func TestComplete(t *testing.T) {
 	os.Symlink("/etc/passwd", h.home.Exports()+"/link.tgz")
 	for line, want := range map[string][]string{
 		"ex":                             {"exit", "export-local", "export-remote"},
+		"sh":                             {"show"},
 		"impctl ":                        {"known-hosts", "server", "status", "teardown"},
 		"impctl server st":               {"start", "status", "stop"},
 		"help fi":                        {"files"},

@@ -10,7 +10,7 @@ import (
 
 type filesCmd struct {
 	List   filesListCmd   `cmd:"" rights:"operator" help:"list dumps and support bundles"`
-	Delete filesDeleteCmd `cmd:"" help:"delete some of them"`
+	Delete filesDeleteCmd `cmd:"" room:"" help:"delete some of them"`
 	Send   filesSendCmd   `cmd:"" exits:"4,130" help:"upload one of them"`
 }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"sealgate/appliance"
+	"sealgate/appliance/audit"
 	"sealgate/appliance/disk"
 	"sealgate/appliance/dump"
 	"sealgate/control"
@@ -22,6 +23,9 @@ type Host interface {
 	StartRole(context.Context) error
 	StopRole(context.Context) error
 	RestartRole(context.Context) error
+
+	// AuditHead is the last record of the audit log.
+	AuditHead() audit.Head
 
 	// VerifySystem checks the database system password.
 	VerifySystem(ctx context.Context, password string) error

@@ -18,6 +18,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"sync"
 	"syscall"
 	"time"
 
@@ -25,6 +26,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sealgate/appliance"
+	"sealgate/appliance/audit"
 	"sealgate/appliance/folder"
 	"sealgate/appliance/secret"
 	"sealgate/commands"
@@ -40,11 +42,15 @@ type Daemon struct {
 	started time.Time
 	role    *role
 	jobs    jobs
+
+	audit    *audit.Log
+	refusals refusals
 }
 
 // Run runs the appliance at home until ctx ends, and returns when everything
 // that it started is gone.
-func Run(ctx context.Context, home appliance.Home, log *slog.Logger) error {
+// witnesses are told of the audit log's head.
+func Run(ctx context.Context, home appliance.Home, log *slog.Logger, witnesses ...audit.Witness) error {
 	// Mostly idle, with short bursts: memory goes back early.
 	debug.SetGCPercent(50)
 	debug.SetMemoryLimit(48 << 20)
@@ -75,11 +81,16 @@ func Run(ctx context.Context, home appliance.Home, log *slog.Logger) error {
 	d := &Daemon{home: home, config: config, secrets: secrets, log: log, started: time.Now()}
 	d.role = newRole(home, config, log)
 	d.jobs.log = log
+	d.audit = audit.New(home.Audit())
+	d.keep(audit.Record{Event: audit.Start, Note: "version " + control.Version})
+	heads := d.newHeads(witnesses...)
 
 	// The socket answers while the role starts: migrations may take a while.
 	srv := control.Server{Handler: d, Known: func(uid uint32) bool { return callerOf(uid).Rights > commands.Nobody }, Log: log}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	var sending sync.WaitGroup
+	sending.Go(func() { heads.keepSending(ctx, headEvery) })
 	served := make(chan error, 1)
 	go func() {
 		defer cancel()
@@ -97,6 +108,10 @@ func Run(ctx context.Context, home appliance.Home, log *slog.Logger) error {
 	<-ctx.Done()
 	notify(log, sd.SdNotifyStopping)
 	err = errors.Join(d.role.Stop(context.WithoutCancel(ctx)), <-served)
+	sending.Wait()
+	d.keep(audit.Record{Event: audit.Stop})
+	heads.send(context.WithoutCancel(ctx))
+	err = errors.Join(err, d.audit.Close())
 	log.Info("the appliance stopped")
 	return err
 }

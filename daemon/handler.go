@@ -20,17 +20,16 @@ func (d *Daemon) Serve(ctx context.Context, peer control.Peer, req control.Reque
 		UI:       s,
 		Terminal: req.Terminal,
 	}
+	if e.Caller.Rights == commands.Nobody {
+		d.auditor(e.Caller, req.Origin).refuse()
+	}
 	switch req.Op {
 	case control.OpGreet:
 		banner, prompt := commands.Greet(e)
 		s.Text(control.Out, banner)
 		return control.Result{Prompt: prompt}
 	case control.OpRun:
-		begin := time.Now()
-		res, entry := commands.Run(ctx, e, req.Words)
-		d.log.Info("command", "user", e.Caller.Name, "uid", peer.UID, "origin", req.Origin[:min(len(req.Origin), maxOrigin)],
-			"words", entry.Words, "exit", res.Exit, "error", entry.Error, "took", time.Since(begin).Round(time.Millisecond).String())
-		return res
+		return d.run(ctx, e, req)
 	case control.OpComplete:
 		return control.Result{Candidates: commands.Complete(e, req.Words)}
 	case control.OpHelp:
@@ -39,6 +38,20 @@ func (d *Daemon) Serve(ctx context.Context, peer control.Peer, req control.Reque
 	default:
 		return control.Result{Exit: control.ExitUsage, Error: "this release does not know that request"}
 	}
+}
+
+// run runs a command, and has it in the audit log before its result is sent.
+func (d *Daemon) run(ctx context.Context, e *commands.Env, req control.Request) control.Result {
+	if e.Caller.Rights == commands.Nobody {
+		res, _ := commands.Run(ctx, e, req.Words)
+		return res
+	}
+	a, begin := d.auditor(e.Caller, req.Origin), time.Now()
+	e.Begin = a.begin
+	res, entry := control.Result{Exit: control.ExitFailed}, commands.Entry{Words: commands.Skeleton(req.Words), Error: "the command crashed"}
+	defer func() { a.end(entry, res.Exit, time.Since(begin), e.UI) }()
+	res, entry = commands.Run(ctx, e, req.Words)
+	return res
 }
 
 // maxOrigin is more than two addresses and two ports, in bytes.

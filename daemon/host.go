@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 
 	"sealgate/appliance"
+	"sealgate/appliance/audit"
 	"sealgate/appliance/disk"
 	"sealgate/appliance/folder"
 	"sealgate/appliance/secret"
@@ -23,6 +24,9 @@ func (d *Daemon) Home() appliance.Home { return d.home }
 
 // Config is what the appliance is.
 func (d *Daemon) Config() appliance.Config { return d.config }
+
+// AuditHead is the last record of the audit log.
+func (d *Daemon) AuditHead() audit.Head { return d.audit.Head() }
 
 // StartRole starts the role and waits until it is ready.
 func (d *Daemon) StartRole(ctx context.Context) error { return d.role.Start(ctx) }

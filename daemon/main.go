@@ -15,6 +15,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"sealgate/appliance"
+	"sealgate/appliance/audit"
 	"sealgate/appliance/ftl"
 	"sealgate/commands"
 	"sealgate/control"
@@ -23,11 +24,12 @@ import (
 
 // cli is what sealgated can be started as.
 type cli struct {
-	Init    initCmd    `cmd:"" help:"create an appliance"`
-	Run     runCmd     `cmd:"" help:"run an appliance in the foreground"`
-	Role    roleCmd    `cmd:"" hidden:"" help:"a child of run"`
-	Job     jobCmd     `cmd:"" hidden:"" help:"a child of run"`
-	Version versionCmd `cmd:"" help:"print the version"`
+	Init    initCmd        `cmd:"" help:"create an appliance"`
+	Run     runCmd         `cmd:"" help:"run an appliance in the foreground"`
+	Role    roleCmd        `cmd:"" hidden:"" help:"a child of run"`
+	Job     jobCmd         `cmd:"" hidden:"" help:"a child of run"`
+	Verify  verifyAuditCmd `cmd:"" name:"verify-audit" help:"check the audit log for records that were changed, removed or inserted"`
+	Version versionCmd     `cmd:"" help:"print the version"`
 }
 
 // Main is sealgated. It returns the exit status.
@@ -106,7 +108,8 @@ func (c *initCmd) Run(ctx context.Context, stdout io.Writer) error {
 }
 
 type runCmd struct {
-	Home string `default:"/var/lib/sealgate" placeholder:"DIR" help:"the appliance's folder"`
+	Home   string `default:"/var/lib/sealgate" placeholder:"DIR" help:"the appliance's folder"`
+	Syslog string `default:"/dev/log" placeholder:"SOCKET" help:"where the audit log's head is kept as well (default /dev/log)"`
 }
 
 func (c *runCmd) Run(ctx context.Context, log *slog.Logger) error {
@@ -115,7 +118,7 @@ func (c *runCmd) Run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	return Run(ctx, appliance.Home(home), log)
+	return Run(ctx, appliance.Home(home), log, audit.Syslog(c.Syslog))
 }
 
 type roleCmd struct {

@@ -41,6 +41,7 @@ type Appliance struct {
 	Home string
 	Env  []string // of the daemon, beside PATH
 	User string   // whose process the daemon is; empty: ours
+	Args []string // of run, beside --home
 
 	mu    sync.Mutex
 	cmd   *exec.Cmd
@@ -69,7 +70,7 @@ func New(bin, home, role, name string, args ...string) (*Appliance, error) {
 
 // Start runs the daemon and waits until it answers and its role is ready.
 func (a *Appliance) Start() error {
-	cmd := exec.Command(filepath.Join(a.Bin, "sealgated"), "run", "--home", a.Home)
+	cmd := exec.Command(filepath.Join(a.Bin, "sealgated"), append([]string{"run", "--home", a.Home}, a.Args...)...)
 	cmd.Stderr = &a.log
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, a.Env...)
 	// A test that is killed leaves no daemon behind.

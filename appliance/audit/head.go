@@ -1,0 +1,70 @@
+package audit
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"strconv"
+)
+
+// String is the head as it is sent and kept.
+func (h Head) String() string {
+	if h.Seq == 0 {
+		h.Hash = genesis
+	}
+	return fmt.Sprintf("record=%d sha256=%s", h.Seq, h.Hash)
+}
+
+// Line is what a witness keeps of the head of an appliance's log.
+func (h Head) Line(appliance string) string {
+	return fmt.Sprintf("audit head appliance=%s %s", appliance, h)
+}
+
+var (
+	headText = regexp.MustCompile(`^record=([0-9]{1,20}) sha256=([0-9a-f]{64})\n`)
+	headLine = regexp.MustCompile(`audit head appliance=(\S+) record=([0-9]{1,20}) sha256=([0-9a-f]{64})\b`)
+)
+
+func parseHead(seq, hash string) (Head, error) {
+	n, err := strconv.ParseUint(seq, 10, 64)
+	if err != nil || n == 0 {
+		return Head{}, err
+	}
+	return Head{n, hash}, nil
+}
+
+// readHead reads the head that is kept beside the files.
+func readHead(dir string) (Head, error) {
+	data, err := os.ReadFile(headFile(dir))
+	if err != nil {
+		return Head{}, err
+	}
+	m := headText.FindSubmatch(data)
+	if m == nil {
+		return Head{}, fmt.Errorf("%s is damaged", headFile(dir))
+	}
+	return parseHead(string(m[1]), string(m[2]))
+}
+
+// ReadHeads finds the heads of an appliance's log in lines that a witness
+// kept, whatever else stands in them.
+func ReadHeads(r io.Reader, appliance string) ([]Head, error) {
+	var heads []Head
+	for lines := bufio.NewScanner(r); ; {
+		if !lines.Scan() {
+			return heads, lines.Err()
+		}
+		m := headLine.FindSubmatch(lines.Bytes())
+		if m == nil || !bytes.Equal(m[1], []byte(appliance)) {
+			continue
+		}
+		h, err := parseHead(string(m[2]), string(m[3]))
+		if err != nil {
+			return nil, err
+		}
+		heads = append(heads, h)
+	}
+}
