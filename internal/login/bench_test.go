@@ -27,7 +27,7 @@ const rounds = 60
 func BenchmarkLogin(b *testing.B) {
 	peer, err := machine.NewShellUser(server, b.TempDir(), "/bin/bash")
 	if err == nil {
-		err = errors.Join(peer.Plant(".ssh/authorized_keys", peer.AuthorizedKey()), peer.Plant(".bashrc", "PS1='bash> '\n"))
+		err = errors.Join(peer.Plant(".ssh/authorized_keys", peer.AuthorizedKey()), peer.Plant(".bash_profile", "PS1='bash> '\n"))
 	}
 	if err != nil {
 		b.Fatal(err)
