@@ -241,7 +241,7 @@ func TestComplete(t *testing.T) {
 		"files list a":                   nil,
 	} {
 		var got []string
-		for _, c := range Complete(e, words(line)) {
+		for _, c := range Complete(e, words(line)).Candidates {
 			got = append(got, c.Value)
 		}
 		if d := cmp.Diff(want, got); d != "" {
@@ -249,7 +249,7 @@ func TestComplete(t *testing.T) {
 		}
 	}
 	// Mandatory flags come first, each with its help.
-	list := Complete(e, words("export-remote "))
+	list := Complete(e, words("export-remote ")).Candidates
 	if list[0].Value != "--encryptpwd" || list[1].Value != "--protocol" || list[2].Value != "--pwd" || list[0].Help == "" {
 		t.Errorf("%+v", list[:3])
 	}
