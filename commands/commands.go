@@ -30,16 +30,17 @@ import (
 //	exits:"0,1,2"        exit statuses beyond 0, 1, 2 and 3
 //	secret:"…"           the value is a secret; "-" asks for it with this name
 //	complete:"…"         where completions of a value come from
+//	example:"…"          a line that works
 type grammar struct {
-	Help         helpCmd         `cmd:"" rights:"operator" help:"list the commands, or explain one"`
-	Exit         exitCmd         `cmd:"" rights:"operator" aliases:"quit,logout" help:"leave (also Ctrl-D)"`
-	Status       statusCmd       `cmd:"" rights:"operator" help:"how the appliance is"`
-	Version      versionCmd      `cmd:"" rights:"operator" help:"what the appliance runs"`
-	ExportLocal  exportLocalCmd  `cmd:"" roles:"mx" exits:"130" help:"export the database into the appliance's export folder"`
-	ExportRemote exportRemoteCmd `cmd:"" roles:"mx" exits:"4,130" help:"export the database and upload it"`
-	Files        filesCmd        `cmd:"" help:"what lies in the export and tech-info folders"`
-	Impctl       impctlCmd       `cmd:"" help:"control the appliance"`
-	Show         showCmd         `cmd:"" help:"read the appliance's own records"`
+	Help         helpCmd         `cmd:"" example:"help export-local" rights:"operator" help:"list the commands, or explain one"`
+	Exit         exitCmd         `cmd:"" example:"exit" rights:"operator" aliases:"quit,logout" help:"leave (also Ctrl-D)"`
+	Status       statusCmd       `cmd:"" example:"status" rights:"operator" help:"how the appliance is"`
+	Version      versionCmd      `cmd:"" example:"version" rights:"operator" help:"what the appliance runs"`
+	ExportLocal  exportLocalCmd  `cmd:"" example:"export-local --pwd - --encryptpwd - --exptype 2 --noarchive" roles:"mx" exits:"130" help:"export the database into the appliance's export folder"`
+	ExportRemote exportRemoteCmd `cmd:"" example:"export-remote --protocol scp --user backup --password - --pwd - --encryptpwd - backup.example.com/dumps/" roles:"mx" exits:"4,130" help:"export the database and upload it"`
+	Files        filesCmd        `cmd:"" example:"files list | tail 5" help:"what lies in the export and tech-info folders"`
+	Impctl       impctlCmd       `cmd:"" example:"impctl status" help:"control the appliance"`
+	Show         showCmd         `cmd:"" example:"show audit --last 20" help:"read the appliance's own records"`
 
 	JSON bool `name:"json" help:"print the result as one JSON object"`
 }

@@ -128,11 +128,15 @@ func (e *Env) argumentOffer(n *kong.Node, before []string, partial string) offer
 	return o
 }
 
+// flagsOf are a command's flags, and those that stand above it. Kong's own
+// walk writes into the grammar, which is shared.
 func flagsOf(n *kong.Node) map[string]*kong.Flag {
 	flags := map[string]*kong.Flag{}
-	for _, group := range n.AllFlags(true) {
-		for _, f := range group {
-			flags[f.Name] = f
+	for ; n != nil; n = n.Parent {
+		for _, f := range n.Flags {
+			if !f.Hidden {
+				flags[f.Name] = f
+			}
 		}
 	}
 	return flags

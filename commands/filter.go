@@ -233,7 +233,7 @@ type tail struct {
 func newTail(value string) (stage, error) {
 	n, err := strconv.Atoi(value)
 	if err != nil || n < 1 || n > maxTail {
-		return nil, fmt.Errorf("N is a number from 1 to %d", maxTail)
+		return nil, fmt.Errorf("not a number from 1 to %d", maxTail)
 	}
 	return &tail{most: n}, nil
 }
@@ -268,6 +268,15 @@ func filterOffer(words []string) control.Result {
 		list = withPrefix(list, words[0])
 	}
 	return control.Result{Candidates: list}
+}
+
+// filterHelp is one line for each filter.
+func filterHelp() string {
+	var list []control.Candidate
+	for _, k := range filterKinds {
+		list = append(list, control.Candidate{Value: strings.TrimSpace("| " + k.name + " " + k.value), Help: k.help})
+	}
+	return columns(list)
 }
 
 // nextFilter explains what may stand behind a |.

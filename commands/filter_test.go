@@ -104,9 +104,9 @@ func TestFiltersAreAClosedList(t *testing.T) {
 		{[][]string{{"except", "(a{1000}){1000}"}}, "filter 1, except, does not hold: "},
 		{[][]string{{"match", "(?=x)"}}, "does not hold: invalid or unsupported Perl syntax"},
 		{[][]string{{"match", strings.Repeat("x", maxRegex+1)}}, "has 513 bytes, at most 512 are allowed"},
-		{[][]string{{"tail", "0"}}, "N is a number from 1 to 10000"},
-		{[][]string{{"tail", "10001"}}, "N is a number"},
-		{[][]string{{"tail", "-5"}}, "N is a number"},
+		{[][]string{{"tail", "0"}}, "not a number from 1 to 10000"},
+		{[][]string{{"tail", "10001"}}, "not a number"},
+		{[][]string{{"tail", "-5"}}, "not a number"},
 		{[][]string{{"tail"}}, "takes one N"},
 		{make([][]string, maxFilters+1), "17 filters are too many"},
 	} {

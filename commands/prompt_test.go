@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -171,6 +172,10 @@ func TestCompleteManyFiles(t *testing.T) {
 
 func BenchmarkComplete10000(b *testing.B) {
 	e := filled(b, 10_000)
+	old := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(e.Host.Home().Exports(), old, old); err != nil {
+		b.Fatal(err)
+	}
 	for _, line := range []string{"files delete mx1_2023", "files delete ", "impctl server st"} {
 		b.Run(strings.ReplaceAll(line, " ", "_"), func(b *testing.B) {
 			for b.Loop() {
@@ -214,4 +219,27 @@ func FuzzCompleteWords(f *testing.F) {
 			t.Fatalf("%q: %q", line, text)
 		}
 	})
+}
+
+// One grammar answers everybody at the same time, and no line leaves anything
+// in it.
+func TestGrammarIsShared(t *testing.T) {
+	var all sync.WaitGroup
+	for i := range 8 {
+		e, _, _ := newEnv(t, appliance.ManagementServer, Administrator)
+		e.Prompt = true
+		line := words([]string{"help export-local", "imp ser status", "export-local --pwd right --exptype 2", "files delete --"}[i%4])
+		all.Go(func() {
+			for range 20 {
+				Complete(e, line)
+				Next(e, line)
+				Run(t.Context(), e, line)
+			}
+		})
+	}
+	all.Wait()
+	e, h, _ := newEnv(t, appliance.ManagementServer, Administrator)
+	if Run(t.Context(), e, words("export-local --pwd right")); h.export == nil || h.export.Options.NoAlerts {
+		t.Errorf("%+v", h.export)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"sealgate/appliance"
 )
@@ -47,5 +48,25 @@ func TestSearch(t *testing.T) {
 		} else if c.files > 0 && (found.Files[0].Name != c.first || found.Files[0].Kind != c.kind) {
 			t.Errorf("%q: %+v", c.prefix, found.Files[0])
 		}
+	}
+	// What is remembered of a folder is forgotten when that changes.
+	old := time.Now().Add(-time.Hour)
+	for _, name := range []string{"a1", "a2", "a3"} {
+		touch(filepath.Join(home.Exports(), name))
+		if err := os.Chtimes(home.Exports(), old, old); err != nil {
+			t.Fatal(err)
+		}
+		old = old.Add(time.Minute)
+		for range 2 {
+			if found, err := Search(home, "a", 10); err != nil || found.Last != name {
+				t.Errorf("%s is not found: %+v, %v", name, found, err)
+			}
+		}
+	}
+	if err := Delete(home, "a3"); err != nil {
+		t.Fatal(err)
+	}
+	if found, err := Search(home, "a", 10); err != nil || found.Last != "a2" {
+		t.Errorf("%+v, %v", found, err)
 	}
 }
