@@ -262,6 +262,7 @@ func TestNext(t *testing.T) {
 		"export-local --pwd ":       "PASSWORD: the database system password",
 		"export-local --exptype ":   "without alert data",
 		"export-remote --proto":     "--protocol",
+		"files send --protocol ":    "  https  PUT\n  scp    over SSH, as SFTP\n",
 		"impctl known-hosts add ":   "HOST: HOST[:PORT]",
 		"nonsense ":                 "unknown command",
 		"export-local --pwd x --zz": "nothing may follow",

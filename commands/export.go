@@ -102,7 +102,7 @@ func brief(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }
 
 // uploadFlags say where a file goes and as whom.
 type uploadFlags struct {
-	Protocol  string `required:"" enum:"ftp,http,https,scp" placeholder:"{ftp,http,https,scp}" help:"how to send it"`
+	Protocol  string `required:"" enum:"ftp,http,https,scp" placeholder:"{ftp,http,https,scp}" values:"ftp=with TLS where the server offers it|http=PUT, in the clear|https=PUT|scp=over SSH, as SFTP" help:"how to send it"`
 	User      string `placeholder:"USERNAME" help:"account on the server (mandatory for scp)"`
 	Password  string `placeholder:"PASSWORD" secret:"password on the server" help:"the password of that account; - asks for it"`
 	Insecure  bool   `help:"accept a TLS certificate that does not verify"`

@@ -208,8 +208,8 @@ func TestSession(t *testing.T) {
 		t.Errorf("exit status %d, want 7", code)
 	}
 	want(t, a, `["echo","a b","c\"d","e f",";\u0026","$HOME","`+"`x`"+`","\u003c\u003e"]`, `["partial"]`, `["prompt","gw\u003e mx\u003e "]`, `["fail"]`, `["exit"]`)
-	if r := a.lastRequest(); !r.Terminal || r.Width != 80 {
-		t.Errorf("request says terminal %v, width %d", r.Terminal, r.Width)
+	if r := a.lastRequest(); !r.Terminal || !r.Prompt || r.Width != 80 {
+		t.Errorf("request says terminal %v, prompt %v, width %d", r.Terminal, r.Prompt, r.Width)
 	}
 	out := p.output()
 	for _, s := range []string{"no line end\r\n", "gw> mx> ",
@@ -704,6 +704,10 @@ func TestCommandAtATerminal(t *testing.T) {
 	p.sees("sealgate: error: no password")
 	p.exit()
 	p.findsTerminalRestored()
+
+	if r := a.lastRequest(); r.Prompt {
+		t.Error("a command of -c claims to be typed at the prompt")
+	}
 
 	p = sitDown(t, a, "-c", "slow")
 	p.sees("%")
