@@ -43,7 +43,7 @@ type actions struct {
 }
 
 const (
-	maxEdited  = 8192 // characters: each key draws the whole line again
+	maxEdited  = 4096 // characters: each key draws the whole line again, in quadratic time
 	maxHistory = 500
 	bell       = "\a"
 )
@@ -221,7 +221,7 @@ func (e *editor) edit(r rune) {
 	case ctrlU:
 		e.buf.KillFront()
 	case ctrlY:
-		e.buf.Yank()
+		e.yank()
 	case ctrlL:
 		readline.ClearScreen(e.out)
 		e.buf.Refresh(nil)
@@ -256,6 +256,16 @@ func (e *editor) insert(r rune) {
 		e.bell()
 	default:
 		e.buf.WriteRune(r)
+	}
+}
+
+// yank puts back what was killed. Killing and yanking in turn would double the
+// line each time.
+func (e *editor) yank() {
+	line, pos := e.buf.Runes(), e.buf.Pos()
+	if e.buf.Yank(); e.buf.Len() > maxEdited {
+		e.buf.SetWithIdx(pos, line)
+		e.bell()
 	}
 }
 

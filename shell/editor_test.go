@@ -217,3 +217,44 @@ func FuzzKeys(f *testing.F) {
 		}
 	})
 }
+
+func FuzzEditor(f *testing.F) {
+	for _, s := range []string{"export-local\r", "\x12lo\x12\x13\x7f\x05x\r", "日本 a\x1b[D\x1b[D\t\t?\r", "\x1b[A\x1b[B\x17\x19\x0b\x15\x0c", "ab | ma\t\x01\x1bd\x1bf\x1b\x7f\x04",
+		"abcdefgh" + strings.Repeat("\x15\x19\x19", 20), "\x1b[200~a\nb\x1b[201~\x1bb\x1b[3~\x02\x06\x03x\x04"} {
+		f.Add([]byte(s), 20, "some words of a line", "> ")
+		f.Add([]byte(s), 80, "日本 🙂", "[mx] mx1> ")
+	}
+	f.Fuzz(func(t *testing.T, typed []byte, width int, past, prompt string) {
+		var d decoder
+		var keys []key
+		for _, c := range typed[:min(len(typed), 256)] {
+			keys = append(keys, d.feed(c, time.Unix(0, 0))...)
+		}
+		next := func(context.Context) (key, error) {
+			if len(keys) == 0 {
+				return key{}, errNobody
+			}
+			k := keys[0]
+			keys = keys[1:]
+			return k, nil
+		}
+		e := newEditor(next, io.Discard, func() int { return min(max(width, minWidth), maxWidth) }, actions{
+			candidates: func(l Line) offer { return offer{list: completions(append([]string{"x"}, l.Words...))} },
+			help:       func(Line) string { return "help\n" },
+			show:       func(string) {},
+			failed:     func() { t.Fatal("the editor crashed") },
+		})
+		e.remember(filterLine(past))
+		for {
+			line, err := e.readLine(t.Context(), filterLine(prompt))
+			if strings.IndexFunc(line, hidden) >= 0 {
+				t.Fatalf("the line %q", line)
+			}
+			if err == io.EOF {
+				return
+			}
+			e.remember(line)
+			width++
+		}
+	})
+}
