@@ -56,8 +56,7 @@ func TestPleasantPrompt(t *testing.T) {
 	term.send("q\x03")
 	term.expect(`mx1> `)
 	term.send("exit\r")
-	for range term.read {
-	}
+	term.rest()
 	if err := term.cmd.Wait(); err != nil {
 		t.Errorf("exit ends with %v", err)
 	}
