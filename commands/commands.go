@@ -95,11 +95,16 @@ func (e *Env) entry(words []string, res control.Result) Entry {
 		kept := Skeleton(words[:min(len(words), maxLogged)])
 		return Entry{append(kept, filterSkeleton(e.Filters)...), "usage"}
 	}
+	return Entry{e.redacted(words), res.Error}
+}
+
+// redacted is the line without its secrets, filters included.
+func (e *Env) redacted(words []string) []string {
 	kept := Redact(words)
 	for _, f := range redactFilters(e.Filters) {
 		kept = append(append(kept, "|"), f...)
 	}
-	return Entry{kept, res.Error}
+	return kept
 }
 
 // Out prints a result: v as JSON where the user asked for that, else text.
