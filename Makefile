@@ -7,7 +7,7 @@ GO      ?= go
 BIN     ?= bin/
 
 # Packages whose tests are about goroutines that meet.
-RACE := ./appliance/audit ./control/... ./shell/... ./daemon/... ./transfer/...
+RACE := ./appliance/audit ./commands/... ./control/... ./shell/... ./daemon/... ./transfer/...
 
 # Servers live there, and not every root has it in the path.
 export PATH := $(PATH):/usr/sbin:/sbin

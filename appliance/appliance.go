@@ -42,10 +42,27 @@ type Config struct {
 	Listen           string    `json:"listen"`                      // management address, ADDR:PORT; port 0 is any free port
 	ManagementServer string    `json:"management_server,omitempty"` // HOST:PORT, gateways only
 	GatewayGroup     string    `json:"gateway_group,omitempty"`     // gateways only
+	IdleTimeout      int       `json:"idle_timeout,omitempty"`      // seconds without a key that end a prompt; 0: 15 minutes
 	Created          time.Time `json:"created"`
 }
 
 const configFormat = 1
+
+// Bounds of the idle time-out. There is none without an end: a forgotten
+// prompt is somebody else's.
+const (
+	defaultIdle = 15 * time.Minute
+	minIdle     = time.Minute
+	maxIdle     = 24 * time.Hour
+)
+
+// Idle is how long a prompt waits for a key.
+func (c Config) Idle() time.Duration {
+	if c.IdleTimeout == 0 {
+		return defaultIdle
+	}
+	return time.Duration(c.IdleTimeout) * time.Second
+}
 
 // NewConfig fills in what every new appliance has.
 func NewConfig(id string, role Role, name string, now time.Time) Config {
@@ -59,6 +76,9 @@ func (c Config) Validate() error {
 		return fmt.Errorf("--role is mx or gateway, not %q", c.Role)
 	case !validName(c.Name):
 		return fmt.Errorf("--name %q: a name is 1 to 63 letters, digits, '-' or '.', and begins with a letter or digit", c.Name)
+	}
+	if idle := c.Idle(); idle < minIdle || idle > maxIdle {
+		return fmt.Errorf("idle_timeout is %d to %d seconds, not %d", minIdle/time.Second, maxIdle/time.Second, c.IdleTimeout)
 	}
 	if err := validAddress(c.Listen, true); err != nil {
 		return fmt.Errorf("--listen %q: %w", c.Listen, err)

@@ -7,7 +7,7 @@ func (e *Env) begin(n *kong.Node, words []string) error {
 	if e.Begin == nil || tagged(n, "looks") || orInherited(n, "rights") == "operator" {
 		return nil
 	}
-	err := e.Begin(Entry{Words: Redact(words)})
+	err := e.Begin(Entry{Words: e.redacted(words)})
 	if tagged(n, "room") {
 		return nil
 	}

@@ -30,16 +30,17 @@ import (
 //	exits:"0,1,2"        exit statuses beyond 0, 1, 2 and 3
 //	secret:"…"           the value is a secret; "-" asks for it with this name
 //	complete:"…"         where completions of a value come from
+//	example:"…"          a line that works
 type grammar struct {
-	Help         helpCmd         `cmd:"" rights:"operator" help:"list the commands, or explain one"`
-	Exit         exitCmd         `cmd:"" rights:"operator" aliases:"quit,logout" help:"leave (also Ctrl-D)"`
-	Status       statusCmd       `cmd:"" rights:"operator" help:"how the appliance is"`
-	Version      versionCmd      `cmd:"" rights:"operator" help:"what the appliance runs"`
-	ExportLocal  exportLocalCmd  `cmd:"" roles:"mx" exits:"130" help:"export the database into the appliance's export folder"`
-	ExportRemote exportRemoteCmd `cmd:"" roles:"mx" exits:"4,130" help:"export the database and upload it"`
-	Files        filesCmd        `cmd:"" help:"what lies in the export and tech-info folders"`
-	Impctl       impctlCmd       `cmd:"" help:"control the appliance"`
-	Show         showCmd         `cmd:"" help:"read the appliance's own records"`
+	Help         helpCmd         `cmd:"" example:"help export-local" rights:"operator" help:"list the commands, or explain one"`
+	Exit         exitCmd         `cmd:"" example:"exit" rights:"operator" aliases:"quit,logout" help:"leave (also Ctrl-D)"`
+	Status       statusCmd       `cmd:"" example:"status" rights:"operator" help:"how the appliance is"`
+	Version      versionCmd      `cmd:"" example:"version" rights:"operator" help:"what the appliance runs"`
+	ExportLocal  exportLocalCmd  `cmd:"" example:"export-local --pwd - --encryptpwd - --exptype 2 --noarchive" roles:"mx" exits:"130" help:"export the database into the appliance's export folder"`
+	ExportRemote exportRemoteCmd `cmd:"" example:"export-remote --protocol scp --user backup --password - --pwd - --encryptpwd - backup.example.com/dumps/" roles:"mx" exits:"4,130" help:"export the database and upload it"`
+	Files        filesCmd        `cmd:"" example:"files list | tail 5" help:"what lies in the export and tech-info folders"`
+	Impctl       impctlCmd       `cmd:"" example:"impctl status" help:"control the appliance"`
+	Show         showCmd         `cmd:"" example:"show audit --last 20" help:"read the appliance's own records"`
 
 	JSON bool `name:"json" help:"print the result as one JSON object"`
 }
@@ -66,7 +67,9 @@ type Env struct {
 	Host     Host
 	Caller   Caller
 	UI       control.UI
-	Terminal bool // a person sits there
+	Terminal bool       // a person sits there
+	Prompt   bool       // commands may be abbreviated
+	Filters  [][]string // of standard output, as the words behind each |
 	// Begin is told of a command that changes something before it runs, and
 	// its error keeps it from running.
 	Begin func(Entry) error
@@ -90,9 +93,18 @@ const maxLogged = 64
 func (e *Env) entry(words []string, res control.Result) Entry {
 	if res.Exit == control.ExitUsage || e.Caller.Rights == Nobody {
 		kept := Skeleton(words[:min(len(words), maxLogged)])
-		return Entry{kept, "usage"}
+		return Entry{append(kept, filterSkeleton(e.Filters)...), "usage"}
 	}
-	return Entry{Redact(words), res.Error}
+	return Entry{e.redacted(words), res.Error}
+}
+
+// redacted is the line without its secrets, filters included.
+func (e *Env) redacted(words []string) []string {
+	kept := Redact(words)
+	for _, f := range redactFilters(e.Filters) {
+		kept = append(append(kept, "|"), f...)
+	}
+	return kept
 }
 
 // Out prints a result: v as JSON where the user asked for that, else text.
@@ -117,7 +129,7 @@ func (e *Env) Say(format string, args ...any) {
 // Run runs words for e's caller. The result's History and the entry are fit to
 // be kept.
 func Run(ctx context.Context, e *Env, words []string) (control.Result, Entry) {
-	res := run(ctx, e, words)
+	words, res := e.run(ctx, words)
 	entry := e.entry(words, res)
 	if res.Error != "" && e.json {
 		line, _ := json.Marshal(struct {
@@ -128,24 +140,52 @@ func Run(ctx context.Context, e *Env, words []string) (control.Result, Entry) {
 		e.UI.Text(control.Out, string(line)+"\n")
 		res.Error, res.Hint = "", ""
 	}
-	res.History = Redact(words)
+	res.History, res.Filters = Redact(words), redactFilters(e.Filters)
 	res.Leave = e.leave
 	return res, entry
 }
 
-func run(ctx context.Context, e *Env, words []string) control.Result {
+// run also returns the words, written out where they were abbreviated.
+func (e *Env) run(ctx context.Context, words []string) ([]string, control.Result) {
 	if len(words) == 0 {
-		return control.Result{}
+		return words, control.Result{}
 	}
 	if e.Caller.Rights == Nobody {
-		return ResultOf(denied("account %s has no rights on this appliance", quote(e.Caller.Name)))
+		return words, ResultOf(denied("account %s has no rights on this appliance", quote(e.Caller.Name)))
 	}
-	p, err := newParser(e.Host.Config().Role, e.Caller.Rights)
+	e.json = wantsJSON(words) || filtersJSON(e.Filters)
+	words, err := e.look(words)
 	if err != nil {
-		return ResultOf(err)
+		return words, ResultOf(err)
+	}
+	stages, err := newStages(e.Filters)
+	if err != nil {
+		return words, ResultOf(err)
+	}
+	if len(stages) > 0 {
+		ui := e.UI
+		f := &filtered{UI: ui, stages: stages}
+		e.UI = f
+		defer func() { f.end(); e.UI = ui }()
+	}
+	return words, run(ctx, e, words)
+}
+
+// look readies the grammar of e's caller, and writes abbreviations out.
+func (e *Env) look(words []string) ([]string, error) {
+	p, err := sharedParser(e.Host.Config().Role, e.Caller.Rights)
+	if err != nil {
+		return words, err
 	}
 	e.parser = p
-	e.json = wantsJSON(words)
+	if !e.Prompt {
+		return words, nil
+	}
+	return p.expand(words)
+}
+
+func run(ctx context.Context, e *Env, words []string) control.Result {
+	p := e.parser
 	if topic, ok := helpTopic(words); ok {
 		return ResultOf(p.explain(e, topic))
 	}

@@ -241,7 +241,7 @@ func TestComplete(t *testing.T) {
 		"files list a":                   nil,
 	} {
 		var got []string
-		for _, c := range Complete(e, words(line)) {
+		for _, c := range Complete(e, words(line)).Candidates {
 			got = append(got, c.Value)
 		}
 		if d := cmp.Diff(want, got); d != "" {
@@ -249,7 +249,7 @@ func TestComplete(t *testing.T) {
 		}
 	}
 	// Mandatory flags come first, each with its help.
-	list := Complete(e, words("export-remote "))
+	list := Complete(e, words("export-remote ")).Candidates
 	if list[0].Value != "--encryptpwd" || list[1].Value != "--protocol" || list[2].Value != "--pwd" || list[0].Help == "" {
 		t.Errorf("%+v", list[:3])
 	}
@@ -262,6 +262,7 @@ func TestNext(t *testing.T) {
 		"export-local --pwd ":       "PASSWORD: the database system password",
 		"export-local --exptype ":   "without alert data",
 		"export-remote --proto":     "--protocol",
+		"files send --protocol ":    "  https  PUT\n  scp    over SSH, as SFTP\n",
 		"impctl known-hosts add ":   "HOST: HOST[:PORT]",
 		"nonsense ":                 "unknown command",
 		"export-local --pwd x --zz": "nothing may follow",

@@ -1,8 +1,10 @@
 package commands
 
 import (
+	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/alecthomas/kong"
 
@@ -10,39 +12,80 @@ import (
 	"sealgate/control"
 )
 
-// maxCandidates bounds an answer: more than a person reads, less than a frame.
-const maxCandidates = 10_000
+// maxCandidates bounds an answer: a person reads no more, and Tab is quick.
+const maxCandidates = 100
 
-// Complete gives what may stand in the place of the last of words, which is
-// the part of a word that was typed so far.
-func Complete(e *Env, words []string) []control.Candidate {
+// Complete gives what may stand in the place of the last of words, or of e's
+// last filter, which is the part of a word that was typed so far. Where there
+// is more than that, the result says how many and how all of them begin.
+func Complete(e *Env, words []string) control.Result {
 	if e.Caller.Rights == Nobody {
-		return nil
+		return control.Result{}
 	}
-	p, err := newParser(e.Host.Config().Role, e.Caller.Rights)
-	if err != nil {
-		return nil
+	if n := len(e.Filters); n > 0 && len(e.Filters[n-1]) > 0 {
+		return filterOffer(e.Filters[n-1])
 	}
-	e.parser = p
 	if len(words) == 0 {
 		words = []string{""}
 	}
 	before, partial := words[:len(words)-1], words[len(words)-1]
+	before, err := e.look(before)
+	if err != nil {
+		return control.Result{}
+	}
+	return e.offer(before, partial).result()
+}
+
+// offer is a list of candidates, and what is known of those beyond it.
+type offer struct {
+	list   []control.Candidate
+	more   int
+	common string // where there are more: how all of them begin
+}
+
+func (o offer) result() control.Result {
+	if over := len(o.list) - maxCandidates; over > 0 {
+		if o.more == 0 {
+			o.common = o.list[0].Value
+		}
+		for _, c := range o.list {
+			o.common = common(o.common, c.Value)
+		}
+		o.list, o.more = o.list[:maxCandidates], o.more+over
+	}
+	return control.Result{Candidates: o.list, More: o.more, Common: o.common}
+}
+
+// common is how both begin, in whole runes.
+func common(a, b string) string {
+	n := 0
+	for n < len(a) && n < len(b) && a[n] == b[n] {
+		n++
+	}
+	for n > 0 && n < len(a) && !utf8.RuneStart(a[n]) {
+		n--
+	}
+	return a[:n]
+}
+
+// offer completes behind before.
+func (e *Env) offer(before []string, partial string) offer {
 	if len(before) > 0 && (before[0] == "help" || before[0] == "?") {
 		before = before[1:]
-		if node, _, err := p.locate(before); err == nil {
-			return withPrefix(commandCandidates(node), partial)
+		node, _, err := e.parser.locate(before)
+		if err != nil {
+			return offer{}
 		}
-		return nil
+		return offer{list: withPrefix(commandCandidates(node), partial)}
 	}
-	node, rest, err := p.locate(before)
+	node, rest, err := e.parser.locate(before)
 	if err != nil {
-		return nil
+		return offer{}
 	}
 	if len(node.Children) > 0 {
-		return withPrefix(commandCandidates(node), partial)
+		return offer{list: withPrefix(commandCandidates(node), partial)}
 	}
-	return withPrefix(e.argumentCandidates(node, rest, partial), partial)
+	return e.argumentOffer(node, rest, partial)
 }
 
 func commandCandidates(n *kong.Node) []control.Candidate {
@@ -54,37 +97,46 @@ func commandCandidates(n *kong.Node) []control.Candidate {
 	return list
 }
 
-// argumentCandidates completes behind a command: a flag's value, a flag, or a
+// argumentOffer completes behind a command: a flag's value, a flag, or a
 // positional value.
-func (e *Env) argumentCandidates(n *kong.Node, before []string, partial string) []control.Candidate {
+func (e *Env) argumentOffer(n *kong.Node, before []string, partial string) offer {
 	flags := flagsOf(n)
 	used, positionals, pending := consumed(flags, before)
 	if pending != nil {
-		return e.valueCandidates(pending.Value, "")
+		return e.valueOffer(pending.Value, "", partial)
 	}
-	if name, _, joined := strings.Cut(partial, "="); joined && strings.HasPrefix(partial, "--") {
+	if name, value, joined := strings.Cut(partial, "="); joined && strings.HasPrefix(partial, "--") {
 		if flag := flags[name[2:]]; flag != nil && !flag.IsBool() {
-			return e.valueCandidates(flag.Value, name+"=")
+			return e.valueOffer(flag.Value, name+"=", value)
 		}
-		return nil
+		return offer{}
 	}
-	var list []control.Candidate
+	var o offer
 	if !strings.HasPrefix(partial, "-") {
 		if v := positionalAt(n, positionals); v != nil {
-			list = e.valueCandidates(v, "")
+			o = e.valueOffer(v, "", partial)
 		}
 		if partial != "" {
-			return list
+			return o
 		}
 	}
-	return append(list, flagCandidates(flags, used)...)
+	list := withPrefix(flagCandidates(flags, used), partial)
+	if o.more > 0 && len(list) > 0 {
+		o.common = "" // nothing begins both a name and a flag
+	}
+	o.list = append(o.list, list...)
+	return o
 }
 
+// flagsOf are a command's flags, and those that stand above it. Kong's own
+// walk writes into the grammar, which is shared.
 func flagsOf(n *kong.Node) map[string]*kong.Flag {
 	flags := map[string]*kong.Flag{}
-	for _, group := range n.AllFlags(true) {
-		for _, f := range group {
-			flags[f.Name] = f
+	for ; n != nil; n = n.Parent {
+		for _, f := range n.Flags {
+			if !f.Hidden {
+				flags[f.Name] = f
+			}
 		}
 	}
 	return flags
@@ -149,6 +201,15 @@ func flagCandidates(flags map[string]*kong.Flag, used map[string]bool) []control
 	return list
 }
 
+// valueOffer are the values that begin with partial, each with prefix in
+// front.
+func (e *Env) valueOffer(v *kong.Value, prefix, partial string) offer {
+	if v.Tag.Get("complete") == "files" {
+		return e.fileOffer(prefix, partial)
+	}
+	return offer{list: withPrefix(e.valueCandidates(v, prefix), prefix+partial)}
+}
+
 func (e *Env) valueCandidates(v *kong.Value, prefix string) []control.Candidate {
 	var list []control.Candidate
 	if v.Enum != "" {
@@ -158,12 +219,10 @@ func (e *Env) valueCandidates(v *kong.Value, prefix string) []control.Candidate 
 		return list
 	}
 	switch v.Tag.Get("complete") {
-	case "files":
-		list = e.fileCandidates(prefix)
 	case "hosts":
 		list = e.hostCandidates(prefix)
 	}
-	return list[:min(len(list), maxCandidates)]
+	return list
 }
 
 // enumHelp is the part of a flag's values tag ("1=…|2=…") about one value.
@@ -176,16 +235,19 @@ func enumHelp(v *kong.Value, value string) string {
 	return ""
 }
 
-func (e *Env) fileCandidates(prefix string) []control.Candidate {
-	files, err := folder.List(e.Host.Home())
+func (e *Env) fileOffer(prefix, partial string) offer {
+	found, err := folder.Search(e.Host.Home(), partial, maxCandidates)
 	if err != nil {
-		return nil
+		return offer{}
 	}
-	var list []control.Candidate
-	for _, f := range files {
-		list = append(list, control.Candidate{Value: prefix + f.Name, Help: fileLine(f)})
+	o := offer{more: found.More}
+	if found.More > 0 && len(found.Files) > 0 {
+		o.common = prefix + common(found.Files[0].Name, found.Last)
 	}
-	return list
+	for _, f := range found.Files {
+		o.list = append(o.list, control.Candidate{Value: prefix + f.Name, Help: fileLine(f)})
+	}
+	return o
 }
 
 func withPrefix(list []control.Candidate, partial string) []control.Candidate {
@@ -201,7 +263,14 @@ func withPrefix(list []control.Candidate, partial string) []control.Candidate {
 // Next explains what may stand in the place of the last of words: a value that
 // cannot be listed in words, what can be listed as a list.
 func Next(e *Env, words []string) string {
-	text := columns(Complete(e, words))
+	if n := len(e.Filters); n > 0 && len(e.Filters[n-1]) > 0 {
+		return orElse(nextFilter(e.Filters[n-1]), nothingFollows)
+	}
+	res := Complete(e, words)
+	text := columns(res.Candidates)
+	if res.More > 0 {
+		text += fmt.Sprintf("  ... and %d more: type a few letters first\n", res.More)
+	}
 	partial := ""
 	if len(words) > 0 {
 		partial = words[len(words)-1]
@@ -209,18 +278,21 @@ func Next(e *Env, words []string) string {
 	if !strings.HasPrefix(partial, "-") {
 		text = e.expected(words) + text
 	}
-	if text == "" {
-		return "nothing may follow here\n"
-	}
-	return text
+	return orElse(text, nothingFollows)
 }
+
+const nothingFollows = "nothing may follow here\n"
 
 // expected describes a value that cannot be listed.
 func (e *Env) expected(words []string) string {
 	if e.parser == nil || len(words) == 0 {
 		return ""
 	}
-	node, rest, err := e.parser.locate(words[:len(words)-1])
+	before, err := e.look(words[:len(words)-1])
+	if err != nil {
+		return ResultOf(err).Error + "\n"
+	}
+	node, rest, err := e.parser.locate(before)
 	if err != nil {
 		res := ResultOf(err)
 		return res.Error + "; " + res.Hint + "\n"

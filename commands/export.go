@@ -50,11 +50,7 @@ func (exportLocalCmd) Help() string {
 	return `The dump lies in the export folder as NAME_YYYYMMDD_HHMMSS.tgz (UTC) when the
 command says so, and never half. It is a gzipped tar, or with --encryptpwd the
 same as an age file. Without --encryptpwd private keys and passwords are left
-out, because nothing would protect them.
-
-examples:
-  export-local --pwd -
-  export-local --pwd - --encryptpwd - --exptype 2 --noarchive`
+out, because nothing would protect them.`
 }
 
 func (c *exportLocalCmd) Run(ctx context.Context, e *Env) error {
@@ -71,11 +67,7 @@ type exportRemoteCmd struct {
 func (exportRemoteCmd) Help() string {
 	return `The dump is made and uploaded at the same time, under a temporary name that
 becomes the final one when all of it is there. Until then a copy stays in the
-export folder: when the upload fails, 'files send' sends it again.
-
-examples:
-  export-remote --protocol scp --user backup --password - --pwd - --encryptpwd - 192.168.1.8/srv/dumps/
-  export-remote --protocol https --pwd - --encryptpwd - backup.example.com/dav/mx1.tgz`
+export folder: when the upload fails, 'files send' sends it again.`
 }
 
 func (c *exportRemoteCmd) Run(ctx context.Context, e *Env) error {
@@ -110,7 +102,7 @@ func brief(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }
 
 // uploadFlags say where a file goes and as whom.
 type uploadFlags struct {
-	Protocol  string `required:"" enum:"ftp,http,https,scp" placeholder:"{ftp,http,https,scp}" help:"how to send it"`
+	Protocol  string `required:"" enum:"ftp,http,https,scp" placeholder:"{ftp,http,https,scp}" values:"ftp=with TLS where the server offers it|http=PUT, in the clear|https=PUT|scp=over SSH, as SFTP" help:"how to send it"`
 	User      string `placeholder:"USERNAME" help:"account on the server (mandatory for scp)"`
 	Password  string `placeholder:"PASSWORD" secret:"password on the server" help:"the password of that account; - asks for it"`
 	Insecure  bool   `help:"accept a TLS certificate that does not verify"`

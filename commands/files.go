@@ -9,9 +9,9 @@ import (
 )
 
 type filesCmd struct {
-	List   filesListCmd   `cmd:"" rights:"operator" help:"list dumps and support bundles"`
-	Delete filesDeleteCmd `cmd:"" room:"" help:"delete some of them"`
-	Send   filesSendCmd   `cmd:"" exits:"4,130" help:"upload one of them"`
+	List   filesListCmd   `cmd:"" example:"files list" rights:"operator" help:"list dumps and support bundles"`
+	Delete filesDeleteCmd `cmd:"" example:"files delete mx1_20260102_030405.tgz" room:"" help:"delete some of them"`
+	Send   filesSendCmd   `cmd:"" example:"files send mx1_20260102_030405.tgz backup.example.com/dumps/ --protocol scp --user backup --password -" exits:"4,130" help:"upload one of them"`
 }
 
 type filesListCmd struct{}
@@ -69,10 +69,7 @@ type filesSendCmd struct {
 
 func (filesSendCmd) Help() string {
 	return `The file stays in its folder. A dump that holds keys and is not encrypted is
-not sent anywhere.
-
-example:
-  files send mx1_20260102_030405.tgz backup.example.com/dumps/ --protocol scp --user backup --password -`
+not sent anywhere.`
 }
 
 func (c *filesSendCmd) Run(ctx context.Context, e *Env) error {

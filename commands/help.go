@@ -77,6 +77,10 @@ func listHelp(n *kong.Node) string {
 	b.WriteString(columns(list))
 	path := strings.TrimSpace("help " + commandPath(n))
 	fmt.Fprintf(&b, "\n%s COMMAND explains one; Tab completes, ? shows what may come next.\n", path)
+	if n.Type == kong.ApplicationNode {
+		b.WriteString("\noutput filters, at the end of a line:\n" + filterHelp())
+	}
+	b.WriteString(ending(n))
 	return b.String()
 }
 
@@ -125,8 +129,17 @@ func (p *parser) commandHelp(n *kong.Node) string {
 	if n.Detail != "" {
 		b.WriteString("\n" + strings.TrimSpace(n.Detail) + "\n")
 	}
-	b.WriteString("\nexit status:\n" + exitHelp(n.Tag.Get("exits")))
+	b.WriteString(ending(n))
 	return b.String()
+}
+
+// ending is what every help ends with.
+func ending(n *kong.Node) string {
+	exits, example := "4,130", "status | match version" // of the list of all
+	if n.Type == kong.CommandNode {
+		exits, example = n.Tag.Get("exits"), n.Tag.Get("example")
+	}
+	return "\nexit status:\n" + exitHelp(exits) + "\nexample:\n  " + example + "\n"
 }
 
 // enumValues are the values of a flag that have a help of their own.

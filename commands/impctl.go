@@ -3,25 +3,25 @@ package commands
 import "context"
 
 type impctlCmd struct {
-	Server     serverCmd     `cmd:"" roles:"mx" help:"the management server"`
-	Gateway    gatewayCmd    `cmd:"" roles:"gateway" help:"the gateway"`
-	Teardown   teardownCmd   `cmd:"" help:"stop the role until the next start or boot; the shell stays"`
-	Status     impctlStatus  `cmd:"" rights:"operator" help:"the state of the appliance's services"`
-	KnownHosts knownHostsCmd `cmd:"" help:"SSH host keys that transfers accept"`
+	Server     serverCmd     `cmd:"" example:"impctl server status" roles:"mx" help:"the management server"`
+	Gateway    gatewayCmd    `cmd:"" example:"impctl gateway status" roles:"gateway" help:"the gateway"`
+	Teardown   teardownCmd   `cmd:"" example:"impctl teardown" help:"stop the role until the next start or boot; the shell stays"`
+	Status     impctlStatus  `cmd:"" example:"impctl status" rights:"operator" help:"the state of the appliance's services"`
+	KnownHosts knownHostsCmd `cmd:"" example:"impctl known-hosts list" help:"SSH host keys that transfers accept"`
 }
 
 type serverCmd struct {
-	Start   startCmd      `cmd:"" help:"start the management server"`
-	Stop    stopCmd       `cmd:"" help:"stop the management server; exports still work"`
-	Restart restartCmd    `cmd:"" help:"stop it and start it again"`
-	Status  serviceStatus `cmd:"" rights:"operator" help:"how it is, how often it was restarted and why"`
+	Start   startCmd      `cmd:"" example:"impctl server start" help:"start the management server"`
+	Stop    stopCmd       `cmd:"" example:"impctl server stop" help:"stop the management server; exports still work"`
+	Restart restartCmd    `cmd:"" example:"impctl server restart" help:"stop it and start it again"`
+	Status  serviceStatus `cmd:"" example:"impctl server status" rights:"operator" help:"how it is, how often it was restarted and why"`
 }
 
 type gatewayCmd struct {
-	Start   startCmd      `cmd:"" help:"start the gateway"`
-	Stop    stopCmd       `cmd:"" help:"stop the gateway"`
-	Restart restartCmd    `cmd:"" help:"stop it and start it again"`
-	Status  serviceStatus `cmd:"" rights:"operator" help:"how it is, how often it was restarted and why"`
+	Start   startCmd      `cmd:"" example:"impctl gateway start" help:"start the gateway"`
+	Stop    stopCmd       `cmd:"" example:"impctl gateway stop" help:"stop the gateway"`
+	Restart restartCmd    `cmd:"" example:"impctl gateway restart" help:"stop it and start it again"`
+	Status  serviceStatus `cmd:"" example:"impctl gateway status" rights:"operator" help:"how it is, how often it was restarted and why"`
 }
 
 type startCmd struct{}

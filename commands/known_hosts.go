@@ -11,9 +11,9 @@ import (
 )
 
 type knownHostsCmd struct {
-	List   knownHostsListCmd   `cmd:"" rights:"operator" help:"list the host keys that are accepted"`
-	Add    knownHostsAddCmd    `cmd:"" exits:"4,130" help:"fetch a server's host key and accept it"`
-	Remove knownHostsRemoveCmd `cmd:"" help:"forget a server's host keys"`
+	List   knownHostsListCmd   `cmd:"" example:"impctl known-hosts list" rights:"operator" help:"list the host keys that are accepted"`
+	Add    knownHostsAddCmd    `cmd:"" example:"impctl known-hosts add backup.example.com:2222" exits:"4,130" help:"fetch a server's host key and accept it"`
+	Remove knownHostsRemoveCmd `cmd:"" example:"impctl known-hosts remove backup.example.com:2222" help:"forget a server's host keys"`
 }
 
 // AcceptHostKey is the work of impctl known-hosts add.
@@ -64,11 +64,7 @@ type knownHostsAddCmd struct {
 
 func (knownHostsAddCmd) Help() string {
 	return `Compare the fingerprint with what the server's owner sees:
-ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub
-
-examples:
-  impctl known-hosts add backup.example.com
-  impctl known-hosts add backup.example.com:2222 --fingerprint SHA256:…`
+ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub`
 }
 
 func (c *knownHostsAddCmd) Run(ctx context.Context, e *Env) error {

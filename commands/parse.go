@@ -14,10 +14,30 @@ import (
 	"sealgate/control"
 )
 
-// parser is a fresh grammar, cut down to what a role and a caller have.
+// parser is the grammar, cut down to what a role and a caller have.
 type parser struct {
-	kong *kong.Kong
-	role appliance.Role
+	kong   *kong.Kong
+	role   appliance.Role
+	rights Rights
+}
+
+// shared are parsers for looking things up. Building one costs a millisecond,
+// and Tab has five.
+var shared sync.Map
+
+// sharedParser is one that many callers may use at the same time, but not to
+// parse with: kong writes a line's values into its grammar.
+func sharedParser(role appliance.Role, rights Rights) (*parser, error) {
+	key := parser{role: role, rights: rights}
+	if p, ok := shared.Load(key); ok {
+		return p.(*parser), nil
+	}
+	p, err := newParser(role, rights)
+	if err != nil {
+		return nil, err
+	}
+	shared.Store(key, p)
+	return p, nil
 }
 
 func newParser(role appliance.Role, rights Rights) (*parser, error) {
@@ -26,7 +46,7 @@ func newParser(role appliance.Role, rights Rights) (*parser, error) {
 		return nil, err
 	}
 	prune(k.Model.Node, role, rights, "mx gateway", "administrator")
-	return &parser{k, role}, nil
+	return &parser{k, role, rights}, nil
 }
 
 func newKong() (*kong.Kong, error) {
@@ -63,7 +83,7 @@ func orElse(s, otherwise string) string {
 	return s
 }
 
-// parse finds the command and fills in its flags.
+// parse finds the command and fills in the flags of a grammar of its own.
 func (p *parser) parse(words []string) (*kong.Context, error) {
 	node, rest, err := p.locate(words)
 	if err != nil {
@@ -76,7 +96,11 @@ func (p *parser) parse(words []string) (*kong.Context, error) {
 	if err := checkFlags(path, rest); err != nil {
 		return nil, err
 	}
-	kctx, err := p.kong.Parse(words)
+	fresh, err := newParser(p.role, p.rights)
+	if err != nil {
+		return nil, err
+	}
+	kctx, err := fresh.kong.Parse(words)
 	if err != nil {
 		return nil, p.usageError(path, words, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"time"
 
 	"sealgate/control"
 )
@@ -28,15 +29,24 @@ func (versionCmd) Run(_ context.Context, e *Env) error {
 // Product is the product's name.
 const Product = "Sealgate"
 
-// Greet is the banner and the prompt.
-func Greet(e *Env) (banner, prompt string) {
+// Greet is the banner, and a result with the prompt and how long it waits.
+func Greet(e *Env) (banner string, res control.Result) {
 	s := e.Host.Status()
-	banner = fmt.Sprintf("%s %s, %s %s, %s\nhelp lists the commands, Tab completes, ? shows what may come next\n",
-		Product, s.Version, s.Role.Title(), s.Name, sealWord(s.Sealed))
+	res.Prompt, res.Idle = prompt(s, e.Caller.Rights), int(e.Host.Config().Idle()/time.Second)
 	if e.Caller.Rights == Nobody {
-		banner = fmt.Sprintf("%s %s\n%s has no rights on this appliance; ask an administrator of it\n", Product, s.Version, e.Caller.Name)
+		return fmt.Sprintf("%s %s\n%s has no rights on this appliance; ask an administrator of it\n", Product, s.Version, e.Caller.Name), res
 	}
-	return banner, s.Name + "> "
+	return fmt.Sprintf("%s%s %s, %s %s, %s\nhelp lists the commands, Tab completes, ? shows what may come next\n",
+		e.Host.Home().Motd(), Product, s.Version, s.Role.Title(), s.Name, sealWord(s.Sealed)), res
+}
+
+// prompt shows the role, where it is a look only, and the name.
+func prompt(s Status, rights Rights) string {
+	may := ""
+	if rights < Administrator {
+		may = ", read-only"
+	}
+	return fmt.Sprintf("[%s%s] %s> ", s.Role, may, s.Name)
 }
 
 func sealWord(sealed bool) string {

@@ -1,5 +1,5 @@
 package commands
 
 type showCmd struct {
-	Audit showAuditCmd `cmd:"" looks:"" exits:"130" help:"who did what, from the audit log"`
+	Audit showAuditCmd `cmd:"" example:"show audit --last 20 --failed" looks:"" exits:"130" help:"who did what, from the audit log"`
 }

@@ -27,12 +27,7 @@ type showAuditCmd struct {
 func (showAuditCmd) Help() string {
 	return `Times are of a command's end. A command that changes something is in the log
 before it runs; one whose result is missing was cut off with the daemon.
---verify reads everything, and exits with 1 when something is wrong.
-
-examples:
-  show audit --last 20 --failed
-  show audit --user anna --since 24h
-  show audit --verify`
+--verify reads everything, and exits with 1 when something is wrong.`
 }
 
 const (

@@ -41,10 +41,10 @@ type Op string
 // The operations of the appliance's socket. OpJob is spoken on the private
 // connection between the daemon and a job that it started.
 const (
-	OpGreet    Op = "greet"    // the banner as text, the prompt in Result.Prompt
-	OpRun      Op = "run"      // run Words
-	OpComplete Op = "complete" // candidates for the last of Words
-	OpHelp     Op = "help"     // what may stand in the place of the last of Words, as text
+	OpGreet    Op = "greet"    // the banner as text, Result.Prompt and Result.Idle
+	OpRun      Op = "run"      // run Words, their output through Filters
+	OpComplete Op = "complete" // candidates for the last of Words, or of the last of Filters
+	OpHelp     Op = "help"     // what may stand in that place, as text
 	OpJob      Op = "job"      // Data says what
 )
 
@@ -52,6 +52,8 @@ const (
 type Request struct {
 	Op       Op              `json:"op"`
 	Words    []string        `json:"words,omitempty"`
+	Filters  [][]string      `json:"filters,omitempty"`  // the words behind each unquoted |
+	Prompt   bool            `json:"prompt,omitempty"`   // typed at the prompt: commands may be abbreviated
 	Terminal bool            `json:"terminal,omitempty"` // a person sits there: questions and progress make sense
 	Width    int             `json:"width,omitempty"`    // columns of that terminal
 	Origin   string          `json:"origin,omitempty"`   // SSH_CONNECTION: the client's word, for the log only
@@ -96,9 +98,13 @@ type Result struct {
 	Exit       int             `json:"exit"`
 	Error      string          `json:"error,omitempty"` // one line, no "error:" in front
 	Hint       string          `json:"hint,omitempty"`
-	History    []string        `json:"history,omitempty"` // the words with secrets taken out
+	History    []string        `json:"history,omitempty"` // the words written out, with secrets taken out
+	Filters    [][]string      `json:"filters,omitempty"` // the filters that go with them
 	Candidates []Candidate     `json:"candidates,omitempty"`
+	More       int             `json:"more,omitempty"`   // candidates beyond those
+	Common     string          `json:"common,omitempty"` // where there are more: how all of them begin
 	Prompt     string          `json:"prompt,omitempty"`
+	Idle       int             `json:"idle,omitempty"`  // seconds without a key after which a prompt ends; 0: never
 	Leave      bool            `json:"leave,omitempty"` // the shell ends after this command
 	Data       json.RawMessage `json:"data,omitempty"`  // a job's outcome
 }

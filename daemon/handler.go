@@ -19,19 +19,21 @@ func (d *Daemon) Serve(ctx context.Context, peer control.Peer, req control.Reque
 		Caller:   callerOf(peer.UID),
 		UI:       s,
 		Terminal: req.Terminal,
+		Prompt:   req.Prompt,
+		Filters:  req.Filters,
 	}
 	if e.Caller.Rights == commands.Nobody {
 		d.auditor(e.Caller, req.Origin).refuse()
 	}
 	switch req.Op {
 	case control.OpGreet:
-		banner, prompt := commands.Greet(e)
+		banner, res := commands.Greet(e)
 		s.Text(control.Out, banner)
-		return control.Result{Prompt: prompt}
+		return res
 	case control.OpRun:
 		return d.run(ctx, e, req)
 	case control.OpComplete:
-		return control.Result{Candidates: commands.Complete(e, req.Words)}
+		return commands.Complete(e, req.Words)
 	case control.OpHelp:
 		s.Text(control.Out, commands.Next(e, req.Words))
 		return control.Result{}

@@ -2,32 +2,40 @@ package shell
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"sealgate/control"
 )
 
+// offer is what may stand under the cursor.
+type offer struct {
+	list   []control.Candidate
+	more   int    // beyond those
+	common string // where there are more: how all of them begin
+}
+
 // completed is what Tab does to a line.
 type completed struct {
 	line    []rune
 	pos     int
 	changed bool
-	choices []control.Candidate // more than one: what a second Tab lists
+	offer   offer // several: what a second Tab lists
 }
 
 // complete puts what the candidates agree on in place of the word before pos.
 // What follows the cursor stays, unless the completion says the same.
-func complete(line []rune, pos int, candidates []control.Candidate) completed {
+func complete(line []rune, pos int, o offer) completed {
 	cur := at(line, pos)
-	candidates = usable(candidates)
-	same := completed{line: line, pos: pos, choices: candidates}
-	if len(candidates) == 0 {
+	o = o.usable()
+	same := completed{line: line, pos: pos, offer: o}
+	if len(o.list) == 0 {
 		return same
 	}
-	value, final := candidates[0].Value, !candidates[0].Open
-	if len(candidates) > 1 {
-		value, final = commonPrefix(candidates), false
+	value, final := o.list[0].Value, !o.list[0].Open
+	if o.several() {
+		value, final = o.prefix(), false
 		if value == cur.last() || !strings.HasPrefix(value, cur.last()) {
 			return same
 		}
@@ -35,16 +43,20 @@ func complete(line []rune, pos int, candidates []control.Candidate) completed {
 
 	tail := line[pos:]
 	rest, n := restOfWord(tail, cur.open)
-	inside := n > 0 && !strings.HasSuffix(value[matching(value, cur.last()):], rest)
-	if !inside {
+	added := value[matching(value, cur.last()):]
+	inside := n > 0 && !strings.HasSuffix(added, rest) && !strings.HasPrefix(added, rest)
+	switch {
+	case !inside:
 		tail = tail[n:]
+	case strings.HasPrefix(rest, added): // it stands there already
+		tail = tail[utf8.RuneCountInString(added):]
 	}
 	final = final && !inside
 	closed := final || len(tail) > 0 && (!inside || cur.open == 0)
 	text := []rune(quoteWord(value, cur.quote, closed))
 	if final {
 		text = append(text, ' ')
-		if len(tail) > 0 {
+		if len(tail) > 0 && blank(tail[0]) {
 			tail = tail[1:]
 		}
 	}
@@ -55,25 +67,30 @@ func complete(line []rune, pos int, candidates []control.Candidate) completed {
 	if string(out) == string(line) && newPos == pos {
 		return same
 	}
-	return completed{line: out, pos: newPos, changed: true, choices: candidates}
+	return completed{line: out, pos: newPos, changed: true, offer: o}
 }
+
+func (o offer) several() bool { return len(o.list)+o.more > 1 }
 
 // usable leaves out values that could not be typed.
-func usable(candidates []control.Candidate) []control.Candidate {
-	var ok []control.Candidate
-	for _, c := range candidates {
-		if checkWords([]string{c.Value}) == nil {
-			ok = append(ok, c)
-		}
+func (o offer) usable() offer {
+	o.list = slices.DeleteFunc(slices.Clone(o.list), func(c control.Candidate) bool {
+		return checkWords([]string{c.Value}) != nil
+	})
+	if checkWords([]string{o.common}) != nil {
+		o.common = ""
 	}
-	return ok
+	return o
 }
 
-func commonPrefix(candidates []control.Candidate) string {
-	prefix := candidates[0].Value
-	for _, c := range candidates[1:] {
-		n := matching(prefix, c.Value)
-		prefix = prefix[:n]
+// prefix is how all candidates begin.
+func (o offer) prefix() string {
+	if o.more > 0 {
+		return o.common
+	}
+	prefix := o.list[0].Value
+	for _, c := range o.list[1:] {
+		prefix = prefix[:matching(prefix, c.Value)]
 	}
 	return prefix
 }
@@ -100,7 +117,7 @@ func restOfWord(tail []rune, open rune) (rest string, n int) {
 		switch {
 		case open != 0 && r == open:
 			return string(tail[:i]), i + 1
-		case open == 0 && blank(r):
+		case open == 0 && separates(r):
 			return string(tail[:i]), i
 		}
 	}
@@ -110,12 +127,12 @@ func restOfWord(tail []rune, open rune) (rest string, n int) {
 // maxListed is how many candidates are listed; nobody reads more.
 const maxListed = 100
 
-// list shows the candidates: one a line where there are descriptions, else
+// text shows the candidates: one a line where there are descriptions, else
 // in columns.
-func list(candidates []control.Candidate, width int) string {
-	more := 0
-	if len(candidates) > maxListed {
-		candidates, more = candidates[:maxListed], len(candidates)-maxListed
+func (o offer) text(width int) string {
+	candidates, more := o.list, o.more
+	if over := len(candidates) - maxListed; over > 0 {
+		candidates, more = candidates[:maxListed], more+over
 	}
 	widest, described := 0, false
 	for _, c := range candidates {

@@ -33,10 +33,10 @@ func (d dialer) call(ctx context.Context, abandoned <-chan struct{}, req control
 		err error
 	}
 	done := make(chan outcome, 1)
-	go func() {
+	spawn(func() {
 		res, err := d.do(ctx, req, ui)
 		done <- outcome{res, err}
-	}()
+	})
 	select {
 	case o := <-done:
 		return o.res, o.err

@@ -1,116 +1,112 @@
 package shell
 
 import (
+	"context"
+	"errors"
 	"io"
-	"sync"
 
 	"github.com/chzyer/readline"
-
-	"sealgate/control"
 )
 
-// editor is the line editor: chzyer/readline, kept away from what makes it
-// crash, hang or leak (v1.5.1). It runs in goroutines of its own, where a panic
-// ends the process, so:
+// editor edits one line. The buffer and its drawing are chzyer/readline's
+// (v1.5.1); its loop is not used: that one lives in goroutines of its own, where
+// a panic ends the process. Here every key is handled in the goroutine of
+// readLine, so a panic costs the line and nothing else.
 //
-//   - it reads only what [decoder] lets through, no escape sequence but three;
-//   - it never draws candidates: Tab, ?, Delete, Ctrl-W and paste act here, on the
-//     line, and the editor sees a key that does nothing (Ctrl-G);
-//   - its width is always more than the prompt's: the cursor's way home never
-//     ends otherwise;
-//   - its history is built anew for every line, because a line that was
-//     changed after Up is kept as typed, whatever is saved, secrets included;
-//   - search needs a history.
+// What the buffer cannot take is kept from it: the width is always more than
+// the prompt's, or the cursor's way home would never end.
 type editor struct {
-	rl   *readline.Instance
-	keys *keyboard
-	act  actions
+	next  func(context.Context) (key, error)
+	out   io.Writer
+	width func() int // of the terminal, now
+	act   actions
 
-	width     func() int // of the terminal, now
-	rescue    func()     // deferred where the editor's goroutine runs our code
-	resized   func()     // the editor's own reaction
-	lastWidth int
+	buf    *readline.RuneBuffer
+	prompt string // as it is drawn
 
-	mu     sync.Mutex // the editor's goroutine and the session's touch what follows
-	prompt string
 	past   []string
-	line   []rune
-	pos    int
-
-	// Of the editor's goroutine alone: what the key at hand does.
-	action func(line []rune, pos int) ([]rune, int, bool)
+	at     int    // the line of past that is shown; len(past) is the one being typed
+	draft  []rune // that one, while another is shown
+	search *search
 	tabs   int  // how many times Tab was pressed in a row
 	helped bool // ? was answered on an empty line, and nothing typed since
+
+	waiting bool // for a key: the line is drawn, and may be drawn again
 }
 
 // actions are the questions that a line raises before it is entered.
 type actions struct {
-	candidates func(words []string) []control.Candidate
-	help       func(words []string) string
+	candidates func(Line) offer
+	help       func(Line) string
+	show       func(string) // text that may be longer than the screen
+	failed     func()       // the editor crashed
 }
 
-// maxEdited is in characters: each key draws the whole line again.
-const maxEdited = 8192
+const (
+	maxEdited  = 4096 // characters: each key draws the whole line again, in quadratic time
+	maxHistory = 500
+	bell       = "\a"
+)
 
-const maxHistory = 500
+var errLineLost = errors.New("the line editor failed")
 
-func newEditor(keys *keyboard, out io.Writer, width func() int, rescue func(), act actions) (*editor, error) {
-	e := &editor{keys: keys, act: act, width: width, rescue: rescue}
-	rl, err := readline.NewEx(&readline.Config{
-		Stdin:                  keys,
-		Stdout:                 out,
-		Stderr:                 out,
-		HistoryLimit:           maxHistory + 2,
-		DisableAutoSaveHistory: true,
-		AutoComplete:           nothing{},
-		Listener:               e,
-		FuncFilterInputRune:    e.filter,
-		FuncGetWidth:           e.safeWidth,
-		FuncOnWidthChanged:     func(f func()) { e.resized = f },
-		FuncIsTerminal:         func() bool { return true },
-		FuncMakeRaw:            func() error { return nil }, // the session's, for its whole life
-		FuncExitRaw:            func() error { return nil },
-		InterruptPrompt:        "^C",
-		EOFPrompt:              "^D",
-	})
-	if err != nil {
-		return nil, err
-	}
-	e.rl = rl
-	return e, nil
+func newEditor(next func(context.Context) (key, error), out io.Writer, width func() int, act actions) *editor {
+	e := &editor{next: next, out: out, width: width, act: act}
+	e.renew()
+	return e
 }
 
-// nothing is the editor's own completion, which is not used.
-type nothing struct{}
+// plain draws the line as it is.
+type plain struct{}
 
-func (nothing) Do([]rune, int) ([][]rune, int) { return nil, 0 }
+func (plain) Paint(line []rune, _ int) []rune { return line }
 
-// readLine asks for one line. The error is io.EOF at the end, or
-// readline.ErrInterrupt.
-func (e *editor) readLine(prompt string) (string, error) {
-	e.mu.Lock()
-	e.prompt = fitPrompt(prompt, e.width())
-	e.rl.SetPrompt(e.prompt)
-	e.rl.ResetHistory()
-	for _, line := range e.past {
-		e.rl.SaveHistory(line)
+// renew makes an empty buffer. Its configuration is not initialised as the
+// library would: that starts reading standard input.
+func (e *editor) renew() {
+	e.buf = readline.NewRuneBuffer(e.out, "", &readline.Config{Painter: plain{}, ForceUseInteractive: true}, defaultWidth)
+}
+
+// readLine asks for one line. The error is io.EOF at the end, or errInterrupt.
+func (e *editor) readLine(ctx context.Context, prompt string) (string, error) {
+	e.at, e.draft, e.search, e.tabs, e.helped = len(e.past), nil, nil, 0, false
+	e.buf.Reset()
+	e.setPrompt(fitPrompt(prompt, e.width()))
+	e.buf.Refresh(nil)
+	for {
+		e.waiting = true
+		k, err := e.next(ctx)
+		e.waiting = false
+		if err != nil {
+			return "", io.EOF // what stands there was never entered
+		}
+		line, done, err := e.guarded(k)
+		switch {
+		case err == errLineLost:
+			e.act.failed()
+			e.renew()
+			return "", errInterrupt
+		case err != nil:
+			return "", err
+		case done:
+			return line, nil
+		}
 	}
-	e.mu.Unlock()
+}
+
+// guarded handles one key, whatever the buffer does.
+func (e *editor) guarded(k key) (line string, done bool, err error) {
+	defer func() {
+		if recover() != nil {
+			err = errLineLost
+		}
+	}()
 	e.fitWidth()
-
-	e.keys.edit(true)
-	line, err := e.rl.Readline()
-	e.keys.edit(false)
-	if e.keys.cutOff() {
-		return "", io.EOF // what stood there was never entered
-	}
-	return line, err
+	return e.press(k)
 }
 
 // remember puts a line, free of secrets, into the history.
 func (e *editor) remember(line string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	if n := len(e.past); line == "" || n > 0 && e.past[n-1] == line {
 		return
 	}
@@ -130,103 +126,154 @@ func fitPrompt(prompt string, width int) string {
 	return prompt
 }
 
+// setPrompt changes what stands before the line, with the next drawing.
+func (e *editor) setPrompt(prompt string) {
+	e.buf.Clean()
+	e.prompt = prompt
+	e.buf.SetPrompt(prompt)
+	e.fitWidth()
+}
+
 // safeWidth keeps the width above the prompt's: with a prompt of one full line
-// the editor would look for the cursor for ever.
+// the buffer would look for the cursor for ever.
 func (e *editor) safeWidth() int {
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	return min(max(e.width(), minWidth, columns(e.prompt)+1), maxWidth)
 }
 
-// fitWidth follows a change of the window. The editor would do it in a third
-// goroutine, in the middle of drawing.
-func (e *editor) fitWidth() {
-	if w := e.safeWidth(); w != e.lastWidth {
-		e.lastWidth = w
-		e.resized()
-	}
-}
+// fitWidth follows a change of the window.
+func (e *editor) fitWidth() { e.buf.OnWidthChange(e.safeWidth()) }
 
-// filter sees each key before the editor. What it does not leave to the editor
-// becomes an action, done in OnChange.
-func (e *editor) filter(r rune) (rune, bool) {
-	defer e.rescue()
-	e.fitWidth()
-	e.action = nil
-	e.mu.Lock()
-	line, pos, empty := e.line, e.pos, len(e.past) == 0
-	e.mu.Unlock()
-	searching := e.rl.Operation.IsSearchMode()
+// press handles one key. done says that it entered the line.
+func (e *editor) press(k key) (line string, done bool, err error) {
 	tabs, helped := e.tabs, e.helped
 	e.tabs, e.helped = 0, false
-
-	switch {
-	case r == 0: // the end
-		return r, true
-	case r == keyPaste:
-		text := []rune(e.keys.takePaste())
-		e.action = func(line []rune, pos int) ([]rune, int, bool) { return e.paste(line, pos, text) }
-	case r == keyDelete:
-		e.action = deleteUnder
-	case searching:
-		return r, true
-	case r == keyTab:
+	if e.search != nil && e.searching(k) {
+		return "", false, nil
+	}
+	switch k.r {
+	case keyEnter:
+		e.leave("")
+		return string(e.buf.Reset()), true, nil
+	case ctrlC:
+		e.leave("^C")
+		return "", false, errInterrupt
+	case ctrlD:
+		if e.buf.Len() == 0 {
+			e.leave("^D")
+			return "", false, io.EOF
+		}
+		e.buf.Delete()
+	case keyTab:
 		e.tabs = tabs + 1
-		e.action = e.tab
-	case r == '?' && at(line, pos).atWordStart():
-		e.helped = len(line) == 0
-		e.action = e.help
-	case r == ' ' && helped:
-		// "? export-local", as older manuals have it: without its question mark
-		// the line would run the command instead of explaining it.
-		e.action = func([]rune, int) ([]rune, int, bool) { return []rune("? "), 2, true }
-	case r == ctrlW || r == readline.MetaBackspace:
-		e.action = rubout // the editor's own takes what follows the cursor, too
-	case (r == ctrlR || r == ctrlS) && empty:
-		e.action = none
-	case r >= ' ' && r != backspace && len(line) >= maxEdited:
-		e.action = e.bell
+		e.tab()
+	case keyPaste:
+		e.paste([]rune(k.paste))
+	case '?':
+		e.question()
+	case ' ':
+		if helped {
+			// "? export-local", as older manuals have it: without its question mark
+			// the line would run the command instead of explaining it.
+			e.buf.WriteRune('?')
+		}
+		e.insert(' ')
 	default:
-		return r, true
+		e.edit(k.r)
 	}
-	return ctrlG, true
+	return "", false, nil
 }
 
-// OnChange is called by the editor when a key is done, with the line as it is.
-func (e *editor) OnChange(line []rune, pos int, _ rune) ([]rune, int, bool) {
-	defer e.rescue()
-	if e.action == nil {
-		e.note(line, pos)
-		return nil, 0, false
+// leave ends the drawing of this line.
+func (e *editor) leave(mark string) {
+	e.buf.MoveToLineEnd()
+	io.WriteString(e.out, mark+"\n")
+}
+
+// edit handles the keys that do one thing to the buffer.
+func (e *editor) edit(r rune) {
+	switch r {
+	case ctrlA:
+		e.buf.MoveToLineStart()
+	case ctrlE:
+		e.buf.MoveToLineEnd()
+	case ctrlB:
+		e.buf.MoveBackward()
+	case ctrlF:
+		e.buf.MoveForward()
+	case keyWordLeft:
+		e.buf.MoveToPrevWord()
+	case keyWordRight:
+		e.buf.MoveToNextWord()
+	case ctrlP:
+		e.recall(e.at - 1)
+	case ctrlN:
+		e.recall(e.at + 1)
+	case ctrlH, backspace:
+		e.buf.Backspace()
+	case keyDelete:
+		e.buf.Delete()
+	case keyWordDelete:
+		e.buf.DeleteWord()
+	case keyWordRubout, ctrlW:
+		e.rubout()
+	case ctrlK:
+		e.buf.Kill()
+	case ctrlU:
+		e.buf.KillFront()
+	case ctrlY:
+		e.yank()
+	case ctrlL:
+		readline.ClearScreen(e.out)
+		e.buf.Refresh(nil)
+	case ctrlR, ctrlS:
+		e.startSearch()
+	default:
+		e.insert(r)
 	}
-	line, pos, changed := e.action(line, pos)
-	e.action = nil
-	e.note(line, pos)
-	return line, pos, changed
 }
 
-func (e *editor) note(line []rune, pos int) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.line, e.pos = append([]rune{}, line...), pos
-}
-
-func none(line []rune, pos int) ([]rune, int, bool) { return line, pos, false }
-
-func (e *editor) bell(line []rune, pos int) ([]rune, int, bool) {
-	e.rl.Terminal.Bell()
-	return line, pos, false
-}
-
-func deleteUnder(line []rune, pos int) ([]rune, int, bool) {
-	if pos >= len(line) {
-		return line, pos, false
+// recall shows a line of the history. What is changed there is not kept: the
+// history holds lines as they were saved, without secrets.
+func (e *editor) recall(i int) {
+	if i < 0 || i > len(e.past) {
+		e.bell()
+		return
 	}
-	return append(line[:pos], line[pos+1:]...), pos, true
+	if e.at == len(e.past) {
+		e.draft = e.buf.Runes()
+	}
+	if e.at = i; i == len(e.past) {
+		e.buf.Set(e.draft)
+		return
+	}
+	e.buf.Set([]rune(e.past[i]))
 }
+
+func (e *editor) insert(r rune) {
+	switch {
+	case !typeable(r):
+	case e.buf.Len() >= maxEdited:
+		e.bell()
+	default:
+		e.buf.WriteRune(r)
+	}
+}
+
+// yank puts back what was killed. Killing and yanking in turn would double the
+// line each time.
+func (e *editor) yank() {
+	line, pos := e.buf.Runes(), e.buf.Pos()
+	if e.buf.Yank(); e.buf.Len() > maxEdited {
+		e.buf.SetWithIdx(pos, line)
+		e.bell()
+	}
+}
+
+func (e *editor) bell() { io.WriteString(e.out, bell) }
 
 // rubout deletes the word before the cursor, up to a blank.
-func rubout(line []rune, pos int) ([]rune, int, bool) {
+func (e *editor) rubout() {
+	line, pos := e.buf.Runes(), e.buf.Pos()
 	from := pos
 	for from > 0 && blank(line[from-1]) {
 		from--
@@ -234,38 +281,46 @@ func rubout(line []rune, pos int) ([]rune, int, bool) {
 	for from > 0 && !blank(line[from-1]) {
 		from--
 	}
-	return append(line[:from], line[pos:]...), from, from < pos
+	e.buf.SetWithIdx(from, append(line[:from], line[pos:]...))
 }
 
-func (e *editor) paste(line []rune, pos int, text []rune) ([]rune, int, bool) {
-	if string(text) == tooLongPaste || len(line)+len(text) > maxEdited {
-		e.show("sealgate: error: the pasted text is too long for a line and was left out\n")
-		return line, pos, false
+func (e *editor) paste(text []rune) {
+	if string(text) == tooLongPaste || e.buf.Len()+len(text) > maxEdited {
+		e.say("sealgate: error: the pasted text is too long for a line and was left out\n")
+		return
 	}
-	out := append([]rune{}, line[:pos]...)
-	out = append(out, text...)
-	return append(out, line[pos:]...), pos + len(text), true
+	e.buf.WriteRunes(text)
 }
 
 // tab completes at the first press and lists at the second.
-func (e *editor) tab(line []rune, pos int) ([]rune, int, bool) {
-	c := complete(line, pos, e.act.candidates(at(line, pos).words))
+func (e *editor) tab() {
+	line, pos := e.buf.Runes(), e.buf.Pos()
+	c := complete(line, pos, e.act.candidates(at(line, pos).line))
 	switch {
 	case c.changed:
-		return c.line, c.pos, true
-	case e.tabs < 2 || len(c.choices) < 2:
-		return e.bell(line, pos)
+		e.buf.SetWithIdx(c.pos, c.line)
+	case e.tabs < 2 || !c.offer.several():
+		e.bell()
+	default:
+		e.say(e.prompt + string(line) + "\n" + c.offer.text(e.safeWidth()))
 	}
-	e.show(e.prompt + string(line) + "\n" + list(c.choices, e.safeWidth()))
-	return line, pos, false
 }
 
-func (e *editor) help(line []rune, pos int) ([]rune, int, bool) {
-	e.show(e.prompt + string(line[:pos]) + "?\n" + e.act.help(at(line, pos).words))
-	return line, pos, false
+// question is a ? key: at the start of a word it asks for help.
+func (e *editor) question() {
+	line, pos := e.buf.Runes(), e.buf.Pos()
+	cur := at(line, pos)
+	if !cur.atWordStart() {
+		e.insert('?')
+		return
+	}
+	e.helped = len(line) == 0
+	e.say(e.prompt + string(line[:pos]) + "?\n" + e.act.help(cur.line))
 }
 
-// show prints in place of the line, which the editor draws again below.
-func (e *editor) show(text string) {
-	io.WriteString(e.rl.Stdout(), text)
+// say prints in place of the line, which is drawn again below.
+func (e *editor) say(text string) {
+	e.buf.Clean()
+	e.act.show(text)
+	e.buf.Refresh(nil)
 }

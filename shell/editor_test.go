@@ -11,14 +11,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chzyer/readline"
-
 	"sealgate/control"
 )
 
-func FuzzCursor(f *testing.F) {
-	for _, s := range []string{"", "echo 'a b", `echo "a\`, "exp", "a  b", `--x='y`} {
+func FuzzComplete(f *testing.F) {
+	for _, s := range []string{"", "echo 'a b", `echo "a\`, "exp", "a  b", `--x='y`, "a | ma", "a|", `a '|' "|`, "a || b", `a \| b`, "日本 | x"} {
 		f.Add(s, len(s), "my file", "my other", true)
+		f.Add(s, len(s)/2, "match", "日|本", false)
 	}
 	f.Fuzz(func(t *testing.T, text string, pos int, one, two string, open bool) {
 		line := []rune(text)
@@ -26,22 +25,30 @@ func FuzzCursor(f *testing.F) {
 			return
 		}
 		cur := at(line, pos)
-		if len(cur.words) == 0 || cur.start < 0 || cur.start > pos {
+		if len(*cur.words()) == 0 || cur.start < 0 || cur.start > pos {
 			t.Fatalf("%+v", cur)
 		}
-		list([]control.Candidate{{Value: one, Help: two}, {Value: two}}, pos%maxWidth)
-		for _, candidates := range [][]control.Candidate{{{Value: one, Open: open}}, {{Value: one}, {Value: two, Open: open}}} {
-			c := complete(line, pos, candidates)
+		all := []control.Candidate{{Value: one, Help: two}, {Value: two, Open: open}}
+		offer{list: all, more: pos}.text(pos % maxWidth)
+		for _, o := range []offer{{list: []control.Candidate{{Value: one, Open: open}}}, {list: all}, {list: all, more: 7, common: one}} {
+			c := complete(line, pos, o)
 			if c.pos < 0 || c.pos > len(c.line) {
 				t.Fatalf("cursor %d in %q", c.pos, string(c.line))
 			}
+			if !c.changed {
+				continue
+			}
+			// What stands before the word stays.
+			if cut := c.line[:min(cur.start, len(c.line))]; string(cut) != string(line[:cur.start]) {
+				t.Fatalf("%q became %q", text, string(c.line))
+			}
 			// The word is what the candidate says, however it had to be quoted.
-			if len(c.choices) == 1 && pos == len(line) && c.changed {
+			if !c.offer.several() && pos == len(line) {
 				s := scanLine(c.line)
-				if got := s.words[len(s.words)-1].text; got != c.choices[0].Value {
-					t.Fatalf("%q completed with %q is %q: word %q", text, c.choices[0].Value, string(c.line), got)
+				if got := s.words[len(s.words)-1].text; got != c.offer.list[0].Value {
+					t.Fatalf("%q completed with %q is %q: word %q", text, c.offer.list[0].Value, string(c.line), got)
 				}
-				if len(s.words) != len(cur.words) {
+				if got := s.line(); len(got.Filters) != len(cur.line.Filters) {
 					t.Fatalf("%q completed with %q is %q", text, one, string(c.line))
 				}
 			}
@@ -49,9 +56,8 @@ func FuzzCursor(f *testing.F) {
 	})
 }
 
-// The line editor runs in goroutines that nobody can recover: whatever is
-// typed, at any width, it must neither crash nor stand still. SEAL_SOAK is the number
-// of rounds.
+// Whatever is typed, at any width, the line editor must neither crash nor
+// stand still. SEAL_SOAK is the number of rounds.
 func TestEditorSurvivesAnything(t *testing.T) {
 	rounds := 300
 	if n, err := strconv.Atoi(os.Getenv("SEAL_SOAK")); err == nil {
@@ -64,18 +70,18 @@ func TestEditorSurvivesAnything(t *testing.T) {
 		"\x14|\x15|\x16|\x17|\x19|\x1a|\x00|\x1b|\x1b[A|\x1b[B|\x1b[C|\x1b[D|\x1b[H|\x1b[F|\x1b[3~|\x1b[1;5D|\x1b[1;5C|\x1bb|\x1bf|\x1bd|\x1b\x7f|\x1b\x14|"+
 		"\x1b[99999999R|\x1b[1;1R|\x1bO|\x1bOA|\x1b]0;|\x07|\x1b[200~x ?\ny\x1b[201~|\x1b[200~|\x1b[201~|\x7f|\xff|\xe6\x97|\u009b|\uf700|\uf701|"+
 		"some words of a line|export-local --path|\n", "|")
+	pieces = append(pieces, "|", "| ma")
 
 	var width atomic.Int32
 	var shown atomic.Int64
 	keys := newKeyboard()
-	e, err := newEditor(keys, writerFunc(func(p []byte) (int, error) { shown.Add(int64(len(p))); return len(p), nil }),
-		func() int { return min(max(int(width.Load()), minWidth), maxWidth) }, func() {}, actions{
-			candidates: func(words []string) []control.Candidate { return completions(append([]string{"x"}, words...)) },
-			help:       func([]string) string { return "help\n" },
-		})
-	if err != nil {
-		t.Fatal(err)
-	}
+	out := writerFunc(func(p []byte) (int, error) { shown.Add(int64(len(p))); return len(p), nil })
+	e := newEditor(keys.next, out, func() int { return min(max(int(width.Load()), minWidth), maxWidth) }, actions{
+		candidates: func(l Line) offer { return offer{list: completions(append([]string{"x"}, l.Words...))} },
+		help:       func(Line) string { return "help\n" },
+		show:       func(text string) { out.Write([]byte(text)) },
+		failed:     func() { t.Error("the editor crashed") },
+	})
 	defer keys.end()
 	var d decoder
 	now := time.Unix(0, 0)
@@ -84,10 +90,10 @@ func TestEditorSurvivesAnything(t *testing.T) {
 		keep := random.IntN(2) == 0
 		lines := make(chan string, 1)
 		go func() {
-			line, err := e.readLine(prompt)
+			line, err := e.readLine(t.Context(), prompt)
 			if err == nil && keep {
-				if words, err := Split(line); err == nil {
-					e.remember(Join(words))
+				if l, err := Split(line); err == nil {
+					e.remember(Join(l))
 				}
 			}
 			lines <- line
@@ -143,30 +149,45 @@ func TestInterruptPressedBeforeTheCommandStarts(t *testing.T) {
 
 func TestEndOfInputIsNotEnter(t *testing.T) {
 	keys := newKeyboard()
-	e, err := newEditor(keys, io.Discard, func() int { return 80 }, func() {}, actions{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	e := newEditor(keys.next, io.Discard, func() int { return 80 }, actions{})
 	for _, r := range "impctl reboot" {
 		keys.press(key{r: r})
 	}
 	keys.end()
-	if line, err := e.readLine("> "); err != io.EOF || line != "" {
+	if line, err := e.readLine(t.Context(), "> "); err != io.EOF || line != "" {
 		t.Errorf("%q, %v", line, err)
 	}
 }
 
 func TestInterruptedLine(t *testing.T) {
 	keys := newKeyboard()
-	e, err := newEditor(keys, io.Discard, func() int { return 80 }, func() {}, actions{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	e := newEditor(keys.next, io.Discard, func() int { return 80 }, actions{})
 	defer keys.end()
 	keys.press(key{r: 'x'})
 	keys.press(key{r: ctrlC})
-	if _, err := e.readLine("> "); err != readline.ErrInterrupt {
+	if _, err := e.readLine(t.Context(), "> "); err != errInterrupt {
 		t.Errorf("%v", err)
+	}
+}
+
+// The hole: a crash of the line editor ends the session, or worse. It costs
+// the line.
+func TestEditorCrashCostsTheLine(t *testing.T) {
+	keys := newKeyboard()
+	defer keys.end()
+	failed := 0
+	e := newEditor(keys.next, io.Discard, func() int { return 80 }, actions{
+		candidates: func(Line) offer { panic("on purpose") },
+		failed:     func() { failed++ },
+	})
+	for _, r := range "lost\tkept\r" {
+		keys.press(key{r: r})
+	}
+	if line, err := e.readLine(t.Context(), "> "); err != errInterrupt || line != "" || failed != 1 {
+		t.Errorf("%q, %v, told %d times", line, err, failed)
+	}
+	if line, err := e.readLine(t.Context(), "> "); err != nil || line != "kept" {
+		t.Errorf("%q, %v", line, err)
 	}
 }
 
@@ -193,6 +214,47 @@ func FuzzKeys(f *testing.F) {
 		}
 		if keys := d.feed(ctrlC, now.Add(time.Hour)); len(keys) == 0 || keys[len(keys)-1].r != ctrlC {
 			t.Fatalf("Ctrl-C is lost after %q", typed)
+		}
+	})
+}
+
+func FuzzEditor(f *testing.F) {
+	for _, s := range []string{"export-local\r", "\x12lo\x12\x13\x7f\x05x\r", "日本 a\x1b[D\x1b[D\t\t?\r", "\x1b[A\x1b[B\x17\x19\x0b\x15\x0c", "ab | ma\t\x01\x1bd\x1bf\x1b\x7f\x04",
+		"abcdefgh" + strings.Repeat("\x15\x19\x19", 20), "\x1b[200~a\nb\x1b[201~\x1bb\x1b[3~\x02\x06\x03x\x04"} {
+		f.Add([]byte(s), 20, "some words of a line", "> ")
+		f.Add([]byte(s), 80, "日本 🙂", "[mx] mx1> ")
+	}
+	f.Fuzz(func(t *testing.T, typed []byte, width int, past, prompt string) {
+		var d decoder
+		var keys []key
+		for _, c := range typed[:min(len(typed), 256)] {
+			keys = append(keys, d.feed(c, time.Unix(0, 0))...)
+		}
+		next := func(context.Context) (key, error) {
+			if len(keys) == 0 {
+				return key{}, errNobody
+			}
+			k := keys[0]
+			keys = keys[1:]
+			return k, nil
+		}
+		e := newEditor(next, io.Discard, func() int { return min(max(width, minWidth), maxWidth) }, actions{
+			candidates: func(l Line) offer { return offer{list: completions(append([]string{"x"}, l.Words...))} },
+			help:       func(Line) string { return "help\n" },
+			show:       func(string) {},
+			failed:     func() { t.Fatal("the editor crashed") },
+		})
+		e.remember(filterLine(past))
+		for {
+			line, err := e.readLine(t.Context(), filterLine(prompt))
+			if strings.IndexFunc(line, hidden) >= 0 {
+				t.Fatalf("the line %q", line)
+			}
+			if err == io.EOF {
+				return
+			}
+			e.remember(line)
+			width++
 		}
 	})
 }

@@ -25,13 +25,13 @@ type inputByte struct {
 // newInput starts reading r, one byte for each one wanted.
 func newInput(r io.Reader) *input {
 	in := &input{want: make(chan struct{}), got: make(chan inputByte, 1)}
-	go func() {
+	spawn(func() {
 		var b [1]byte
 		for range in.want {
 			_, err := io.ReadFull(r, b[:])
 			in.got <- inputByte{b[0], err}
 		}
-	}()
+	})
 	return in
 }
 

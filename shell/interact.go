@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -19,12 +20,13 @@ const (
 // session is a person at the prompt.
 type session struct {
 	dialer
-	console *console
-	std     Streams
-	keys    *keyboard
-	editor  *editor
-	prompt  string
-	greeted bool
+	console  *console
+	std      Streams
+	keys     *keyboard
+	patience *patience
+	editor   *editor
+	prompt   string
+	greeted  bool
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -32,7 +34,8 @@ type session struct {
 	mu     sync.Mutex
 	now    *running
 	asking bool // a question waits for its answer
-	ended  int  // the exit status that a signal asks for
+	ended  bool
+	exit   int // with this status
 }
 
 // interact reads and runs commands until the person leaves.
@@ -47,26 +50,16 @@ func interact(d dialer, con *console, std Streams) int {
 	// The keyboard's goroutine stays in its read for as long as the process
 	// lives; the terminal is given back around it.
 	defer restore()
-	defer io.WriteString(std.Out, pasteOff)
+	defer take(func() { io.WriteString(std.Out, pasteOff) })()
+	defer endInOrder()
 	io.WriteString(std.Out, pasteOn)
 	stop := onSignal(s.signal)
 	defer stop()
-	rescue := func() {
-		if p := recover(); p != nil {
-			io.WriteString(std.Out, pasteOff)
-			restore()
-			panic(p)
-		}
-	}
-	go func() {
-		defer rescue()
-		s.keys.pump(std.In, func() { s.signal(unix.SIGHUP) })
-	}()
+	spawn(func() { s.keys.pump(std.In, func() { s.signal(unix.SIGHUP) }) })
 
+	s.patience = &patience{keys: s.keys.next, warn: s.warn, spent: func() { s.end(control.ExitDone) }}
 	width := func() int { return terminalWidth(std.Out) }
-	if s.editor, err = newEditor(s.keys, std.Out, width, rescue, actions{s.candidates, s.help}); err != nil {
-		return con.fail(err)
-	}
+	s.editor = newEditor(s.patience.next, std.Out, width, actions{s.candidates, s.help, s.paged, s.lineLost})
 	return s.loop()
 }
 
@@ -75,7 +68,7 @@ func (s *session) loop() int {
 		return res.Exit & 0xff
 	}
 	for {
-		line, err := s.editor.readLine(s.prompt)
+		text, err := s.editor.readLine(s.ctx, s.prompt)
 		if exit, ended := s.over(); ended {
 			return exit
 		}
@@ -85,20 +78,20 @@ func (s *session) loop() int {
 		if err != nil {
 			continue // Ctrl-C: a new line
 		}
-		words, err := Split(line)
+		line, err := Split(text)
 		if err != nil {
 			s.console.fail(err)
 			continue
 		}
 		if !s.greeted {
-			if res := s.greet(len(words) == 0); res.Leave {
+			if res := s.greet(line.empty()); res.Leave {
 				return res.Exit & 0xff
 			}
 		}
-		if len(words) == 0 {
+		if line.empty() {
 			continue
 		}
-		exit, leave := s.run(words)
+		exit, leave := s.run(line)
 		if ended, yes := s.over(); yes {
 			return ended
 		}
@@ -111,7 +104,7 @@ func (s *session) loop() int {
 // greet asks for banner and prompt. A silent daemon is told of where nothing else
 // would say so.
 func (s *session) greet(aloud bool) control.Result {
-	text, res, err := s.quickly(control.OpGreet, nil)
+	text, res, err := s.quickly(control.OpGreet, Line{})
 	if err != nil {
 		if aloud && s.ctx.Err() == nil {
 			s.console.fail(err)
@@ -119,6 +112,7 @@ func (s *session) greet(aloud bool) control.Result {
 		return control.Result{}
 	}
 	s.greeted = true
+	s.patience.set(time.Duration(max(res.Idle, 0)) * time.Second)
 	s.console.text(control.Out, text)
 	s.console.finish(res, nil)
 	s.take(res)
@@ -132,26 +126,28 @@ func (s *session) take(res control.Result) {
 }
 
 // run runs one command and says whether it ends the session.
-func (s *session) run(words []string) (exit int, leave bool) {
+func (s *session) run(line Line) (exit int, leave bool) {
 	r := start(s.ctx, s.console, nil)
+	r.pages = s.newPager()
 	r.answer = func(ctx context.Context, q control.Question) (string, error) {
 		s.keys.forget()
 		s.ask(true)
 		defer s.ask(false)
-		return typist{s.keys.next, s.interrupt}.ask(ctx, s.console, q)
+		return typist{s.patience.next, s.interrupt}.ask(ctx, s.console, q)
 	}
 	s.mu.Lock()
 	s.now = r
 	s.mu.Unlock()
 	undo := s.keys.onInterrupt(func() bool { s.interrupt(); return true })
-	res, err := r.run(s.dialer, words, true, terminalWidth(s.std.Out))
+	res, err := r.run(s.dialer, s.request(control.OpRun, line))
 	undo()
+	r.pages.end()
 	s.mu.Lock()
 	s.now = nil
 	s.mu.Unlock()
 	exit = s.console.finish(res, err)
-	if len(res.History) > 0 && checkWords(res.History) == nil {
-		s.editor.remember(Join(res.History))
+	if said := (Line{res.History, res.Filters}); len(said.Words) > 0 && said.check() == nil {
+		s.editor.remember(Join(said))
 	}
 	s.take(res)
 	return exit, err == nil && res.Leave
@@ -185,9 +181,14 @@ func (s *session) signal(sig unix.Signal) {
 		s.interrupt()
 		return
 	}
+	s.end(exitBySignal(sig))
+}
+
+// end ends the session, whatever it waits for.
+func (s *session) end(exit int) {
 	s.mu.Lock()
-	if s.ended == 0 {
-		s.ended = exitBySignal(sig)
+	if !s.ended {
+		s.ended, s.exit = true, exit
 	}
 	s.mu.Unlock()
 	s.cancel()
@@ -197,21 +198,35 @@ func (s *session) signal(sig unix.Signal) {
 func (s *session) over() (exit int, ended bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.ended, s.ended != 0
+	return s.exit, s.ended
+}
+
+// warn says something that nobody asked for.
+func (s *session) warn(text string) {
+	text = "sealgate: " + text + "\n"
+	if s.editor.waiting {
+		s.editor.say(text)
+		return
+	}
+	s.console.note("\r\x1b[K" + text)
+}
+
+func (s *session) lineLost() {
+	s.console.complain("the line editor failed, and this line is lost", "type it again in another way, or paste it")
 }
 
 // candidates answers Tab, help answers ?. A daemon that does not answer at
 // once gives nothing: the line matters more.
-func (s *session) candidates(words []string) []control.Candidate {
-	_, res, err := s.quickly(control.OpComplete, words)
+func (s *session) candidates(line Line) offer {
+	_, res, err := s.quickly(control.OpComplete, line)
 	if err != nil {
-		return nil
+		return offer{}
 	}
-	return res.Candidates
+	return offer{res.Candidates, max(res.More, 0), res.Common}
 }
 
-func (s *session) help(words []string) string {
-	text, res, err := s.quickly(control.OpHelp, words)
+func (s *session) help(line Line) string {
+	text, res, err := s.quickly(control.OpHelp, line)
 	switch {
 	case err != nil:
 		text = "sealgate: error: " + err.Error() + "\n"
@@ -225,12 +240,16 @@ func (s *session) help(words []string) string {
 	return text
 }
 
-func (s *session) quickly(op control.Op, words []string) (string, control.Result, error) {
+func (s *session) quickly(op control.Op, line Line) (string, control.Result, error) {
 	ctx, cancel := context.WithCancel(s.ctx)
 	defer cancel()
 	// Ctrl-C gives up the answer, and then clears the line as ever.
 	defer s.keys.onInterrupt(func() bool { cancel(); return false })()
-	return s.quick(ctx, control.Request{
-		Op: op, Words: words, Terminal: true, Width: terminalWidth(s.std.Out),
-	})
+	return s.quick(ctx, s.request(op, line))
+}
+
+func (s *session) request(op control.Op, line Line) control.Request {
+	return control.Request{
+		Op: op, Words: line.Words, Filters: line.Filters, Prompt: true, Terminal: true, Width: terminalWidth(s.std.Out),
+	}
 }

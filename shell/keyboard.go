@@ -10,17 +10,14 @@ import (
 )
 
 // keyboard reads the terminal of an interactive session, always, so that
-// Ctrl-C is seen whatever goes on. Other keys wait for whoever may have them:
-// the line editor between open and close, or a question. Keys that are typed
-// while a command runs are kept for the next line.
+// Ctrl-C is seen whatever goes on. Other keys wait for whoever asks for the
+// next one: the line editor, a question, a full screen. Keys that are typed while
+// a command runs are kept for the next line.
 type keyboard struct {
 	mu        sync.Mutex
 	changed   *sync.Cond
 	keys      []key
 	ended     bool
-	open      bool        // the line editor may read
-	starved   bool        // the line editor was told of the end
-	pasted    []string    // texts of the pastes that the line editor got as one rune
 	interrupt func() bool // what Ctrl-C does while something runs; true when that is all
 }
 
@@ -134,79 +131,16 @@ func (k *keyboard) forget() {
 	k.keys = nil
 }
 
-// edit lets the line editor read, or no longer.
-func (k *keyboard) edit(open bool) {
+// aside takes the keys that wait away until back is called: what is pressed
+// next answers what is shown now.
+func (k *keyboard) aside() (back func()) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.open = open
-	k.changed.Broadcast()
-}
-
-// cutOff says that the line editor met the end, so the line it hands out was
-// never entered.
-func (k *keyboard) cutOff() bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.starved
-}
-
-// takePaste is the text of the oldest paste that the line editor met.
-func (k *keyboard) takePaste() string {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if len(k.pasted) == 0 {
-		return ""
+	kept := k.keys
+	k.keys = nil
+	return func() {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.keys = append(kept, k.keys...)
 	}
-	text := k.pasted[0]
-	k.pasted = k.pasted[1:]
-	return text
-}
-
-// Read is for the line editor. It hands out bytes up to a key that ends a
-// line, so that nothing typed ahead disappears into the editor's buffer.
-func (k *keyboard) Read(p []byte) (int, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	for !k.open || len(k.keys) == 0 {
-		if k.ended && (k.open || k.starved) {
-			k.starved = true
-			return 0, io.EOF
-		}
-		k.changed.Wait()
-	}
-	n := 0
-	for len(k.keys) > 0 {
-		b := k.keys[0].bytes()
-		if n+len(b) > len(p) {
-			break
-		}
-		n += copy(p[n:], b)
-		first := k.keys[0]
-		k.keys = k.keys[1:]
-		if first.r == keyPaste {
-			k.pasted = append(k.pasted, first.paste)
-		}
-		if first.r == keyEnter || first.r == ctrlC || first.r == ctrlD {
-			break
-		}
-	}
-	return n, nil
-}
-
-// Close satisfies the line editor; the terminal is not its to close.
-func (k *keyboard) Close() error { return nil }
-
-// bytes is the key as the line editor knows it.
-func (p key) bytes() []byte {
-	switch p.r {
-	case keyWordLeft:
-		return []byte("\x1bb")
-	case keyWordRight:
-		return []byte("\x1bf")
-	case keyWordDelete:
-		return []byte("\x1bd")
-	case keyWordRubout:
-		return []byte("\x1b\x7f")
-	}
-	return []byte(string(p.r))
 }

@@ -36,10 +36,10 @@ func runLines(d dialer, con *console, std Streams) int {
 	in := newInput(std.In)
 	exit := control.ExitDone
 	for {
-		words, err := nextCommand(ctx, in)
+		line, err := nextCommand(ctx, in)
 		mu.Lock()
 		signalled := ended
-		if signalled == 0 && len(words) > 0 {
+		if signalled == 0 && !line.empty() {
 			now = start(ctx, con, askLine(in))
 		}
 		mu.Unlock()
@@ -53,10 +53,10 @@ func runLines(d dialer, con *console, std Streams) int {
 				return exit
 			}
 			continue
-		case len(words) == 0:
+		case line.empty():
 			continue
 		}
-		res, err := now.run(d, words, false, 0)
+		res, err := now.run(d, control.Request{Op: control.OpRun, Words: line.Words, Filters: line.Filters})
 		exit = con.finish(res, err)
 		if res.Leave {
 			return exit
@@ -64,10 +64,10 @@ func runLines(d dialer, con *console, std Streams) int {
 	}
 }
 
-func nextCommand(ctx context.Context, in *input) ([]string, error) {
+func nextCommand(ctx context.Context, in *input) (Line, error) {
 	line, err := in.readLine(ctx)
 	if err != nil || strings.HasPrefix(strings.TrimLeft(line, " \t"), "#") {
-		return nil, err
+		return Line{}, err
 	}
 	return Split(line)
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -24,6 +25,9 @@ import (
 var bin string // where sealsh and impctl are
 
 func TestMain(m *testing.M) {
+	if where := os.Getenv("SEAL_CRASH"); where != "" {
+		crashing(where)
+	}
 	dir, err := os.MkdirTemp("", "sealsh")
 	if err != nil {
 		panic(err)
@@ -47,6 +51,7 @@ func TestMain(m *testing.M) {
 type appliance struct {
 	home string
 	stop context.CancelFunc
+	idle int // seconds
 
 	mu        sync.Mutex
 	runs      []control.Request
@@ -94,7 +99,12 @@ func (a *appliance) ran() []string {
 	var lines []string
 	for _, r := range a.runs {
 		b, _ := json.Marshal(r.Words)
-		lines = append(lines, string(b))
+		line := string(b)
+		for _, f := range r.Filters {
+			b, _ = json.Marshal(f)
+			line += " | " + string(b)
+		}
+		lines = append(lines, line)
 	}
 	return lines
 }
@@ -114,8 +124,14 @@ func (a *appliance) serve(ctx context.Context, _ control.Peer, req control.Reque
 	switch req.Op {
 	case control.OpGreet:
 		s.Text(control.Out, "Welcome to the test appliance\n")
-		return control.Result{Prompt: "mx> "}
+		return control.Result{Prompt: "mx> ", Idle: a.idle}
 	case control.OpComplete:
+		if len(req.Filters) > 0 {
+			return control.Result{Candidates: filterCompletions(req.Filters)}
+		}
+		if req.Words[0] == "many" {
+			return many(req.Words[len(req.Words)-1])
+		}
 		return control.Result{Candidates: completions(req.Words)}
 	case control.OpHelp:
 		b, _ := json.Marshal(req.Words)
@@ -134,7 +150,7 @@ func (a *appliance) serve(ctx context.Context, _ control.Peer, req control.Reque
 
 func (a *appliance) command(ctx context.Context, req control.Request, s *control.Session) control.Result {
 	words := req.Words
-	done := control.Result{History: words}
+	done := control.Result{History: words, Filters: req.Filters}
 	interrupted := control.Result{Exit: control.ExitInterrupted, Error: "interrupted before the end", History: words}
 	switch words[0] {
 	case "version":
@@ -142,6 +158,17 @@ func (a *appliance) command(ctx context.Context, req control.Request, s *control
 	case "impctl", "echo":
 		b, _ := json.Marshal(words)
 		s.Text(control.Out, "RAN "+string(b)+"\n")
+	case "lines":
+		n, _ := strconv.Atoi(words[1])
+		for i := range n {
+			s.Text(control.Out, fmt.Sprintf("line %d\n", i+1))
+		}
+		s.Text(control.Err, "that was all\n")
+	case "endless":
+		for i := 0; ctx.Err() == nil; i++ {
+			s.Text(control.Out, fmt.Sprintf("line %d\n", i+1))
+		}
+		return interrupted
 	case "partial":
 		s.Text(control.Out, "no line end")
 	case "fail":
@@ -196,6 +223,29 @@ func (a *appliance) command(ctx context.Context, req control.Request, s *control
 		return control.Result{Exit: control.ExitUsage, Error: "unknown command " + words[0], Hint: "help lists the commands", History: words}
 	}
 	return done
+}
+
+func filterCompletions(filters [][]string) []control.Candidate {
+	last := filters[len(filters)-1]
+	var some []control.Candidate
+	for _, name := range []string{"match", "count"} {
+		if len(last) == 1 && strings.HasPrefix(name, last[0]) {
+			some = append(some, control.Candidate{Value: name})
+		}
+	}
+	return some
+}
+
+// many are ten thousand candidates, of which the first hundred are told.
+func many(partial string) control.Result {
+	res := control.Result{Common: "dump_0", More: 9_900}
+	for i := range 100 {
+		res.Candidates = append(res.Candidates, control.Candidate{Value: fmt.Sprintf("dump_0%04d", i), Help: "a dump"})
+	}
+	if !strings.HasPrefix(res.Common, partial) {
+		return control.Result{}
+	}
+	return res
 }
 
 func completions(words []string) []control.Candidate {

@@ -12,7 +12,7 @@ import (
 )
 
 // runOnce runs one command: sealsh -c, impctl, ssh host COMMAND.
-func runOnce(d dialer, con *console, std Streams, words []string) int {
+func runOnce(d dialer, con *console, std Streams, line Line) int {
 	var signalled atomic.Int32
 	r := start(context.Background(), con, nil)
 	r.answer = answerFrom(std, con, newInput(std.In), r.interrupt)
@@ -25,7 +25,9 @@ func runOnce(d dialer, con *console, std Streams, words []string) int {
 	if isTerminal(std.Out) {
 		width = terminalWidth(std.Out)
 	}
-	exit := con.finish(r.run(d, words, std.interactive(), width))
+	exit := con.finish(r.run(d, control.Request{
+		Op: control.OpRun, Words: line.Words, Filters: line.Filters, Terminal: std.interactive(), Width: width,
+	}))
 	if s := signalled.Load(); s != 0 {
 		return exitBySignal(unix.Signal(s))
 	}

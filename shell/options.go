@@ -24,11 +24,11 @@ func parseSealsh(args []string) (options, error) {
 	if err != nil || !opt.lineGiven {
 		return opt, err
 	}
-	words, err := Split(opt.line)
-	if err != nil || len(words) == 0 || filepath.Base(words[0]) != "sealsh" {
+	line, err := Split(opt.line)
+	if err != nil || len(line.Words) == 0 || len(line.Filters) > 0 || filepath.Base(line.Words[0]) != "sealsh" {
 		return opt, nil // an ordinary line; its error is told where it is run
 	}
-	inner, err := parseFlags(words[1:])
+	inner, err := parseFlags(line.Words[1:])
 	if err != nil {
 		return inner, err
 	}

@@ -80,7 +80,7 @@ func TestPrograms(t *testing.T) {
 		{name: "an empty one", args: []string{"-c", ""}},
 		{name: "blanks", args: []string{"-c", " \t "}},
 		{name: "unknown", args: []string{"-c", "nonsense"}, want: ending{2, "", unknown}},
-		{name: "separators are words", args: []string{"-c", "echo a;version && $(id) | `x` > /tmp/f"},
+		{name: "separators are words", args: []string{"-c", "echo a;version && $(id) '|' `x` > /tmp/f"},
 			want: ending{out: `RAN ["echo","a;version","\u0026\u0026","$(id)","|","` + "`x`" + `","\u003e","/tmp/f"]` + "\n"}},
 		{name: "a question mark at the end", args: []string{"-c", "echo ?"}, want: ending{out: `RAN ["echo","?"]` + "\n"}},
 		{name: "unclosed quote", args: []string{"-c", "echo 'a"},

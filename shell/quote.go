@@ -2,15 +2,6 @@ package shell
 
 import "strings"
 
-// Join writes words as a line that [Split] cuts into the same words.
-func Join(words []string) string {
-	quoted := make([]string, len(words))
-	for i, w := range words {
-		quoted[i] = quoteWord(w, 0, true)
-	}
-	return strings.Join(quoted, " ")
-}
-
 // quoteWord writes one word. The style is the quote that the user opened, or 0
 // for none yet. An unfinished word keeps its quote open, so that the user can go on
 // typing. In --flag=value the quote stands before the value, where people
@@ -46,7 +37,7 @@ var doubleQuoted = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
 // needsQuote also names what the prompt would take for itself: a question mark
 // at the start of a word asks for help there, a # starts a comment in a script.
 func needsQuote(w string) bool {
-	if w == "" || strings.ContainsAny(w, " \t'\"\\") {
+	if w == "" || strings.ContainsAny(w, " \t'\"\\|") {
 		return true
 	}
 	return w != "?" && (w[0] == '?' || w[0] == '#')

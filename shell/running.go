@@ -12,6 +12,7 @@ import (
 type running struct {
 	console *console
 	answer  asker
+	pages   *pager // nil: no pauses
 
 	ctx       context.Context
 	cancel    context.CancelFunc
@@ -50,18 +51,20 @@ func (r *running) gone() bool {
 	return r.left
 }
 
-// run sends the words and shows what comes back, all but the result.
-func (r *running) run(d dialer, words []string, terminal bool, width int) (control.Result, error) {
+// run sends req and shows what comes back, all but the result.
+func (r *running) run(d dialer, req control.Request) (control.Result, error) {
 	defer r.cancel()
-	return d.call(r.ctx, r.abandoned, control.Request{
-		Op: control.OpRun, Words: words, Terminal: terminal, Width: width,
-	}, r)
+	return d.call(r.ctx, r.abandoned, req, r)
 }
 
 // Text shows s, unless nobody waits for it any more.
 func (r *running) Text(stream control.Stream, s string) {
-	if !r.gone() {
-		r.console.text(stream, s)
+	switch show := func(piece string) { r.console.text(stream, piece) }; {
+	case r.gone():
+	case r.pages == nil || stream != control.Out && r.pages.ended():
+		show(s)
+	default:
+		r.pages.show(r.ctx, filterText(s), show)
 	}
 }
 
@@ -77,5 +80,6 @@ func (r *running) Ask(ctx context.Context, q control.Question) (string, error) {
 	if r.gone() {
 		return "", errInterrupt
 	}
+	r.pages.begin()
 	return r.answer(ctx, q)
 }

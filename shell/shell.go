@@ -40,14 +40,14 @@ func Sealsh(args []string, std Streams, env Environ) int {
 	d := dialer{socket: socketIn(opt.home), origin: env.Origin}
 	switch {
 	case given:
-		words, err := Split(line)
+		line, err := Split(line)
 		if err != nil {
 			return con.fail(err)
 		}
-		if len(words) == 0 {
+		if line.empty() {
 			return control.ExitDone
 		}
-		return runOnce(d, con, std, words)
+		return runOnce(d, con, std, line)
 	case std.interactive():
 		return interact(d, con, std)
 	default:
@@ -67,7 +67,7 @@ func Impctl(args []string, std Streams, env Environ) int {
 	if err := checkWords(words); err != nil {
 		return con.fail(err)
 	}
-	return runOnce(dialer{socket: socketIn(home), origin: env.Origin}, con, std, words)
+	return runOnce(dialer{socket: socketIn(home), origin: env.Origin}, con, std, Line{Words: words})
 }
 
 func socketIn(home string) string { return filepath.Join(home, "run", "control.sock") }

@@ -27,11 +27,11 @@ func onSignal(f func(unix.Signal)) (stop func()) {
 	}
 	ch := make(chan os.Signal, 4)
 	signal.Notify(ch, wanted...)
-	go func() {
+	spawn(func() {
 		for s := range ch {
 			f(s.(unix.Signal))
 		}
-	}()
+	})
 	return func() { signal.Stop(ch) }
 }
 

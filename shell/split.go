@@ -17,28 +17,39 @@ const (
 
 // Split cuts a line into words at blanks. Single quotes keep everything,
 // double quotes keep everything but \" and \\, a backslash outside quotes keeps
-// the next character. Nothing is ever expanded: ; | & $ < > ( ) ` * ~ ! # are
-// plain characters.
-func Split(line string) ([]string, error) {
+// the next character. A bar outside quotes begins a filter, with or without
+// blanks around it. Nothing is ever expanded: ; & $ < > ( ) ` * ~ ! # are plain
+// characters.
+func Split(line string) (Line, error) {
 	if len(line) > MaxLine {
-		return nil, &Error{control.ExitUsage, fmt.Sprintf("the line has %d bytes, at most %d are allowed", len(line), MaxLine), "make it shorter"}
+		return Line{}, &Error{control.ExitUsage, fmt.Sprintf("the line has %d bytes, at most %d are allowed", len(line), MaxLine), "make it shorter"}
 	}
 	if err := checkText(line); err != nil {
-		return nil, err
+		return Line{}, err
 	}
 	s := scanLine([]rune(line))
 	switch {
 	case s.quote != 0:
-		return nil, &Error{control.ExitUsage, fmt.Sprintf("the %c at column %d is never closed", s.quote, s.quoteAt+1),
+		return Line{}, &Error{control.ExitUsage, fmt.Sprintf("the %c at column %d is never closed", s.quote, s.quoteAt+1),
 			fmt.Sprintf(`close it, or write \%c for a plain one`, s.quote)}
 	case s.escaped:
-		return nil, &Error{control.ExitUsage, "the line ends in a backslash", `write \\ for a plain backslash`}
+		return Line{}, &Error{control.ExitUsage, "the line ends in a backslash", `write \\ for a plain backslash`}
 	}
-	words := make([]string, len(s.words))
-	for i, w := range s.words {
-		words[i] = w.text
+	for i, bar := range s.bars {
+		if i == 0 && bar.words == 0 {
+			return Line{}, barError("nothing stands before", bar)
+		}
+		if bar.words == s.wordsBefore(i+1) {
+			return Line{}, barError("nothing stands behind", bar)
+		}
 	}
-	return words, checkWords(words)
+	l := s.line()
+	return l, l.check()
+}
+
+func barError(what string, b bar) error {
+	return &Error{control.ExitUsage, fmt.Sprintf("%s the | at column %d", what, b.at+1),
+		"write COMMAND | FILTER, and put quotes around a | that is text"}
 }
 
 // checkText refuses what a line may not hold; a tab is a blank.
@@ -94,6 +105,7 @@ func shown(word string) string { return `"` + cut(filterLine(word), 60) + `"` }
 // scanned is a line, or its part before the cursor, cut into words.
 type scanned struct {
 	words   []word
+	bars    []bar
 	inWord  bool // the end of the text lies in the last word, not after a blank
 	quote   rune // the quote that is open at the end, or 0
 	quoteAt int  // where that one stands
@@ -103,6 +115,39 @@ type scanned struct {
 type word struct {
 	text  string // without quotes
 	start int    // where its first character or quote stands
+}
+
+// bar is an unquoted |.
+type bar struct {
+	at    int // where it stands
+	words int // how many words stand before it
+}
+
+// wordsBefore is how many words stand before the i-th bar, or the end.
+func (s *scanned) wordsBefore(i int) int {
+	if i < len(s.bars) {
+		return s.bars[i].words
+	}
+	return len(s.words)
+}
+
+// line sorts the words into command and filters.
+func (s *scanned) line() Line {
+	var l Line
+	from := 0
+	for i := range len(s.bars) + 1 {
+		to := s.wordsBefore(i)
+		var words []string
+		for _, w := range s.words[from:to] {
+			words = append(words, w.text)
+		}
+		if from = to; i == 0 {
+			l.Words = words
+		} else {
+			l.Filters = append(l.Filters, words)
+		}
+	}
+	return l
 }
 
 func scanLine(line []rune) scanned {
@@ -116,9 +161,12 @@ func scanLine(line []rune) scanned {
 	}
 	for i := 0; i < len(line); i++ {
 		r := line[i]
-		if s.quote == 0 && blank(r) {
+		if s.quote == 0 && separates(r) {
 			end()
 			s.inWord = false
+			if r == '|' {
+				s.bars = append(s.bars, bar{i, len(s.words)})
+			}
 			continue
 		}
 		if !s.inWord {
@@ -155,5 +203,7 @@ func (s *scanned) keeps(rest []rune) bool {
 	}
 	return true
 }
+
+func separates(r rune) bool { return blank(r) || r == '|' }
 
 func blank(r rune) bool { return r == ' ' || r == '\t' }

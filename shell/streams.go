@@ -1,6 +1,7 @@
 package shell
 
 import (
+	"cmp"
 	"io"
 	"os"
 
@@ -50,15 +51,24 @@ func terminalWidth(stream any) int {
 }
 
 func realWidth(stream any) int {
+	_, columns := size(stream)
+	return columns
+}
+
+const defaultRows = 24
+
+// size is what a terminal says of itself, or a common one.
+func size(stream any) (rows, columns int) {
+	rows, columns = defaultRows, defaultWidth
 	fd, ok := descriptor(stream)
 	if !ok {
-		return defaultWidth
+		return rows, columns
 	}
 	ws, err := unix.IoctlGetWinsize(fd, unix.TIOCGWINSZ)
-	if err != nil || ws.Col == 0 {
-		return defaultWidth
+	if err != nil {
+		return rows, columns
 	}
-	return int(ws.Col)
+	return cmp.Or(int(ws.Row), rows), cmp.Or(int(ws.Col), columns)
 }
 
 // rawMode takes echo, line editing and signals from a terminal, so that a key is a
@@ -82,7 +92,7 @@ func rawMode(stream any) (restore func(), err error) {
 		return nil, err
 	}
 	// Not TCSETSW: waiting for a terminal that stands still could last for ever.
-	return func() { unix.IoctlSetTermios(fd, unix.TCSETS, before) }, nil
+	return take(func() { unix.IoctlSetTermios(fd, unix.TCSETS, before) }), nil
 }
 
 // dropTyped forgets what was typed and not read yet.

@@ -42,6 +42,21 @@ func sitDown(t *testing.T, a *appliance, args ...string) *person {
 
 func sitDownAt(t *testing.T, a *appliance, columns int, args ...string) *person {
 	t.Helper()
+	p := newPerson(t, columns)
+	p.starts(exec.Command(filepath.Join(bin, "sealsh"), append([]string{"--home", a.home}, args...)...))
+	return p
+}
+
+// sitDownWith starts another program.
+func sitDownWith(t *testing.T, cmd *exec.Cmd, env ...string) *person {
+	t.Helper()
+	p := newPerson(t, 80)
+	p.starts(cmd, env...)
+	return p
+}
+
+func newPerson(t *testing.T, columns int) *person {
+	t.Helper()
 	master, tty, err := pty.Open()
 	if err != nil {
 		t.Fatal(err)
@@ -50,9 +65,15 @@ func sitDownAt(t *testing.T, a *appliance, columns int, args ...string) *person 
 	master = pollable(t, master)
 	p := &person{t: t, master: master, tty: tty, exited: make(chan struct{}), deadline: 5 * time.Second}
 	p.before = p.termios()
-	p.cmd = exec.Command(filepath.Join(bin, "sealsh"), append([]string{"--home", a.home}, args...)...)
-	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = tty, tty, tty
-	p.cmd.Env = []string{"TERM=xterm", "GODEBUG=", "COLUMNS=3"}
+	return p
+}
+
+func (p *person) starts(cmd *exec.Cmd, env ...string) {
+	t := p.t
+	t.Helper()
+	p.cmd = cmd
+	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = p.tty, p.tty, p.tty
+	p.cmd.Env = append([]string{"TERM=xterm", "GODEBUG=", "COLUMNS=3"}, env...)
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -62,14 +83,13 @@ func sitDownAt(t *testing.T, a *appliance, columns int, args ...string) *person 
 	t.Cleanup(func() {
 		p.cmd.Process.Kill()
 		<-p.exited
-		master.Close()
-		tty.Close()
+		p.master.Close()
+		p.tty.Close()
 		if t.Failed() {
 			out := p.output()
 			t.Logf("the terminal saw: ...%q", out[max(0, len(out)-800):])
 		}
 	})
-	return p
 }
 
 // pollable is f as a file that can be closed while it is read.
@@ -179,7 +199,7 @@ func TestSession(t *testing.T) {
 	p := sitDown(t, a)
 	p.sees("Welcome to the test appliance\r\n")
 	p.sees("mx> ")
-	p.enters("echo 'a b' \"c\\\"d\" e\\ f ;| $HOME `x` <>")
+	p.enters("echo 'a b' \"c\\\"d\" e\\ f ;& $HOME `x` <>")
 	p.enters("partial")
 	p.enters("prompt gw>\\ mx>\\ ")
 	p.enters("fail")
@@ -187,9 +207,9 @@ func TestSession(t *testing.T) {
 	if code := p.exit(); code != 7 {
 		t.Errorf("exit status %d, want 7", code)
 	}
-	want(t, a, `["echo","a b","c\"d","e f",";|","$HOME","`+"`x`"+`","\u003c\u003e"]`, `["partial"]`, `["prompt","gw\u003e mx\u003e "]`, `["fail"]`, `["exit"]`)
-	if r := a.lastRequest(); !r.Terminal || r.Width != 80 {
-		t.Errorf("request says terminal %v, width %d", r.Terminal, r.Width)
+	want(t, a, `["echo","a b","c\"d","e f",";\u0026","$HOME","`+"`x`"+`","\u003c\u003e"]`, `["partial"]`, `["prompt","gw\u003e mx\u003e "]`, `["fail"]`, `["exit"]`)
+	if r := a.lastRequest(); !r.Terminal || !r.Prompt || r.Width != 80 {
+		t.Errorf("request says terminal %v, prompt %v, width %d", r.Terminal, r.Prompt, r.Width)
 	}
 	out := p.output()
 	for _, s := range []string{"no line end\r\n", "gw> mx> ",
@@ -219,9 +239,19 @@ func TestTab(t *testing.T) {
 		{"flag with quoted value", "echo --mode=s\tx", `["echo","--mode=so so","x"]`},
 		{"mid-line", "ech foo" + strings.Repeat(left, 4) + "\t", `["echo","foo"]`},
 		{"in a word", "verion" + strings.Repeat(left, 3) + "\t", `["version"]`},
+		{"in a word with a slip", "verson" + strings.Repeat(left, 2) + "\t", `["version"]`},
+		{"at the start of a word", "version" + strings.Repeat(left, 5) + "\tx", `["version","x"]`},
+		{"common part that stands there", "export-l" + strings.Repeat(left, 5) + "\t\x05\tx", `["export-local","x"]`},
 		{"in closed quotes", `echo "my fi" z` + strings.Repeat(left, 3) + "\t", `["echo","my file","z"]`},
 		{"at the start", " foo" + home + "ech\t", `["echo","foo"]`},
 		{"hostile values are left out", "echo evil\t", `["echo","evil"]`},
+		{"double quotes, open value", `echo "my fo` + "\tx\"", `["echo","my folder/x"]`},
+		{"in the middle of quotes", `echo "my fil" z` + strings.Repeat(left, 4) + "\t", `["echo","my file","z"]`},
+		{"a filter", "echo x | ma\ty", `["echo","x"] | ["match","y"]`},
+		{"a filter that is glued", "echo x|cou\t", `["echo","x"] | ["count"]`},
+		{"a word before a filter", "ver | count" + strings.Repeat(left, 8) + "\t", `["version"] | ["count"]`},
+		{"a word glued to a filter", "ver|count" + strings.Repeat(left, 6) + "\t", `["version"] | ["count"]`},
+		{"a bar in quotes", "echo 'a | ma\t'", `["echo","a | ma"]`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -674,6 +704,10 @@ func TestCommandAtATerminal(t *testing.T) {
 	p.sees("sealgate: error: no password")
 	p.exit()
 	p.findsTerminalRestored()
+
+	if r := a.lastRequest(); r.Prompt {
+		t.Error("a command of -c claims to be typed at the prompt")
+	}
 
 	p = sitDown(t, a, "-c", "slow")
 	p.sees("%")

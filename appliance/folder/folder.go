@@ -44,23 +44,40 @@ func folders(home appliance.Home) []struct{ kind, path string } {
 func List(home appliance.Home) ([]File, error) {
 	var list []File
 	for _, f := range folders(home) {
-		entries, err := os.ReadDir(f.path)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		entries, err := entriesOf(f.path)
+		if err != nil {
 			return nil, err
 		}
 		for _, e := range entries {
-			if !valid(e.Name()) || !e.Type().IsRegular() {
-				continue
-			}
 			info, err := e.Info()
 			if err != nil {
 				continue // deleted meanwhile
 			}
-			list = append(list, File{e.Name(), f.kind, info.Size(), info.ModTime().UTC().Truncate(time.Second)})
+			list = append(list, fileOf(f.kind, info))
 		}
 	}
 	slices.SortFunc(list, func(a, b File) int { return strings.Compare(a.Name, b.Name) })
 	return list, nil
+}
+
+func fileOf(kind string, info fs.FileInfo) File {
+	return File{info.Name(), kind, info.Size(), info.ModTime().UTC().Truncate(time.Second)}
+}
+
+// entriesOf are the files of a folder, in no order.
+func entriesOf(path string) ([]fs.DirEntry, error) {
+	dir, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	entries, err := dir.ReadDir(-1)
+	return slices.DeleteFunc(entries, func(e fs.DirEntry) bool {
+		return !valid(e.Name()) || !e.Type().IsRegular()
+	}), err
 }
 
 // valid keeps names to one folder and off hidden and unfinished files.

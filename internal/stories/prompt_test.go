@@ -1,0 +1,109 @@
+package stories
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"sealgate/internal/trial"
+)
+
+// What makes the prompt pleasant, on a real appliance: its owner's message, name
+// and role, abbreviations, filters, pages.
+func TestPleasantPrompt(t *testing.T) {
+	app := newAppliance(t)
+	if err := os.WriteFile(filepath.Join(app.Home, "motd"), []byte("maintenance \x1b[2Jtonight\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := app.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer app.Stop()
+	term := startTerminal(t, exec.Command(filepath.Join(bin, "sealsh"), "--home", app.Home))
+	term.expect(`maintenance \\u001b\[2Jtonight\r\n`)
+	term.expect(`Sealgate \S+, management server mx1, sealed`)
+	term.expect(`\[mx\] mx1> `)
+
+	term.send("imp ser sta\r")
+	term.expect(`error: "impctl server sta" is short for several commands: impctl server start, impctl server status`)
+	term.expect(`mx1> `)
+	term.send("imp ser statu | match ^manage | cou\t\r")
+	term.expect(`\r\n1\r\n`)
+	term.expect(`mx1> `)
+	term.send("\x1b[A") // the history has the whole words
+	term.expect(`impctl server status \| match \^manage \| count`)
+	term.send("\x03")
+	term.expect(`mx1> `)
+	term.send("status | ?")
+	term.expect(`except +only lines that do not match`)
+	term.send("sh\r")
+	term.expect(`filter 1, behind the \|, is none that there is`)
+	term.expect(`mx1> `)
+
+	for i := range 100 {
+		if err := os.WriteFile(filepath.Join(app.Home, "exports", "d"+strings.Repeat("x", i)+".tgz"), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	term.send("files list\r")
+	term.expect(`--more--`)
+	term.send("q")
+	term.expect(`mx1> `)
+	term.send("files delete \t\t")
+	term.expect(`--more--`)
+	term.send("q\x03")
+	term.expect(`mx1> `)
+	term.send("exit\r")
+	term.rest()
+	if err := term.cmd.Wait(); err != nil {
+		t.Errorf("exit ends with %v", err)
+	}
+}
+
+// Every help ends with an example that works: it runs, or fails at a server
+// or a file that is not there, and is never misunderstood.
+func TestExamplesOfHelp(t *testing.T) {
+	app := newAppliance(t)
+	if err := app.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer app.Stop()
+	elsewhere := map[string]int{ // examples that need what this machine lacks
+		"export-remote":             4,
+		"files delete":              1,
+		"files send":                1,
+		"impctl known-hosts add":    2, // nobody compares the fingerprint
+		"impctl known-hosts remove": 1,
+	}
+	helps, err := filepath.Glob("../../commands/testdata/help/mx/*.txt")
+	if err != nil || len(helps) == 0 {
+		t.Fatal("no help is found", err)
+	}
+	for _, path := range helps {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, example, found := strings.Cut(string(text), "\nexample:\n  ")
+		if !found {
+			t.Errorf("%s has no example", path)
+			continue
+		}
+		example = strings.TrimSpace(example)
+		cmd := app.Command(example)
+		// In whatever order the line asks for them: the same for all.
+		cmd.Stdin = strings.NewReader(strings.Repeat(trial.System+"\n", 3))
+		out, _ := cmd.CombinedOutput()
+		want := 0
+		for command, exit := range elsewhere {
+			if strings.HasPrefix(example, command+" ") {
+				want = exit
+			}
+		}
+		if got := cmd.ProcessState.ExitCode(); got != want {
+			t.Errorf("%s: exit status %d, not %d\n%s", example, got, want, out)
+		}
+	}
+}
