@@ -21,7 +21,7 @@ var ErrNoAnswer = errors.New("the appliance does not answer")
 func Do(ctx context.Context, conn *net.UnixConn, req Request, ui UI) (Result, error) {
 	// No other write error ends it: a server that is full answers and closes
 	// without reading. Where there is no answer, the read below says so.
-	if err := writeFrame(conn, MaxRequest, req); errors.Is(err, errFrameSize) {
+	if err := writeRequest(conn, req); errors.Is(err, errFrameSize) {
 		return Result{}, err
 	}
 	stop := context.AfterFunc(ctx, func() {

@@ -16,6 +16,7 @@ package control
 import (
 	"context"
 	"encoding/json"
+	"os"
 )
 
 // Limits of the protocol, in bytes.
@@ -58,6 +59,10 @@ type Request struct {
 	Width    int             `json:"width,omitempty"`    // columns of that terminal
 	Origin   string          `json:"origin,omitempty"`   // SSH_CONNECTION: the client's word, for the log only
 	Data     json.RawMessage `json:"data,omitempty"`     // a job's specification
+
+	// Files go over beside the frame, to a server that takes them ([Server.MaxFiles]).
+	// The sender keeps its own; the server closes what arrived after the handler.
+	Files []*os.File `json:"-"`
 }
 
 // Stream names where text goes.

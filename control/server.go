@@ -47,7 +47,9 @@ type Server struct {
 	Handler Handler
 	// Known says whether a uid has any rights. Nil knows everybody.
 	Known func(uid uint32) bool
-	Log   *slog.Logger
+	// MaxFiles is how many descriptors a request may bring.
+	MaxFiles int
+	Log      *slog.Logger
 
 	mu        sync.Mutex
 	total     int
@@ -94,7 +96,7 @@ func (srv *Server) serve(ctx context.Context, conn *net.UnixConn) {
 		return
 	}
 	defer srv.leave(peer.UID, known)
-	if err := serveConn(ctx, conn, peer, srv.Handler, srv.Log); err != nil {
+	if err := serveConn(ctx, conn, peer, srv.MaxFiles, srv.Handler, srv.Log); err != nil {
 		srv.Log.Warn("control request refused", "uid", peer.UID, "pid", peer.PID, "error", err)
 	}
 }
@@ -102,15 +104,17 @@ func (srv *Server) serve(ctx context.Context, conn *net.UnixConn) {
 // ServeConn answers the one request of conn. Jobs use it on the connection
 // that the daemon handed them.
 func ServeConn(ctx context.Context, conn net.Conn, h Handler, log *slog.Logger) error {
-	return serveConn(ctx, conn, Peer{}, h, log)
+	return serveConn(ctx, conn, Peer{}, 0, h, log)
 }
 
-func serveConn(ctx context.Context, conn net.Conn, peer Peer, h Handler, log *slog.Logger) error {
+func serveConn(ctx context.Context, conn net.Conn, peer Peer, maxFiles int, h Handler, log *slog.Logger) error {
 	conn.SetReadDeadline(time.Now().Add(requestTimeout))
 	stop := context.AfterFunc(ctx, func() { conn.SetReadDeadline(time.Now()) })
 	defer stop()
 	var req Request
-	if err := readFrame(conn, MaxRequest, &req); err != nil {
+	err := readRequest(conn, &req, maxFiles)
+	defer closeFiles(req.Files)
+	if err != nil {
 		writeFrame(conn, MaxEvent, event{Result: &Result{Exit: ExitUsage, Error: "the request cannot be read: " + err.Error()}})
 		return err
 	}
