@@ -3,6 +3,7 @@ package commands
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"sealgate/appliance"
+	"sealgate/appliance/account"
 	"sealgate/appliance/audit"
 	"sealgate/control"
 )
@@ -54,6 +56,27 @@ func (h *host) Send(_ context.Context, _ Caller, x Send, _ control.UI) (SendResu
 func (h *host) AcceptHostKey(context.Context, Caller, AcceptHostKey, control.UI) ([]HostKey, error) {
 	return nil, nil
 }
+
+func (h *host) Accounts(context.Context) ([]account.Account, error) {
+	return []account.Account{{Name: "anna", Rights: account.Administrator, Password: true}, {Name: "otto", Rights: account.Operator, Keys: make([]account.Key, 1)}}, nil
+}
+func (h *host) AddAccount(_ context.Context, _ Caller, n account.New) error {
+	h.acts = append(h.acts, fmt.Sprintf("add %+v", n))
+	return nil
+}
+func (h *host) RemoveAccount(_ context.Context, _ Caller, name string) error {
+	h.acts = append(h.acts, "remove "+name)
+	return nil
+}
+func (h *host) AddKey(_ context.Context, _ Caller, name, _ string) (account.Key, error) {
+	h.acts = append(h.acts, "key of "+name)
+	return account.Key{}, nil
+}
+func (h *host) RemoveKey(_ context.Context, _ Caller, name, fingerprint string) (account.Key, error) {
+	h.acts = append(h.acts, "no "+fingerprint+" of "+name)
+	return account.Key{}, nil
+}
+func (h *host) Reboot(context.Context, Caller) error { h.acts = append(h.acts, "reboot"); return nil }
 
 // ui answers questions from a list and keeps what is printed.
 type ui struct {
@@ -221,7 +244,7 @@ func TestComplete(t *testing.T) {
 	for line, want := range map[string][]string{
 		"ex":                             {"exit", "export-local", "export-remote"},
 		"sh":                             {"show"},
-		"impctl ":                        {"known-hosts", "server", "status", "teardown"},
+		"impctl ":                        {"known-hosts", "reboot", "server", "status", "teardown", "user"},
 		"impctl server st":               {"start", "status", "stop"},
 		"help fi":                        {"files"},
 		"? impctl server re":             {"restart"},

@@ -221,6 +221,8 @@ func (e *Env) valueCandidates(v *kong.Value, prefix string) []control.Candidate 
 	switch v.Tag.Get("complete") {
 	case "hosts":
 		list = e.hostCandidates(prefix)
+	case "users":
+		list = e.userCandidates(prefix)
 	}
 	return list
 }

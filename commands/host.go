@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"sealgate/appliance"
+	"sealgate/appliance/account"
 	"sealgate/appliance/audit"
 	"sealgate/appliance/disk"
 	"sealgate/appliance/dump"
@@ -26,6 +27,14 @@ type Host interface {
 
 	// AuditHead is the last record of the audit log.
 	AuditHead() audit.Head
+
+	// What needs root fails where the machine has no root service.
+	Accounts(context.Context) ([]account.Account, error)
+	AddAccount(context.Context, Caller, account.New) error
+	RemoveAccount(ctx context.Context, c Caller, name string) error
+	AddKey(ctx context.Context, c Caller, name, line string) (account.Key, error)
+	RemoveKey(ctx context.Context, c Caller, name, fingerprint string) (account.Key, error)
+	Reboot(context.Context, Caller) error
 
 	// VerifySystem checks the database system password.
 	VerifySystem(ctx context.Context, password string) error
@@ -95,6 +104,7 @@ type Service struct {
 	State    string    `json:"state"` // running, starting, stopped, waiting (to be restarted)
 	Address  string    `json:"address,omitempty"`
 	PID      int       `json:"pid,omitempty"`
+	Account  string    `json:"account,omitempty"` // under which the process runs
 	Since    time.Time `json:"since"`
 	Restarts int       `json:"restarts"`            // since the daemon started
 	LastEnd  string    `json:"last_end,omitempty"`  // how it last ended by itself

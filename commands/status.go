@@ -24,7 +24,7 @@ func serviceLines(s Status) string {
 	v := s.Service
 	line := fmt.Sprintf("%s since %s", v.State, stamp(v.Since))
 	if v.State == "running" {
-		line = fmt.Sprintf("running on %s since %s, process %d", v.Address, stamp(v.Since), v.PID)
+		line = fmt.Sprintf("running on %s since %s, process %d of %s", v.Address, stamp(v.Since), v.PID, v.Account)
 	}
 	text := row(s.Role.Title(), "%s", line)
 	if v.Restarts > 0 {

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"sealgate/appliance/account"
 	"sealgate/commands"
 	"sealgate/control"
 )
@@ -59,12 +60,6 @@ func (d *Daemon) run(ctx context.Context, e *commands.Env, req control.Request) 
 // maxOrigin is more than two addresses and two ports, in bytes.
 const maxOrigin = 128
 
-// The groups whose members may use the appliance.
-const (
-	administratorGroup = "sealgate-admin"
-	operatorGroup      = "sealgate-operator"
-)
-
 // callerOf says who a uid is and what it may do. Who is unknown may nothing.
 func callerOf(uid uint32) commands.Caller {
 	id := strconv.FormatUint(uint64(uid), 10)
@@ -90,9 +85,9 @@ func callerOf(uid uint32) commands.Caller {
 		return err == nil && slices.Contains(gids, g.Gid)
 	}
 	switch {
-	case member(administratorGroup):
+	case member(account.AdministratorGroup):
 		c.Rights = commands.Administrator
-	case member(operatorGroup):
+	case member(account.OperatorGroup):
 		c.Rights = commands.Operator
 	}
 	return c

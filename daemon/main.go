@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+	"golang.org/x/sys/unix"
 
 	"sealgate/appliance"
 	"sealgate/appliance/audit"
@@ -20,6 +21,7 @@ import (
 	"sealgate/commands"
 	"sealgate/control"
 	"sealgate/daemon/job"
+	"sealgate/daemon/rootd"
 )
 
 // cli is what sealgated can be started as.
@@ -30,11 +32,16 @@ type cli struct {
 	Job     jobCmd         `cmd:"" hidden:"" help:"a child of run"`
 	Verify  verifyAuditCmd `cmd:"" name:"verify-audit" help:"check the audit log for records that were changed, removed or inserted"`
 	Version versionCmd     `cmd:"" help:"print the version"`
+	Root    rootCmd        `cmd:"" help:"run the root service"`
 }
 
 // Main is sealgated. It returns the exit status.
 func Main(args []string, stdout, stderr io.Writer) int {
 	log := slog.New(slog.NewJSONHandler(stderr, nil))
+	// Memory that holds secrets is written nowhere.
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
+		return fail(stderr, fmt.Errorf("forbid core files: %w", err))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 
@@ -119,6 +126,14 @@ func (c *runCmd) Run(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	return Run(ctx, appliance.Home(home), log, audit.Syslog(c.Syslog))
+}
+
+type rootCmd struct {
+	Socket string `placeholder:"PATH" help:"listen there instead of on the socket that systemd passes"`
+}
+
+func (c *rootCmd) Run(ctx context.Context, log *slog.Logger) error {
+	return rootd.Run(ctx, c.Socket, log)
 }
 
 type roleCmd struct {

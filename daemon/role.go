@@ -7,9 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"os/exec"
 	"sync"
-	"syscall"
 	"time"
 
 	"sealgate/appliance"
@@ -171,7 +169,7 @@ func (r *role) Stop(ctx context.Context) error {
 	r.cancel()
 	<-r.done
 	r.cancel = nil
-	r.update(func(s *commands.Service) { s.State, s.PID, s.Address = stopped, 0, "" })
+	r.update(func(s *commands.Service) { s.State, s.PID, s.Account, s.Address = stopped, 0, "", "" })
 	return nil
 }
 
@@ -221,7 +219,7 @@ func (r *role) keep(ctx context.Context) {
 		r.log.Error("the role ended by itself", "role", r.config.Role, "end", err.Error(), "said", words.list(), "again_in", wait.String())
 		r.update(func(s *commands.Service) {
 			r.failures++
-			s.State, s.PID = waiting, 0
+			s.State, s.PID, s.Account = waiting, 0, ""
 			s.LastEnd, s.LastSaid = err.Error(), words.list()
 		})
 		select { // from before this wait
@@ -249,56 +247,51 @@ func (r *role) once(ctx context.Context, ln *net.TCPListener, words *lastWords) 
 	if err != nil {
 		return err
 	}
-	cmd := self("role", string(r.config.Role), "--home", string(r.home))
-	cmd.ExtraFiles = []*os.File{file, theirs}
-	cmd.Stderr = words
-	err = cmd.Start()
-	theirs.Close()
+	defer life.Close()
+	said, log, err := os.Pipe()
 	if err != nil {
-		return errors.Join(err, life.Close())
+		return errors.Join(err, theirs.Close())
 	}
-	r.update(func(s *commands.Service) { s.PID = cmd.Process.Pid })
+	defer hear(said, words)()
+	p, err := r.start(file, theirs, log)
+	theirs.Close()
+	log.Close()
+	if err != nil {
+		return err
+	}
+	r.update(func(s *commands.Service) { s.PID, s.Account = p.pid, p.account })
 
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
 	var ready sync.WaitGroup
-	ready.Go(func() { r.awaitReady(life, cmd) })
+	ready.Go(func() { r.awaitReady(life, p) })
 	defer func() {
 		life.Close() // ends the wait; what it says must not come after what we say
 		ready.Wait()
 	}()
 	select {
-	case err := <-ended:
-		return endOf(err)
+	case err := <-p.ended:
+		return err
 	case <-ctx.Done():
 	}
-	cmd.Process.Signal(syscall.SIGTERM)
+	life.CloseWrite()
 	select {
-	case <-ended:
+	case <-p.ended:
 	case <-time.After(stopTimeout):
-		r.log.Warn("the role does not stop, killing it", "pid", cmd.Process.Pid)
-		cmd.Process.Kill()
-		<-ended
+		r.log.Warn("the role does not stop, killing it", "pid", p.pid)
+		p.kill()
+		<-p.ended
 	}
 	return ctx.Err()
 }
 
 // awaitReady waits for the byte that says ready. A process that never says it
 // is killed, and so counts as failed.
-func (r *role) awaitReady(life *net.UnixConn, cmd *exec.Cmd) {
+func (r *role) awaitReady(life *net.UnixConn, p *process) {
 	life.SetReadDeadline(time.Now().Add(readyTimeout))
 	if _, err := life.Read(make([]byte, 1)); err != nil {
 		if errors.Is(err, os.ErrDeadlineExceeded) {
-			cmd.Process.Kill()
+			p.kill()
 		}
 		return
 	}
 	r.update(func(s *commands.Service) { s.State = running })
-}
-
-func endOf(err error) error {
-	if err == nil {
-		return errors.New("exit status 0")
-	}
-	return err
 }

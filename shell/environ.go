@@ -34,6 +34,7 @@ func Environment() Environ {
 	// stack on the terminal if it crashes. Where the kernel refuses, the shell
 	// is as useful as before.
 	unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
+	unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
 	debug.SetTraceback("none")
 	return env
 }

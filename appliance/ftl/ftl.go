@@ -18,7 +18,7 @@ import (
 	"github.com/google/uuid"
 
 	"sealgate/appliance"
-	"sealgate/appliance/atomicfile"
+	"sealgate/appliance/ownership"
 	"sealgate/appliance/secret"
 	"sealgate/appliance/store"
 )
@@ -101,11 +101,15 @@ func Create(ctx context.Context, home appliance.Home, r Request, s Secrets, now 
 	if err := vacant(home); err != nil {
 		return config, err
 	}
+	owner, err := ownership.Of(home)
+	if err != nil {
+		return config, err
+	}
 	// Administrators' shells pass through to the socket, whatever the umask is.
 	if err := errors.Join(os.MkdirAll(string(home), 0o711), os.Chmod(string(home), 0o711)); err != nil {
 		return config, err
 	}
-	for _, dir := range []string{home.Exports(), home.TechInfo(), home.Archives()} {
+	for _, dir := range []string{home.Exports(), home.TechInfo(), home.Archives(), home.Certificate()} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return config, err
 		}
@@ -126,7 +130,10 @@ func Create(ctx context.Context, home appliance.Home, r Request, s Secrets, now 
 	if err != nil {
 		return config, err
 	}
-	return config, atomicfile.Write(home.Config(), append(data, '\n'), 0o600)
+	if err := owner.Take(home); err != nil {
+		return config, err
+	}
+	return config, owner.WriteRecord(home.Config(), append(data, '\n'))
 }
 
 // vacant says whether home can become an appliance.

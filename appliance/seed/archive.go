@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sealgate/appliance/atomicfile"
+	"sealgate/appliance/ownership"
 	"sealgate/appliance/store"
 )
 
@@ -66,7 +67,11 @@ func (f *filler) archive(ctx context.Context, s *stream, n int, size int64) (int
 // writeArchive writes a gzip file of random bytes with its own name in the header,
 // without the end if the archive failed, and returns its size and checksum.
 func writeArchive(path string, a store.Archive, s *stream, size int64) (written int64, sum string, err error) {
-	file, err := atomicfile.Create(path, 0o600)
+	mode, err := ownership.FileMode(filepath.Dir(path))
+	if err != nil {
+		return 0, "", err
+	}
+	file, err := atomicfile.Create(path, mode)
 	if err != nil {
 		return 0, "", err
 	}

@@ -10,11 +10,14 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"sealgate/appliance/ownership"
 )
 
 // Everything that only SQLite knows is in this file.
@@ -89,6 +92,10 @@ func openSQLite(path string, connections int, values url.Values) (*sql.DB, error
 // touch creates a database file before SQLite does, with the mode that SQLite then
 // also gives to the files beside it.
 func touch(path string) error {
+	mode, err := ownership.FileMode(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		return nil
@@ -96,7 +103,7 @@ func touch(path string) error {
 	if err != nil {
 		return err
 	}
-	return f.Close()
+	return errors.Join(f.Chmod(mode), f.Close())
 }
 
 // removeDatabase unlinks a database, the file that holds committed rows last.

@@ -19,7 +19,7 @@
 // Below a home folder it keeps data/GENERATION/config.db and data/GENERATION/files
 // behind the relative link data/current, one database a day (UTC) in
 // events/YYYY-MM-DD.db, and archive files in archives. Folders have mode 0700,
-// files 0600.
+// files 0600, except where package ownership gives a folder to two accounts.
 //
 // The engine is SQLite. Queries, keys and migrations are written so that
 // PostgreSQL reads the same text: "$n" parameters, TEXT keys, BIGINT milliseconds,

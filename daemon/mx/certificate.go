@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"sealgate/appliance/atomicfile"
+	"sealgate/appliance/ownership"
 )
 
 // validity of a certificate that we make ourselves: clients pin it or accept
@@ -32,13 +33,25 @@ func certificate(dir, name string, address net.Addr, now time.Time) (tls.Certifi
 		if data, err = selfSigned(name, address, now); err != nil {
 			return tls.Certificate{}, err
 		}
-		if err := errors.Join(os.MkdirAll(dir, 0o700), atomicfile.Write(path, data, 0o600)); err != nil {
+		if err := write(path, data); err != nil {
 			return tls.Certificate{}, err
 		}
 	} else if err != nil {
 		return tls.Certificate{}, err
 	}
 	return tls.X509KeyPair(data, data)
+}
+
+func write(path string, data []byte) error {
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	mode, err := ownership.FileMode(dir)
+	if err != nil {
+		return err
+	}
+	return atomicfile.Write(path, data, mode)
 }
 
 func selfSigned(name string, address net.Addr, now time.Time) ([]byte, error) {

@@ -1,0 +1,91 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/user"
+	"strconv"
+	"time"
+
+	"sealgate/appliance"
+	"sealgate/appliance/ownership"
+	"sealgate/daemon/rootd"
+)
+
+// process is the role's process, whoever started it. The end of its connection
+// to us asks it to end.
+type process struct {
+	pid     int
+	account string       // whose it is
+	ended   <-chan error // how it ended, once
+	kill    func()
+}
+
+// start starts the role's process with its three descriptors. It runs under an
+// account of its own, by the root service where the machine has one and by
+// ourselves where we are root; in development it runs under ours.
+func (r *role) start(listener, life, log *os.File) (*process, error) {
+	if os.Geteuid() != 0 && r.home == appliance.DefaultHome && rootd.Installed() {
+		return r.startByRoot(listener, life, log)
+	}
+	cmd := rootd.RoleCommand(r.config.Role, r.home)
+	cmd.ExtraFiles, cmd.Stderr = []*os.File{listener, life}, log
+	uid := os.Geteuid()
+	if credential, err := rootd.RoleCredential(); uid == 0 && err == nil && ownership.With(r.home, credential.Gid) {
+		cmd.SysProcAttr.Credential = credential
+		uid = int(credential.Uid)
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- endOf(cmd.Wait()) }()
+	return &process{pid: cmd.Process.Pid, account: accountOf(uid), ended: ended, kill: func() { cmd.Process.Kill() }}, nil
+}
+
+func (r *role) startByRoot(files ...*os.File) (*process, error) {
+	ctx, kill := context.WithCancel(context.Background())
+	pid, ended, err := rootd.Client{}.StartRole(ctx, r.config.Role, files...)
+	if err != nil {
+		kill()
+		return nil, err
+	}
+	credential, err := rootd.RoleCredential()
+	if err != nil {
+		kill()
+		return nil, err
+	}
+	return &process{pid: pid, account: accountOf(int(credential.Uid)), ended: ended, kill: kill}, nil
+}
+
+func accountOf(uid int) string {
+	id := strconv.Itoa(uid)
+	if u, err := user.LookupId(id); err == nil {
+		return u.Username
+	}
+	return "uid " + id
+}
+
+func endOf(err error) error {
+	if err == nil {
+		return errors.New("exit status 0")
+	}
+	return err
+}
+
+// hear passes what the role logs to words until its last copy of the pipe is
+// closed, and not for long after the process has ended.
+func hear(from *os.File, words io.Writer) (heard func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		io.Copy(words, from)
+	}()
+	return func() {
+		from.SetReadDeadline(time.Now().Add(time.Second))
+		<-done
+		from.Close()
+	}
+}
