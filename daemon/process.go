@@ -23,17 +23,20 @@ type process struct {
 	kill    func()
 }
 
-// start starts the role's process with its three descriptors. It runs under an
-// account of its own, by the root service where the machine has one and by
-// ourselves where we are root; in development it runs under ours.
+// start starts the role's process with its three descriptors. Where the
+// machine has an account for it, and the appliance is the installed one, it runs
+// under that and never under ours: by the root service, or by ourselves if we are
+// root. In development it runs under ours.
 func (r *role) start(listener, life, log *os.File) (*process, error) {
-	if os.Geteuid() != 0 && r.home == appliance.DefaultHome && rootd.Installed() {
-		return r.startByRoot(listener, life, log)
+	uid := os.Geteuid()
+	credential, err := rootd.RoleCredential()
+	installed := err == nil && ownership.With(r.home, credential.Gid)
+	if installed && uid != 0 && r.home == appliance.DefaultHome {
+		return r.startByRoot(int(credential.Uid), listener, life, log)
 	}
 	cmd := rootd.RoleCommand(r.config.Role, r.home)
 	cmd.ExtraFiles, cmd.Stderr = []*os.File{listener, life}, log
-	uid := os.Geteuid()
-	if credential, err := rootd.RoleCredential(); uid == 0 && err == nil && ownership.With(r.home, credential.Gid) {
+	if installed && uid == 0 {
 		cmd.SysProcAttr.Credential = credential
 		uid = int(credential.Uid)
 	}
@@ -45,19 +48,14 @@ func (r *role) start(listener, life, log *os.File) (*process, error) {
 	return &process{pid: cmd.Process.Pid, account: accountOf(uid), ended: ended, kill: func() { cmd.Process.Kill() }}, nil
 }
 
-func (r *role) startByRoot(files ...*os.File) (*process, error) {
+func (r *role) startByRoot(uid int, files ...*os.File) (*process, error) {
 	ctx, kill := context.WithCancel(context.Background())
 	pid, ended, err := rootd.Client{}.StartRole(ctx, r.config.Role, files...)
 	if err != nil {
 		kill()
 		return nil, err
 	}
-	credential, err := rootd.RoleCredential()
-	if err != nil {
-		kill()
-		return nil, err
-	}
-	return &process{pid: pid, account: accountOf(int(credential.Uid)), ended: ended, kill: kill}, nil
+	return &process{pid: pid, account: accountOf(uid), ended: ended, kill: kill}, nil
 }
 
 func accountOf(uid int) string {

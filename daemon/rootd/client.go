@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"os"
 	"strconv"
@@ -25,12 +24,6 @@ type Client struct {
 // ErrNotThere means that the machine has no root service that runs.
 var ErrNotThere = &commands.Failure{Exit: control.ExitFailed, Text: "not available: the root service does not run",
 	Hint: "on an installed appliance systemctl start sealgate-root.socket starts it; in development and in a container there is none"}
-
-// Installed says whether the machine has a root service, running or not.
-func Installed() bool {
-	_, err := os.Lstat(Socket)
-	return !errors.Is(err, fs.ErrNotExist)
-}
 
 // Accounts lists the accounts of administrators and operators.
 func (c Client) Accounts(ctx context.Context) ([]account.Account, error) {

@@ -57,7 +57,7 @@ type call struct {
 func (c call) read(v any) error {
 	d := json.NewDecoder(strings.NewReader(string(c.data)))
 	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil || d.More() {
+	if err := d.Decode(v); err != nil {
 		return refused("the request is not what this verb takes")
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -135,8 +136,10 @@ func exists(pid string) bool {
 	return err == nil && !bytes.Contains(data, []byte("State:\tZ"))
 }
 
-// Secrets are in no argument and no environment of our processes, while an
-// export runs as well. (A line typed after -c is the caller's own process.)
+var noCore = regexp.MustCompile(`(?m)^Max core file size +0 +0 `)
+
+// Secrets are in no argument, no environment and no core file of our processes,
+// while an export runs as well. (A line typed after -c is the caller's own process.)
 func TestNoSecretInProc(t *testing.T) {
 	app := filledAppliance(t, "0.05")
 	in := strings.NewReader(trial.System + "\nDump-pw-17\n")
@@ -148,7 +151,7 @@ func TestNoSecretInProc(t *testing.T) {
 	ended := make(chan struct{})
 	var once sync.Once
 	go func() { cmd.Wait(); once.Do(func() { close(ended) }) }()
-	jobs := 0
+	jobs, coreless := 0, map[string]bool{}
 	for running := true; running; {
 		select {
 		case <-ended:
@@ -164,6 +167,11 @@ func TestNoSecretInProc(t *testing.T) {
 					t.Fatalf("%s: %q", path, line)
 				}
 			}
+			if limits, _ := os.ReadFile(filepath.Dir(path) + "/limits"); noCore.Match(limits) {
+				words := strings.Split(string(line), "\x00")
+				coreless[filepath.Base(words[0])] = true
+				coreless[words[min(1, len(words)-1)]] = true
+			}
 			if bytes.HasPrefix(line, []byte("sealgated\x00job")) {
 				jobs++
 			}
@@ -171,6 +179,12 @@ func TestNoSecretInProc(t *testing.T) {
 	}
 	if jobs == 0 {
 		t.Error("no job was seen")
+	}
+	// A process limits itself first of all, but not before it was seen.
+	for _, program := range []string{"sealsh", "run", "role", "job"} {
+		if !coreless[program] {
+			t.Errorf("%s may write a core file", program)
+		}
 	}
 }
 
