@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sealgate/appliance"
+	"sealgate/appliance/ownership"
 	"sealgate/daemon/gateway"
 	"sealgate/daemon/mx"
 )
@@ -24,7 +25,7 @@ const (
 // runRole is the inside of the role's process.
 func runRole(ctx context.Context, which appliance.Role, home appliance.Home, log *slog.Logger) error {
 	debug.SetGCPercent(50)
-	unix.Umask(0o077)
+	unix.Umask(ownership.Umask)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	file := os.NewFile(listenerFD, "listener")

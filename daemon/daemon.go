@@ -28,6 +28,7 @@ import (
 	"sealgate/appliance"
 	"sealgate/appliance/audit"
 	"sealgate/appliance/folder"
+	"sealgate/appliance/ownership"
 	"sealgate/appliance/secret"
 	"sealgate/commands"
 	"sealgate/control"
@@ -54,7 +55,7 @@ func Run(ctx context.Context, home appliance.Home, log *slog.Logger, witnesses .
 	// Mostly idle, with short bursts: memory goes back early.
 	debug.SetGCPercent(50)
 	debug.SetMemoryLimit(48 << 20)
-	unix.Umask(0o077)
+	unix.Umask(ownership.Umask)
 	config, err := home.Load()
 	if err != nil {
 		if errors.Is(err, appliance.ErrNoAppliance) {

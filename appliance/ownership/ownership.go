@@ -31,6 +31,11 @@ const (
 	private      = 0o600
 )
 
+// Umask is that of the processes which work in a home. Each file that they make
+// says its own mode; what SQLite makes beside a shared database is the group's
+// from the first moment, so that the other account never finds it closed.
+const Umask = 0o007
+
 // shared are the folders of a home in which the role works.
 func shared(home appliance.Home) []string {
 	return []string{filepath.Join(string(home), "data"), filepath.Join(string(home), "events"), home.Archives(), home.Certificate()}

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sealgate/appliance"
+	"sealgate/appliance/ownership"
 	"sealgate/commands"
 	"sealgate/control"
 )
@@ -55,7 +56,7 @@ const (
 func Main(ctx context.Context, log *slog.Logger) int {
 	debug.SetMemoryLimit(softLimit)
 	debug.SetGCPercent(collectAt)
-	unix.Umask(0o077)
+	unix.Umask(ownership.Umask)
 	if err := unix.Setrlimit(unix.RLIMIT_DATA, &unix.Rlimit{Cur: hardLimit, Max: hardLimit}); err != nil {
 		log.Warn("a job runs without its memory limit", "error", err)
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"sealgate/appliance"
+	"sealgate/appliance/ownership"
 	"sealgate/appliance/store"
 	"sealgate/internal/trial"
 )
@@ -339,6 +340,7 @@ const writes = 100
 
 func init() {
 	acts["write"] = func() error {
+		syscall.Umask(ownership.Umask)
 		ctx := context.Background()
 		s, err := store.Open(ctx, string(appliance.DefaultHome), store.Options{})
 		if err != nil {
