@@ -61,7 +61,7 @@ func init() {
 // The hole: somebody else than the supervisor adds an administrator.
 func TestOnlyTheSupervisorIsServed(t *testing.T) {
 	r := startRoot(t)
-	foreign(t, "stranger", "--uid", "1500")
+	foreign(t, "stranger", "--uid", "21500")
 	if out, err := as(t, "sealgate", "list"); err != nil {
 		t.Errorf("the supervisor is refused: %s", out)
 	}
@@ -79,8 +79,8 @@ func TestOnlyTheSupervisorIsServed(t *testing.T) {
 			t.Errorf("%s is served: %s", name, out)
 		}
 	}
-	if !strings.Contains(r.said(), `"uid":1500`) || !strings.Contains(r.said(), `"exit":3`) {
-		t.Errorf("the log does not say who came:\n%s", r.said())
+	if !strings.Contains(r.Log(), `"uid":21500`) || !strings.Contains(r.Log(), `"exit":3`) {
+		t.Errorf("the log does not say who came:\n%s", r.Log())
 	}
 }
 
@@ -224,9 +224,6 @@ func TestLifeOfAnAccount(t *testing.T) {
 	r := startRoot(t)
 	root := Client{For: "anna"}
 	first, second := newKey(t), newKey(t)
-	if err := os.MkdirAll("/etc/sealgate/authorized_keys", 0o755); err != nil {
-		t.Fatal(err)
-	}
 	// Somebody removed an account of that name by hand; its key must open nothing.
 	if err := os.WriteFile(account.KeysFile("anna"), []byte(second+"\n"), 0o644); err != nil {
 		t.Fatal(err)
@@ -237,7 +234,7 @@ func TestLifeOfAnAccount(t *testing.T) {
 	}
 	added(t, account.New{Name: "otto", Rights: account.Operator, Key: first + " otto@home"})
 	entry := strings.Split(strings.TrimSpace(must(t, "getent", "passwd", "anna")), ":")
-	if entry[6] != account.Shell || entry[5] != "/" || len(entry[2]) < 4 {
+	if entry[6] != account.Shell || entry[5] != "/" || entry[2] < "21000" {
 		t.Errorf("the account is %q", entry)
 	}
 	if groups := must(t, "id", "-Gn", "otto"); groups != "sealgate-operator\n" {
@@ -258,6 +255,11 @@ func TestLifeOfAnAccount(t *testing.T) {
 	var stat syscall.Stat_t
 	if err := syscall.Stat(account.KeysFile("otto"), &stat); err != nil || stat.Uid != 0 || stat.Mode&0o7777 != 0o644 {
 		t.Errorf("the keys have owner %d, mode %o, %v", stat.Uid, stat.Mode, err)
+	}
+	for path, mode := range map[string]uint32{"/etc/passwd": 0o644, "/etc/group": 0o644, "/etc/shadow": 0o640} {
+		if err := syscall.Stat(path, &stat); err != nil || stat.Uid != 0 || stat.Mode&0o7777 != mode {
+			t.Errorf("%s has owner %d, mode %o, %v", path, stat.Uid, stat.Mode, err)
+		}
 	}
 	list, err := root.Accounts(t.Context())
 	if err != nil || len(list) != 2 || !list[0].Password || list[1].Password || list[1].Keys[0].Comment != "otto@home" {
@@ -302,7 +304,7 @@ func TestLifeOfAnAccount(t *testing.T) {
 	if exec.Command("getent", "passwd", "otto").Run() == nil {
 		t.Error("otto is left")
 	}
-	if log := r.said(); strings.Contains(log, goodPassword) || !strings.Contains(log, `"verb":"account-remove","uid":0`) || !strings.Contains(log, `"for":"anna"`) {
+	if log := r.Log(); strings.Contains(log, goodPassword) || !strings.Contains(log, `"verb":"account-remove","uid":0`) || !strings.Contains(log, `"for":"anna"`) {
 		t.Errorf("the log:\n%s", log)
 	}
 }
@@ -350,10 +352,17 @@ func TestSocketActivation(t *testing.T) {
 	defer file.Close()
 	cmd := exec.Command("/bin/sh", "-c", "LISTEN_FDS=1 LISTEN_PID=$$ exec /usr/sbin/sealgated root")
 	cmd.ExtraFiles = []*os.File{file}
-	r := &rootService{cmd: cmd, ended: make(chan error, 1)}
-	cmd.Stderr = r
-	r.start(t)
-	r.stop()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := (Client{}).Accounts(t.Context()); err != nil {
+		t.Errorf("the service does not answer on the socket that it was passed: %v", err)
+	}
+	cmd.Process.Signal(syscall.SIGTERM)
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("the service ends with %v", err)
+	}
 
 	out, err := exec.Command("/usr/sbin/sealgated", "root").CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "error: systemd passed no unix socket") {
@@ -382,7 +391,7 @@ func TestUserCommands(t *testing.T) {
 			t.Errorf("%s: exit %d, %s\nwant %d, %s", line, got, out, exit, want)
 		}
 	}
-	r.stop()
+	r.Stop()
 	says(1, "error: not available: the root service does not run", "impctl user list", "")
 	says(1, "error: not available: the root service does not run", "impctl reboot --yes", "")
 	r = startRoot(t)
@@ -427,10 +436,10 @@ func TestUserCommands(t *testing.T) {
 		}
 	}
 	says(1, "anna is the last administrator", "impctl user remove anna", "")
-	if !strings.Contains(r.said(), `"for":"anna"`) {
-		t.Errorf("the log does not say on whose behalf:\n%s", r.said())
+	if !strings.Contains(r.Log(), `"for":"anna"`) {
+		t.Errorf("the log does not say on whose behalf:\n%s", r.Log())
 	}
-	if strings.Contains(r.said()+app.Log(), goodPassword) {
+	if strings.Contains(r.Log()+app.Log(), goodPassword) {
 		t.Error("a log holds the password")
 	}
 	must(t, "/usr/sbin/userdel", "anna")

@@ -1,9 +1,7 @@
 package rootd
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -11,7 +9,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -31,19 +28,42 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	os.Exit(machine.Run(m, func() error {
-		dir, err := os.MkdirTemp("", "rootd-*")
-		if err != nil {
-			return err
-		}
-		defer os.RemoveAll(dir)
-		if err := trial.Build(dir); err != nil {
-			return err
-		}
-		// Where trial looks for it.
-		return errors.Join(machine.Install(dir), os.Symlink("/usr/sbin/sealgated", "/usr/bin/sealgated"))
-	}))
+	if err := machine.Enter(); err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	dir, err := os.MkdirTemp("", "rootd-*")
+	if err == nil {
+		err = install(dir)
+	}
+	code := 1
+	if err != nil {
+		fmt.Println(err)
+	} else {
+		code = m.Run()
+	}
+	os.RemoveAll(dir)
+	os.Exit(code)
 }
+
+func install(dir string) error {
+	if err := trial.Build(dir); err != nil {
+		return err
+	}
+	if err := machine.Install(dir); err != nil {
+		return err
+	}
+	// Removing an account kills what its uid runs, and uids are the machine's own:
+	// ours are far from those of other tests.
+	out, err := exec.Command("sed", "-i", fmt.Sprintf("s/^UID_MIN.*/UID_MIN %d/; s/^GID_MIN.*/GID_MIN %d/", ourUIDs, ourUIDs), "/etc/login.defs").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, out)
+	}
+	return nil
+}
+
+// ourUIDs is the first.
+const ourUIDs = 21000
 
 // acts are what a test does as somebody else: this program again, under
 // another uid.
@@ -78,55 +98,15 @@ func credential(t *testing.T, name string) *syscall.Credential {
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
 }
 
-// rootService is a running one.
-type rootService struct {
-	cmd   *exec.Cmd
-	ended chan error
-
-	mu  sync.Mutex
-	log bytes.Buffer
-}
-
-func (r *rootService) Write(p []byte) (int, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.log.Write(p)
-}
-
-func (r *rootService) said() string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.log.String()
-}
-
 // startRoot runs the installed root service for the length of a test.
-func startRoot(t *testing.T) *rootService {
+func startRoot(t *testing.T) *trial.RootService {
 	t.Helper()
-	r := &rootService{ended: make(chan error, 1)}
-	r.cmd = exec.Command("/usr/sbin/sealgated", "root", "--socket", Socket)
-	r.cmd.Env, r.cmd.Stderr = []string{}, r
-	r.start(t)
-	t.Cleanup(r.stop)
-	return r
-}
-
-func (r *rootService) start(t *testing.T) {
-	t.Helper()
-	if err := r.cmd.Start(); err != nil {
+	r, err := trial.StartRootService()
+	if err != nil {
 		t.Fatal(err)
 	}
-	go func() { r.ended <- r.cmd.Wait() }()
-	wait(t, "the root service answers", func() bool {
-		_, err := Client{}.Accounts(t.Context())
-		return err == nil
-	})
-}
-
-func (r *rootService) stop() {
-	r.cmd.Process.Signal(syscall.SIGTERM)
-	<-r.ended
-	r.ended <- nil
-	os.Remove(Socket)
+	t.Cleanup(r.Stop)
+	return r
 }
 
 // newAppliance is an installed management server that runs as the supervisor
@@ -137,11 +117,11 @@ func newAppliance(t *testing.T) *trial.Appliance {
 	if err := os.RemoveAll(home); err != nil {
 		t.Fatal(err)
 	}
-	app, err := trial.New("/usr/bin", home, "mx", "mx1")
+	app, err := trial.New("", home, "mx", "mx1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	app.Account = credential(t, "sealgate")
+	app.User = "sealgate"
 	t.Cleanup(func() { app.Stop() })
 	return app
 }

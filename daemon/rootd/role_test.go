@@ -19,19 +19,19 @@ import (
 )
 
 // rolePID is the role's process. It is the child of whoever started it.
-func rolePID(t *testing.T) (pid int) {
+func rolePID(t *testing.T, app *trial.Appliance) (pid int) {
 	t.Helper()
 	wait(t, "a role runs", func() bool {
-		pid = roleNow()
+		pid = roleNow(app.Home)
 		return pid != 0
 	})
 	return pid
 }
 
-func roleNow() int {
+func roleNow(home string) int {
 	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, path := range lines {
-		if line, _ := os.ReadFile(path); strings.HasPrefix(string(line), "sealgated\x00role\x00") {
+		if line, _ := os.ReadFile(path); string(line) == "sealgated\x00role\x00mx\x00--home\x00"+home+"\x00" {
 			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
 			return pid
 		}
@@ -73,9 +73,9 @@ func TestRoleHasItsOwnAccount(t *testing.T) {
 	if err := app.Start(); err != nil {
 		t.Fatal(err)
 	}
-	role := rolePID(t)
+	role := rolePID(t, app)
 	ownAccount(t, role)
-	if got := statusOf(t, app.PID(), "status", "Uid:"); strings.Fields(got)[0] != fmt.Sprint(app.Account.Uid) {
+	if got := statusOf(t, app.PID(), "status", "Uid:"); strings.Fields(got)[0] != fmt.Sprint(credential(t, "sealgate").Uid) {
 		t.Errorf("the supervisor's uid is %s", got)
 	}
 	for _, pid := range []int{app.PID(), role} {
@@ -93,7 +93,7 @@ func TestRoleHasItsOwnAccount(t *testing.T) {
 	if out, err := app.Run("impctl server stop"); err != nil {
 		t.Errorf("stop: %s", out)
 	}
-	if pid := roleNow(); pid != 0 {
+	if pid := roleNow(app.Home); pid != 0 {
 		t.Errorf("process %d is left", pid)
 	}
 	if out, err := app.Run("export-local --pwd " + trial.System + " --encryptpwd Dump-pw-17"); err != nil {
@@ -105,7 +105,7 @@ func TestRoleHasItsOwnAccount(t *testing.T) {
 	if err := app.Stop(); err != nil {
 		t.Error(err)
 	}
-	if pid := roleNow(); pid != 0 {
+	if pid := roleNow(app.Home); pid != 0 {
 		t.Errorf("process %d outlives the supervisor", pid)
 	}
 }
@@ -175,14 +175,14 @@ func TestRoleIsStartedAgain(t *testing.T) {
 		t.Helper()
 		wait(t, "the role runs again after "+what, func() bool {
 			out, _ := app.Run("impctl server status")
-			pid := roleNow()
+			pid := roleNow(app.Home)
 			return strings.Contains(out, "running on") && pid != 0 && pid != old
 		})
-		pid := rolePID(t)
+		pid := rolePID(t, app)
 		ownAccount(t, pid)
 		return pid
 	}
-	role := rolePID(t)
+	role := rolePID(t, app)
 	syscall.Kill(role, syscall.SIGKILL)
 	role = again("its death", role)
 	if out, _ := app.Run("impctl server status"); !strings.Contains(out, "1, the last after signal: killed") {
@@ -207,14 +207,12 @@ func TestRoleIsStartedAgain(t *testing.T) {
 
 	// The root service dies: its role goes with it, and comes back with it, never
 	// under another account.
-	root.cmd.Process.Kill()
+	root.Kill()
 	wait(t, "the role ends with the root service", func() bool { return !alive(read(role), credential(t, "sealgate-role").Uid) })
 	wait(t, "status says why", func() bool {
 		out, _ := app.Run("impctl server status")
 		return strings.Contains(out, "not available: the root service does not run")
 	})
-	<-root.ended
-	root.ended <- nil
 	startRoot(t)
 	role = again("the root service came back", role)
 
@@ -223,13 +221,13 @@ func TestRoleIsStartedAgain(t *testing.T) {
 	if out, err := app.Run("impctl server stop"); err != nil || !strings.Contains(out, "stopped since") {
 		t.Errorf("stop says %s", out)
 	}
-	if pid := roleNow(); pid != 0 {
+	if pid := roleNow(app.Home); pid != 0 {
 		t.Errorf("process %d is left", pid)
 	}
 	if out, err := app.Run("impctl server start"); err != nil {
 		t.Errorf("start says %s", out)
 	}
-	role = rolePID(t)
+	role = rolePID(t, app)
 	app.Kill()
 	wait(t, "the role ends with the supervisor", func() bool { return !alive(read(role), credential(t, "sealgate-role").Uid) })
 }
@@ -242,11 +240,11 @@ func read(pid int) string {
 // A supervisor that is root itself, as in a container, needs no root service.
 func TestRootStartsTheRoleItself(t *testing.T) {
 	app := newAppliance(t)
-	app.Account = nil
+	app.User = ""
 	if err := app.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ownAccount(t, rolePID(t))
+	ownAccount(t, rolePID(t, app))
 	if out, err := app.Run("export-local --pwd " + trial.System + " --encryptpwd Dump-pw-17"); err != nil {
 		t.Errorf("export: %s", out)
 	}
@@ -257,7 +255,7 @@ func TestRootStartsTheRoleItself(t *testing.T) {
 func TestOtherHomes(t *testing.T) {
 	startRoot(t)
 	home := filepath.Join(t.TempDir(), "home")
-	app, err := trial.New("/usr/bin", home, "mx", "mx1")
+	app, err := trial.New("", home, "mx", "mx1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -265,7 +263,7 @@ func TestOtherHomes(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer app.Stop()
-	if got := statusOf(t, rolePID(t), "status", "Uid:"); got != "0 0 0 0" {
+	if got := statusOf(t, rolePID(t, app), "status", "Uid:"); got != "0 0 0 0" {
 		t.Errorf("the role has uid %s", got)
 	}
 	if out, _ := app.Run("status"); !strings.Contains(out, " of root\n") {
@@ -299,7 +297,7 @@ func TestRoleStartsWithWhatItNeeds(t *testing.T) {
 		"of another kind":   {`{"role":"mx"}`, []*os.File{null, null, null}},
 		"more than it asks": {`{"role":"mx"}`, []*os.File{null, null, null, null}},
 	} {
-		if res := request(t, opStartRole, c.data, c.files...); res.Exit == 0 || roleNow() != 0 {
+		if res := request(t, opStartRole, c.data, c.files...); res.Exit == 0 || roleNow(string(appliance.DefaultHome)) != 0 {
 			t.Errorf("%s: %+v", name, res)
 		}
 	}
@@ -415,7 +413,7 @@ func TestTwoAccountsShareTheDatabase(t *testing.T) {
 					continue
 				}
 				beside++
-				if stat.Mode&0o7777 != 0o660 || stat.Gid != app.Account.Gid {
+				if stat.Mode&0o7777 != 0o660 || stat.Gid != credential(t, "sealgate").Gid {
 					t.Fatalf("%s has mode %o and group %d", path, stat.Mode&0o7777, stat.Gid)
 				}
 			}

@@ -129,7 +129,7 @@ func listen(path string) (*net.UnixListener, error) {
 		conn.Close()
 		return nil, appliance.Faultf("end that one first", "a root service answers on %s already", path)
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o711); err != nil {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, err
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -143,7 +143,7 @@ func listen(path string) (*net.UnixListener, error) {
 		err = os.Lchown(path, int(uid), 0)
 	}
 	// The folder was made under our umask.
-	return ln, errors.Join(err, os.Chmod(path, 0o600), os.Chmod(filepath.Dir(path), 0o711))
+	return ln, errors.Join(err, os.Chmod(path, 0o600), os.Chmod(filepath.Dir(path), 0o755))
 }
 
 // known says who may speak: root, and the supervisor.

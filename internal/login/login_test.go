@@ -48,9 +48,11 @@ func run(m *testing.M) (code int, err error) {
 	if app, err = trial.New("", "/var/lib/sealgate", "mx", "mx1"); err != nil {
 		return 0, err
 	}
-	if out, err := exec.Command("chown", "-R", "sealgate:sealgate", app.Home).CombinedOutput(); err != nil {
-		return 0, fmt.Errorf("%w: %s", err, out)
+	root, err := trial.StartRootService()
+	if err != nil {
+		return 0, err
 	}
+	defer root.Stop()
 	app.User = "sealgate"
 	if err := app.Start(); err != nil {
 		return 0, err
