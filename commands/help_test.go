@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"sealgate/appliance"
+	"sealgate/shell"
 )
 
 var update = flag.Bool("update", false, "write testdata/help anew")
@@ -112,7 +113,11 @@ func TestExamplesParse(t *testing.T) {
 			if strings.HasPrefix(line, "help ") {
 				continue // never parsed
 			}
-			if _, err := p.parse(words(line)); err != nil {
+			split, err := shell.Split(line)
+			if err == nil {
+				_, err = p.parse(split.Words)
+			}
+			if err != nil {
 				t.Errorf("%s: %v", example, err)
 			}
 		}

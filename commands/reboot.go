@@ -11,10 +11,7 @@ type rebootCmd struct {
 }
 
 func (rebootCmd) Help() string {
-	return `At a terminal it asks first; a script says --yes.
-
-example:
-  impctl reboot --yes`
+	return "At a terminal it asks first; a script says --yes."
 }
 
 func (c *rebootCmd) Run(ctx context.Context, e *Env) error {

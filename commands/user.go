@@ -13,16 +13,16 @@ import (
 )
 
 type userCmd struct {
-	List   userListCmd   `cmd:"" rights:"operator" help:"list administrators and operators"`
-	Add    userAddCmd    `cmd:"" help:"add an account"`
-	Remove userRemoveCmd `cmd:"" help:"remove an account and end its sessions"`
-	Key    userKeyCmd    `cmd:"" help:"SSH keys that open an account"`
+	List   userListCmd   `cmd:"" example:"impctl user list" rights:"operator" help:"list administrators and operators"`
+	Add    userAddCmd    `cmd:"" example:"impctl user add anna --role administrator --password -" help:"add an account"`
+	Remove userRemoveCmd `cmd:"" example:"impctl user remove anna" help:"remove an account and end its sessions"`
+	Key    userKeyCmd    `cmd:"" example:"impctl user key list anna" help:"SSH keys that open an account"`
 }
 
 type userKeyCmd struct {
-	List   userKeyListCmd   `cmd:"" rights:"operator" help:"list the keys of an account"`
-	Add    userKeyAddCmd    `cmd:"" help:"let one more key open an account"`
-	Remove userKeyRemoveCmd `cmd:"" help:"forget a key"`
+	List   userKeyListCmd   `cmd:"" example:"impctl user key list anna" rights:"operator" help:"list the keys of an account"`
+	Add    userKeyAddCmd    `cmd:"" example:"impctl user key add anna 'ssh-ed25519 AAAA… anna@laptop'" help:"let one more key open an account"`
+	Remove userKeyRemoveCmd `cmd:"" example:"impctl user key remove anna SHA256:…" help:"forget a key"`
 }
 
 type userListCmd struct{}
@@ -73,11 +73,8 @@ type userAddCmd struct {
 
 func (userAddCmd) Help() string {
 	return `An account of the machine is made, whose login shell is the sealed shell. It
-opens with a password, an SSH key, or both.
-
-examples:
-  impctl user add anna --role administrator --password -
-  impctl user add nightly --role operator --key 'ssh-ed25519 AAAA… nightly@backup'`
+opens with a password, an SSH key, or both:
+--key 'ssh-ed25519 AAAA… nightly@backup'`
 }
 
 func (c *userAddCmd) Run(ctx context.Context, e *Env) error {
@@ -117,10 +114,7 @@ type userRemoveCmd struct {
 
 func (userRemoveCmd) Help() string {
 	return `Its sessions end at once. Nobody removes the account that he works with, and
-the last administrator stays.
-
-example:
-  impctl user remove anna`
+the last administrator stays.`
 }
 
 func (c *userRemoveCmd) Run(ctx context.Context, e *Env) error {
@@ -167,11 +161,6 @@ type userKeyAddCmd struct {
 	Key  string `arg:"" help:"an SSH public key: the line of a .pub file, in quotes"`
 }
 
-func (userKeyAddCmd) Help() string {
-	return `example:
-  impctl user key add anna 'ssh-ed25519 AAAA… anna@laptop'`
-}
-
 func (c *userKeyAddCmd) Run(ctx context.Context, e *Env) error {
 	if err := checkKey(c.Key); err != nil {
 		return err
@@ -189,10 +178,7 @@ type userKeyRemoveCmd struct {
 }
 
 func (userKeyRemoveCmd) Help() string {
-	return `The last key of an account without a password stays.
-
-example:
-  impctl user key remove anna SHA256:…`
+	return "The last key of an account without a password stays."
 }
 
 func (c *userKeyRemoveCmd) Run(ctx context.Context, e *Env) error {
