@@ -13,6 +13,7 @@ import (
 
 	"sealgate/appliance"
 	"sealgate/appliance/audit"
+	"sealgate/appliance/seal"
 	"sealgate/control"
 )
 
@@ -43,6 +44,11 @@ func (h *host) VerifySystem(_ context.Context, password string) error {
 	}
 	return nil
 }
+func (h *host) Unlock(_ context.Context, _ Caller, key string) (seal.State, error) {
+	h.acts = append(h.acts, "unlock "+key)
+	return seal.State{Licence: &seal.Licence{ID: "L1", Features: []string{seal.Unseal}}}, nil
+}
+func (h *host) Seal(Caller) error { h.acts = append(h.acts, "seal"); return nil }
 func (h *host) Export(_ context.Context, _ Caller, x Export, _ control.UI) (ExportResult, error) {
 	h.export = &x
 	return ExportResult{Name: "box.tgz"}, nil
@@ -221,7 +227,7 @@ func TestComplete(t *testing.T) {
 	for line, want := range map[string][]string{
 		"ex":                             {"exit", "export-local", "export-remote"},
 		"sh":                             {"show"},
-		"impctl ":                        {"known-hosts", "server", "status", "teardown"},
+		"impctl ":                        {"known-hosts", "seal", "server", "status", "teardown"},
 		"impctl server st":               {"start", "status", "stop"},
 		"help fi":                        {"files"},
 		"? impctl server re":             {"restart"},

@@ -7,6 +7,7 @@ import (
 
 	"sealgate/appliance"
 	"sealgate/appliance/guard"
+	"sealgate/appliance/seal"
 	"sealgate/control"
 	"sealgate/transfer"
 )
@@ -52,6 +53,8 @@ func ResultOf(err error) control.Result {
 		return ResultOf(errInterrupted)
 	case errors.As(err, &sent):
 		return control.Result{Exit: control.ExitTransfer, Error: oneLine(err.Error()), Hint: sent.Hint}
+	case errors.As(err, &fault) && errors.Is(err, seal.ErrRefused):
+		return control.Result{Exit: control.ExitDenied, Error: oneLine(err.Error()), Hint: fault.Hint}
 	case errors.As(err, &fault):
 		return control.Result{Exit: control.ExitFailed, Error: oneLine(err.Error()), Hint: fault.Hint}
 	default:
