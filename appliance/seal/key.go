@@ -56,14 +56,14 @@ func Mint(private ed25519.PrivateKey, l Licence) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	key := seal(private, body)
+	key := sign(private, body)
 	if len(key) > MaxKey {
 		return "", fmt.Errorf("the licence key would have %d characters, and at most %d are read", len(key), MaxKey)
 	}
 	return key, nil
 }
 
-func seal(private ed25519.PrivateKey, body []byte) string {
+func sign(private ed25519.PrivateKey, body []byte) string {
 	id := idOf(private.Public().(ed25519.PublicKey))
 	raw := append(append(id[:], ed25519.Sign(private, signedPart(id, body))...), body...)
 	raw = binary.BigEndian.AppendUint32(raw, crc32.ChecksumIEEE(raw))
