@@ -3,6 +3,7 @@ package shell
 import (
 	"context"
 	"net"
+	"os"
 	"os/signal"
 	"path/filepath"
 	"slices"
@@ -63,7 +64,9 @@ func (d dialer) realShell() string {
 // become replaces the process by a login shell, or by a shell that runs one
 // line, as sshd would have started them. It returns only when that fails.
 func become(shell string, line *string, environ []string) error {
-	signal.Reset() // what is ignored here would stay ignored there
+	// What is ignored here (signals.go) would stay ignored there; what is caught
+	// is not. Reset does not undo Ignore.
+	signal.Notify(make(chan os.Signal, 1), unix.SIGTSTP)
 	name := filepath.Base(shell)
 	args := []string{"-" + name}
 	if line != nil {
