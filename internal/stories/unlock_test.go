@@ -48,7 +48,7 @@ func TestUnsealedTerminal(t *testing.T) {
 	login := func(args ...string) *terminal {
 		t.Helper()
 		cmd := trial.Installed(bin, app.Home, "-sealsh", args...)
-		cmd.Env = []string{"PATH=" + bin + ":" + os.Getenv("PATH"), "TERM=xterm", "HOME=" + t.TempDir(), "SHELL=/usr/bin/sealsh"}
+		cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "TERM=xterm", "HOME=" + t.TempDir(), "SHELL=/usr/bin/sealsh"}
 		return startTerminal(t, cmd)
 	}
 	term := login()
@@ -59,7 +59,7 @@ func TestUnsealedTerminal(t *testing.T) {
 	term.expect(`going\r\n`)
 	term.send("\x1a")
 	term.expect(`Stopped +sh -c`)
-	term.send("kill %1; sealsh\r")
+	term.send("kill %1; " + filepath.Join(bin, "sealsh") + "\r")
 	term.expect(`Sealgate \S+, management server mx1, unsealed`)
 	term.expect(`mx1> `)
 	term.send("uname\r")
