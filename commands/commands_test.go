@@ -195,6 +195,11 @@ func TestRights(t *testing.T) {
 		{appliance.ManagementServer, Operator, "files list", 0},
 		{appliance.ManagementServer, Operator, "impctl server stop", control.ExitDenied},
 		{appliance.ManagementServer, Operator, "export-local --pwd right", control.ExitDenied},
+		{appliance.ManagementServer, Operator, "unlock", control.ExitDenied},
+		{appliance.ManagementServer, Operator, "unlock SG1-AAAA", control.ExitDenied},
+		{appliance.ManagementServer, Operator, "impctl seal", control.ExitDenied},
+		{appliance.Gateway, Administrator, "unlock SG1-AAAA", 0},
+		{appliance.Gateway, Administrator, "impctl seal", 0},
 		{appliance.ManagementServer, Nobody, "version", control.ExitDenied},
 		{appliance.ManagementServer, Nobody, "help", control.ExitDenied},
 		{appliance.Gateway, Administrator, "impctl gateway stop", 0},
@@ -212,6 +217,21 @@ func TestRights(t *testing.T) {
 			if Run(t.Context(), e, []string{"help"}); strings.Contains(u.out.String(), "export-") {
 				t.Errorf("help lists what an operator has not:\n%s", u.out.String())
 			}
+		}
+	}
+}
+
+// A login leaves for a real shell by its rights and its first word alone.
+func TestWhoLeaves(t *testing.T) {
+	for rights, want := range map[Rights]bool{Nobody: false, Operator: false, Administrator: true} {
+		if got := MayLeave(Caller{Rights: rights}); got != want {
+			t.Errorf("rights %d: %v", rights, got)
+		}
+	}
+	for word, want := range map[string]bool{"export-remote": true, "impctl": true, "quit": true, "help": true, "?": true,
+		"": false, "ls": false, "status;": false, "Status": false, "/usr/bin/impctl": false} {
+		if got := Knows(word); got != want {
+			t.Errorf("%q: %v", word, got)
 		}
 	}
 }
@@ -290,6 +310,12 @@ func TestRedact(t *testing.T) {
 		"files send a h:21/x":                         "files send a h:21/x",
 		"files send a h/x?sig=s3":                     "files send a h/x?…",
 		"export-remote --proxy-user u:s3 --user anna": "export-remote --proxy-user - --user anna",
+
+		"unlock SG1-s3":     "unlock -",
+		"unlock s3 s3":      "unlock - ********",
+		"unlok SG1-s3":      "unlok ********",
+		"SG1-s3":            "********",
+		"files list SG1-s3": "files list ********",
 
 		// Slips: the value is missing, or stands elsewhere than it should.
 		"export-local --pwd --encryptpwd s3": "export-local --pwd --encryptpwd -",
