@@ -71,8 +71,7 @@ func TestUnsealedTerminal(t *testing.T) {
 	term.send("exit\r")
 	term.expect(`real# `)
 	term.send("exit\r")
-	for range term.read {
-	}
+	term.rest()
 	if err := term.cmd.Wait(); err != nil {
 		t.Errorf("the shell ends with %v", err)
 	}
@@ -81,8 +80,7 @@ func TestUnsealedTerminal(t *testing.T) {
 	again.expect(`Sealgate \S+, management server mx1, sealed`)
 	again.expect(`mx1> `)
 	again.send("exit\r")
-	for range again.read {
-	}
+	again.rest()
 }
 
 // sshd forces sealsh through the login shell: that is a login, too.
