@@ -148,6 +148,22 @@ func (h Home) Archives() string    { return h.path("archives") }     // archives
 func (h Home) Certificate() string { return h.path("certificate") }  // the management address's certificate and key
 func (h Home) KnownHosts() string  { return h.path("known_hosts") }  // SSH host keys that were accepted
 func (h Home) Audit() string       { return h.path("log", "audit") } // who did what, chained
+func (h Home) Seal() string        { return h.path("seal", "record") }
+
+// Installed says whether h is the home of an installed appliance.
+func (h Home) Installed() bool { return filepath.Clean(string(h)) == string(DefaultHome) }
+
+// Anchors is the folder of the public keys that sign licences: root's own,
+// out of the daemon's reach, where the appliance is installed; else in the home.
+func (h Home) Anchors() string {
+	if h.Installed() {
+		return "/etc/sealgate/anchors"
+	}
+	return h.path(AnchorsName)
+}
+
+// AnchorsName is the only folder that may be in a home before its creation.
+const AnchorsName = "anchors"
 
 // ErrNoAppliance means that a folder holds none.
 var ErrNoAppliance = errors.New("no appliance here")

@@ -39,6 +39,7 @@ type grammar struct {
 	ExportLocal  exportLocalCmd  `cmd:"" example:"export-local --pwd - --encryptpwd - --exptype 2 --noarchive" roles:"mx" exits:"130" help:"export the database into the appliance's export folder"`
 	ExportRemote exportRemoteCmd `cmd:"" example:"export-remote --protocol scp --user backup --password - --pwd - --encryptpwd - backup.example.com/dumps/" roles:"mx" exits:"4,130" help:"export the database and upload it"`
 	Files        filesCmd        `cmd:"" example:"files list | tail 5" help:"what lies in the export and tech-info folders"`
+	Unlock       unlockCmd       `cmd:"" example:"unlock" exits:"130" help:"unseal the appliance with a licence key"`
 	Impctl       impctlCmd       `cmd:"" example:"impctl status" help:"control the appliance"`
 	Show         showCmd         `cmd:"" example:"show audit --last 20" help:"read the appliance's own records"`
 
@@ -214,25 +215,28 @@ func run(ctx context.Context, e *Env, words []string) control.Result {
 // order in which they stand in the line.
 func askSecrets(ctx context.Context, e *Env, kctx *kong.Context) error {
 	for _, element := range kctx.Path {
-		flag := element.Flag
-		if flag == nil || flag.Tag.Get("secret") == "" || flag.Target.String() != "-" {
+		value := element.Positional
+		if element.Flag != nil {
+			value = element.Flag.Value
+		}
+		if value == nil || value.Tag.Get("secret") == "" || value.Target.String() != "-" {
 			continue
 		}
-		secret, err := e.askSecret(ctx, flag)
+		secret, err := e.askSecret(ctx, value)
 		if err != nil {
 			return err
 		}
-		flag.Target.SetString(secret)
+		value.Target.SetString(secret)
 	}
 	return nil
 }
 
 // askSecret asks for one secret; at a terminal twice where a slip of the finger
 // would be found too late.
-func (e *Env) askSecret(ctx context.Context, flag *kong.Flag) (string, error) {
-	name := flag.Tag.Get("secret")
+func (e *Env) askSecret(ctx context.Context, value *kong.Value) (string, error) {
+	name := value.Tag.Get("secret")
 	prompts := []string{name + ": "}
-	if e.Terminal && flag.Tag.Has("twice") {
+	if e.Terminal && value.Tag.Has("twice") {
 		prompts = append(prompts, "the same again: ")
 	}
 	first := ""

@@ -15,6 +15,7 @@ import (
 	"sealgate/appliance"
 	"sealgate/appliance/account"
 	"sealgate/appliance/audit"
+	"sealgate/appliance/seal"
 	"sealgate/control"
 )
 
@@ -45,6 +46,11 @@ func (h *host) VerifySystem(_ context.Context, password string) error {
 	}
 	return nil
 }
+func (h *host) Unlock(_ context.Context, _ Caller, key string) (seal.State, error) {
+	h.acts = append(h.acts, "unlock "+key)
+	return seal.State{Licence: &seal.Licence{ID: "L1", Features: []string{seal.Unseal}}}, nil
+}
+func (h *host) Seal(Caller) error { h.acts = append(h.acts, "seal"); return nil }
 func (h *host) Export(_ context.Context, _ Caller, x Export, _ control.UI) (ExportResult, error) {
 	h.export = &x
 	return ExportResult{Name: "box.tgz"}, nil
@@ -212,6 +218,11 @@ func TestRights(t *testing.T) {
 		{appliance.ManagementServer, Operator, "files list", 0},
 		{appliance.ManagementServer, Operator, "impctl server stop", control.ExitDenied},
 		{appliance.ManagementServer, Operator, "export-local --pwd right", control.ExitDenied},
+		{appliance.ManagementServer, Operator, "unlock", control.ExitDenied},
+		{appliance.ManagementServer, Operator, "unlock SG1-AAAA", control.ExitDenied},
+		{appliance.ManagementServer, Operator, "impctl seal", control.ExitDenied},
+		{appliance.Gateway, Administrator, "unlock SG1-AAAA", 0},
+		{appliance.Gateway, Administrator, "impctl seal", 0},
 		{appliance.ManagementServer, Nobody, "version", control.ExitDenied},
 		{appliance.ManagementServer, Nobody, "help", control.ExitDenied},
 		{appliance.Gateway, Administrator, "impctl gateway stop", 0},
@@ -233,6 +244,21 @@ func TestRights(t *testing.T) {
 	}
 }
 
+// A login leaves for a real shell by its rights and its first word alone.
+func TestWhoLeaves(t *testing.T) {
+	for rights, want := range map[Rights]bool{Nobody: false, Operator: false, Administrator: true} {
+		if got := MayLeave(Caller{Rights: rights}); got != want {
+			t.Errorf("rights %d: %v", rights, got)
+		}
+	}
+	for word, want := range map[string]bool{"export-remote": true, "impctl": true, "quit": true, "help": true, "?": true,
+		"": false, "ls": false, "status;": false, "Status": false, "/usr/bin/impctl": false} {
+		if got := Knows(word); got != want {
+			t.Errorf("%q: %v", word, got)
+		}
+	}
+}
+
 func TestComplete(t *testing.T) {
 	e, h, _ := newEnv(t, appliance.ManagementServer, Administrator)
 	for _, name := range []string{"a.tgz", "b c.tgz", ".hidden", "half.tgz.part"} {
@@ -244,7 +270,7 @@ func TestComplete(t *testing.T) {
 	for line, want := range map[string][]string{
 		"ex":                             {"exit", "export-local", "export-remote"},
 		"sh":                             {"show"},
-		"impctl ":                        {"known-hosts", "reboot", "server", "status", "teardown", "user"},
+		"impctl ":                        {"known-hosts", "reboot", "seal", "server", "status", "teardown", "user"},
 		"impctl server st":               {"start", "status", "stop"},
 		"help fi":                        {"files"},
 		"? impctl server re":             {"restart"},
@@ -307,6 +333,12 @@ func TestRedact(t *testing.T) {
 		"files send a h:21/x":                         "files send a h:21/x",
 		"files send a h/x?sig=s3":                     "files send a h/x?…",
 		"export-remote --proxy-user u:s3 --user anna": "export-remote --proxy-user - --user anna",
+
+		"unlock SG1-s3":     "unlock -",
+		"unlock s3 s3":      "unlock - ********",
+		"unlok SG1-s3":      "unlok ********",
+		"SG1-s3":            "********",
+		"files list SG1-s3": "files list ********",
 
 		// Slips: the value is missing, or stands elsewhere than it should.
 		"export-local --pwd --encryptpwd s3": "export-local --pwd --encryptpwd -",

@@ -6,7 +6,8 @@ import (
 	"fmt"
 
 	"sealgate/appliance"
-	"sealgate/appliance/secret"
+	"sealgate/appliance/guard"
+	"sealgate/appliance/seal"
 	"sealgate/control"
 	"sealgate/transfer"
 )
@@ -46,12 +47,14 @@ func ResultOf(err error) control.Result {
 		return control.Result{Exit: failure.Exit, Error: failure.Text, Hint: failure.Hint}
 	case errors.Is(err, context.Canceled), errors.Is(err, control.ErrGone):
 		return ResultOf(errInterrupted)
-	case errors.Is(err, secret.ErrBusy):
-		return control.Result{Exit: control.ExitFailed, Error: oneLine(err.Error()), Hint: "somebody is trying passwords; the log says who"}
+	case errors.Is(err, guard.ErrBusy):
+		return control.Result{Exit: control.ExitFailed, Error: oneLine(err.Error()), Hint: "somebody is trying passwords or licence keys; the log says who"}
 	case errors.As(err, &sent) && sent.Kind == transfer.Cancelled:
 		return ResultOf(errInterrupted)
 	case errors.As(err, &sent):
 		return control.Result{Exit: control.ExitTransfer, Error: oneLine(err.Error()), Hint: sent.Hint}
+	case errors.As(err, &fault) && errors.Is(err, seal.ErrRefused):
+		return control.Result{Exit: control.ExitDenied, Error: oneLine(err.Error()), Hint: fault.Hint}
 	case errors.As(err, &fault):
 		return control.Result{Exit: control.ExitFailed, Error: oneLine(err.Error()), Hint: fault.Hint}
 	default:

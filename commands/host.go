@@ -9,6 +9,7 @@ import (
 	"sealgate/appliance/audit"
 	"sealgate/appliance/disk"
 	"sealgate/appliance/dump"
+	"sealgate/appliance/seal"
 	"sealgate/control"
 )
 
@@ -38,6 +39,10 @@ type Host interface {
 
 	// VerifySystem checks the database system password.
 	VerifySystem(ctx context.Context, password string) error
+
+	// Unlock unseals the appliance with a licence key, Seal seals it again.
+	Unlock(ctx context.Context, c Caller, key string) (seal.State, error)
+	Seal(Caller) error
 
 	// What follows runs as a job: a child whose cancel is its end.
 	Export(context.Context, Caller, Export, control.UI) (ExportResult, error)
@@ -93,6 +98,7 @@ type Status struct {
 	Name    string         `json:"name"`
 	ID      string         `json:"id"`
 	Sealed  bool           `json:"sealed"`
+	Seal    seal.State     `json:"seal"`
 	Started time.Time      `json:"started"` // the daemon
 	Service Service        `json:"service"`
 	Jobs    []Job          `json:"jobs"`

@@ -7,6 +7,7 @@ type impctlCmd struct {
 	Gateway    gatewayCmd    `cmd:"" example:"impctl gateway status" roles:"gateway" help:"the gateway"`
 	Teardown   teardownCmd   `cmd:"" example:"impctl teardown" help:"stop the role until the next start or boot; the shell stays"`
 	Status     impctlStatus  `cmd:"" example:"impctl status" rights:"operator" help:"the state of the appliance's services"`
+	Seal       sealCmd       `cmd:"" example:"impctl seal" help:"seal the appliance again"`
 	KnownHosts knownHostsCmd `cmd:"" example:"impctl known-hosts list" help:"SSH host keys that transfers accept"`
 	User       userCmd       `cmd:"" example:"impctl user list" help:"administrators and operators of this appliance"`
 	Reboot     rebootCmd     `cmd:"" example:"impctl reboot" help:"reboot the machine"`

@@ -7,6 +7,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/alecthomas/kong"
+
+	"sealgate/appliance/seal"
 )
 
 // hidden stands in the place of what may be a secret.
@@ -54,7 +56,8 @@ type redactor struct {
 	out     []string
 	secrets []string
 	at      int
-	places  int // positional values that the command still takes
+	values  []*kong.Positional // that the command still takes
+	places  int                // how many that are
 }
 
 func redact(words []string) (out, secrets []string) {
@@ -68,7 +71,7 @@ func redact(words []string) (out, secrets []string) {
 		node = child
 		r.at++
 	}
-	r.places = placesOf(node)
+	r.values, r.places = node.Positional, placesOf(node)
 	for flags := true; r.at < len(words); r.at++ {
 		w := words[r.at]
 		switch bare := strings.TrimLeftFunc(w, isDash); {
@@ -167,15 +170,31 @@ func visible(bare string) int {
 // positional takes any other word.
 func (r *redactor) positional(w string) {
 	name, _, joined := strings.Cut(w, "=")
+	value := r.value()
 	switch {
+	case value != nil && value.Tag.Get("secret") != "":
+		r.places--
+		r.hide(r.at, 0, "-")
 	case joined && everything().flags[name] != nil:
 		r.hide(r.at, len(name)+1, hidden)
-	case r.places == 0:
+	case r.places == 0, strings.HasPrefix(w, seal.Prefix): // a licence key in any place
 		r.hide(r.at, 0, hidden)
 	default:
 		r.places--
 		r.url(w)
 	}
+}
+
+// value is the positional value that the next word is, or nil.
+func (r *redactor) value() *kong.Positional {
+	if len(r.values) == 0 {
+		return nil
+	}
+	v := r.values[0]
+	if !v.IsCumulative() {
+		r.values = r.values[1:]
+	}
+	return v
 }
 
 // url hides the password and the query of a URL. A query may be a signature.

@@ -15,7 +15,13 @@ func (statusCmd) Run(_ context.Context, e *Env) error {
 }
 
 func applianceLines(s Status) string {
-	return row("appliance", "%s, %s, %s", s.Name, s.Role.Title(), sealWord(s.Sealed)) +
+	text := row("appliance", "%s, %s, %s", s.Name, s.Role.Title(), sealWord(s.Sealed))
+	if l := s.Seal.Licence; l != nil {
+		text += row("licence", "%s %s", l.ID, l.Until())
+	} else if s.Seal.Why != "" {
+		text += row("sealed because", "%s", s.Seal.Why)
+	}
+	return text +
 		row("version", "%s %s", Product, s.Version) +
 		row("daemon", "up since %s (%s)", stamp(s.Started), since(s.Started))
 }

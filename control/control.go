@@ -46,6 +46,7 @@ const (
 	OpRun      Op = "run"      // run Words, their output through Filters
 	OpComplete Op = "complete" // candidates for the last of Words, or of the last of Filters
 	OpHelp     Op = "help"     // what may stand in that place, as text
+	OpLogin    Op = "login"    // which shell the caller gets, in Result.Shell
 	OpJob      Op = "job"      // Data says what
 )
 
@@ -57,6 +58,7 @@ type Request struct {
 	Prompt   bool            `json:"prompt,omitempty"`   // typed at the prompt: commands may be abbreviated
 	Terminal bool            `json:"terminal,omitempty"` // a person sits there: questions and progress make sense
 	Width    int             `json:"width,omitempty"`    // columns of that terminal
+	Login    bool            `json:"login,omitempty"`    // a real shell may run the words instead: Result.Shell
 	Origin   string          `json:"origin,omitempty"`   // SSH_CONNECTION: the client's word, for the log only
 	Data     json.RawMessage `json:"data,omitempty"`     // a job's specification
 
@@ -111,6 +113,7 @@ type Result struct {
 	Prompt     string          `json:"prompt,omitempty"`
 	Idle       int             `json:"idle,omitempty"`  // seconds without a key after which a prompt ends; 0: never
 	Leave      bool            `json:"leave,omitempty"` // the shell ends after this command
+	Shell      string          `json:"shell,omitempty"` // run this instead: the appliance is unsealed
 	Data       json.RawMessage `json:"data,omitempty"`  // a job's outcome
 }
 

@@ -82,7 +82,7 @@ func (srv *Server) Serve(ctx context.Context, ln *net.UnixListener) error {
 
 func (srv *Server) serve(ctx context.Context, conn *net.UnixConn) {
 	defer conn.Close()
-	peer, err := peerOf(conn)
+	peer, err := PeerOf(conn)
 	if err != nil {
 		srv.Log.Warn("control connection without a peer", "error", err)
 		return
@@ -167,7 +167,9 @@ func (srv *Server) count(uid uint32, known bool, n int) {
 	}
 }
 
-func peerOf(conn *net.UnixConn) (Peer, error) {
+// PeerOf is who is at the other end of conn. For a client that is who began to
+// listen.
+func PeerOf(conn *net.UnixConn) (Peer, error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return Peer{}, err

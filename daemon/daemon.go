@@ -29,6 +29,7 @@ import (
 	"sealgate/appliance/audit"
 	"sealgate/appliance/folder"
 	"sealgate/appliance/ownership"
+	"sealgate/appliance/seal"
 	"sealgate/appliance/secret"
 	"sealgate/commands"
 	"sealgate/control"
@@ -39,6 +40,7 @@ type Daemon struct {
 	home    appliance.Home
 	config  appliance.Config
 	secrets *secret.Keys
+	seal    *seal.Seal
 	log     *slog.Logger
 	started time.Time
 	role    *role
@@ -80,6 +82,7 @@ func Run(ctx context.Context, home appliance.Home, log *slog.Logger, witnesses .
 		return err
 	}
 	d := &Daemon{home: home, config: config, secrets: secrets, log: log, started: time.Now()}
+	d.seal = seal.New(home, config.ID, secrets)
 	d.role = newRole(home, config, log)
 	d.jobs.log = log
 	d.audit = audit.New(home.Audit())

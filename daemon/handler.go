@@ -26,7 +26,14 @@ func (d *Daemon) Serve(ctx context.Context, peer control.Peer, req control.Reque
 	if e.Caller.Rights == commands.Nobody {
 		d.auditor(e.Caller, req.Origin).refuse()
 	}
+	if req.Login && (req.Op == control.OpLogin || req.Op == control.OpRun) {
+		if shell := d.leaves(e.Caller, req.Words); shell != "" {
+			return d.leave(e.Caller, shell, req.Origin)
+		}
+	}
 	switch req.Op {
+	case control.OpLogin:
+		return control.Result{}
 	case control.OpGreet:
 		banner, res := commands.Greet(e)
 		s.Text(control.Out, banner)

@@ -57,13 +57,15 @@ func (d *Daemon) VerifySystem(ctx context.Context, password string) error {
 
 // Status is how the appliance is now.
 func (d *Daemon) Status() commands.Status {
+	sealed := d.sealState()
 	s := commands.Status{
 		Product: commands.Product,
 		Version: control.Version,
 		Role:    d.config.Role,
 		Name:    d.config.Name,
 		ID:      d.config.ID,
-		Sealed:  true, // nothing can unseal in this release
+		Sealed:  sealed.Sealed(),
+		Seal:    sealed,
 		Started: d.started,
 		Service: d.role.Status(),
 		Jobs:    d.jobs.list(),

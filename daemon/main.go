@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -88,6 +89,31 @@ type initCmd struct {
 	Listen           string         `default:"0.0.0.0:8083" placeholder:"ADDR:PORT" help:"management address (default 0.0.0.0:8083, all addresses; port 0 takes a free one)"`
 	ManagementServer string         `placeholder:"HOST:PORT" help:"gateway: the management server to join"`
 	GatewayGroup     string         `placeholder:"GROUP" help:"gateway: the group to join"`
+	Deployment       string         `placeholder:"ID" help:"what the appliances of a scaling group or a pair share; a licence may be bound to it"`
+	License          string         `placeholder:"FILE" help:"file with a licence key: the appliance is unsealed from the start"`
+}
+
+// maxLicense bounds a licence file, in bytes.
+const maxLicense = 4 << 10
+
+// license reads the licence key, if there is one.
+func (c *initCmd) license() (string, error) {
+	if c.License == "" {
+		return "", nil
+	}
+	file, err := os.Open(c.License)
+	if err != nil {
+		return "", appliance.Faultf("write the licence key, one line, into a file", "--license: %w", err)
+	}
+	defer file.Close()
+	data, err := io.ReadAll(io.LimitReader(file, maxLicense))
+	if err == nil && len(bytes.TrimSpace(data)) == 0 {
+		err = appliance.Faultf("write the licence key, one line, into it", "it is empty")
+	}
+	if err != nil {
+		return "", fmt.Errorf("--license %s: %w", c.License, err)
+	}
+	return string(bytes.TrimSpace(data)), nil
 }
 
 func (c *initCmd) Run(ctx context.Context, stdout io.Writer) error {
@@ -103,9 +129,14 @@ func (c *initCmd) Run(ctx context.Context, stdout io.Writer) error {
 	if info, err := file.Stat(); err == nil && info.Mode().Perm()&0o077 != 0 {
 		fmt.Fprintf(stdout, "others can read %s: delete it, or chmod 600\n", c.Secrets)
 	}
+	license, err := c.license()
+	if err != nil {
+		return err
+	}
 	config, err := ftl.Create(ctx, appliance.Home(c.Home), ftl.Request{
 		Role: c.Role, Name: c.Name, Listen: c.Listen,
 		ManagementServer: c.ManagementServer, GatewayGroup: c.GatewayGroup,
+		Deployment: c.Deployment, License: license,
 	}, secrets, time.Now())
 	if err != nil {
 		return err

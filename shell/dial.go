@@ -15,6 +15,7 @@ import (
 type dialer struct {
 	socket string
 	origin string
+	login  bool // a real shell may take the place of this process
 }
 
 const (
@@ -27,7 +28,7 @@ const (
 // call runs req. It returns early when abandoned is closed, and the command is
 // left to the daemon, which cancels it.
 func (d dialer) call(ctx context.Context, abandoned <-chan struct{}, req control.Request, ui control.UI) (control.Result, error) {
-	req.Origin = d.origin
+	req.Origin, req.Login = d.origin, d.login
 	type outcome struct {
 		res control.Result
 		err error
@@ -67,7 +68,7 @@ func (d dialer) do(ctx context.Context, req control.Request, ui control.UI) (con
 	res, err := control.Do(ctx, conn, req, ui)
 	switch {
 	case err == nil:
-		return res, nil
+		return d.trusted(conn, res), nil
 	case ctx.Err() != nil:
 		return res, errUnended
 	case errors.Is(err, control.ErrNoAnswer):

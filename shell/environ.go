@@ -8,13 +8,14 @@ import (
 )
 
 // Environ is everything that the shell takes from its environment. What is not
-// here has no influence: not COLUMNS, not TERM, not LC_*, not HOME. Both values
-// are the client's word: a line is checked like any other, and the origin goes
-// to the daemon's log only.
+// here has no influence: not COLUMNS, not TERM, not LC_*, not HOME. All of it
+// is the client's word: a line is checked like any other, the origin goes to the
+// daemon's log only, and nothing looks into what a real shell inherits.
 type Environ struct {
 	OriginalCommand    string // SSH_ORIGINAL_COMMAND: the user's words, where sshd forces sealsh
 	HasOriginalCommand bool
-	Origin             string // SSH_CONNECTION
+	Origin             string   // SSH_CONNECTION
+	Inherited          []string // what a real shell gets, see become
 }
 
 // maxOrigin is far above what sshd writes: two addresses and two ports.
@@ -28,6 +29,7 @@ func Environment() Environ {
 	if s := os.Getenv("SSH_CONNECTION"); len(s) <= maxOrigin {
 		env.Origin = filterLine(s)
 	}
+	env.Inherited = inherited(os.Environ())
 	os.Clearenv()
 	// The process holds a secret between the keyboard and the socket: no core
 	// file, no reading of its memory by others of the same account, and no

@@ -11,8 +11,9 @@ import (
 	"sealgate/control"
 )
 
-// runOnce runs one command: sealsh -c, impctl, ssh host COMMAND.
-func runOnce(d dialer, con *console, std Streams, line Line) int {
+// runOnce runs one command: sealsh -c, impctl, ssh host COMMAND. Where a real
+// shell is to run it, it returns that one instead.
+func runOnce(d dialer, con *console, std Streams, line Line) (exit int, instead string) {
 	var signalled atomic.Int32
 	r := start(context.Background(), con, nil)
 	r.answer = answerFrom(std, con, newInput(std.In), r.interrupt)
@@ -25,13 +26,14 @@ func runOnce(d dialer, con *console, std Streams, line Line) int {
 	if isTerminal(std.Out) {
 		width = terminalWidth(std.Out)
 	}
-	exit := con.finish(r.run(d, control.Request{
+	res, err := r.run(d, control.Request{
 		Op: control.OpRun, Words: line.Words, Filters: line.Filters, Terminal: std.interactive(), Width: width,
-	}))
+	})
+	exit = con.finish(res, err)
 	if s := signalled.Load(); s != 0 {
-		return exitBySignal(unix.Signal(s))
+		return exitBySignal(unix.Signal(s)), ""
 	}
-	return exit
+	return exit, res.Shell
 }
 
 // answerFrom asks the person at the terminal, or reads a line where there is

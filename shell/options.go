@@ -10,6 +10,8 @@ import (
 // options are what sealsh's own arguments say.
 type options struct {
 	home      string
+	homeGiven bool
+	login     bool // the process is a login shell, or sshd forced it to be sealsh
 	line      string
 	lineGiven bool
 	version   bool
@@ -21,6 +23,7 @@ type options struct {
 // arguments, and the user's own words are in SSH_ORIGINAL_COMMAND.
 func parseSealsh(args []string) (options, error) {
 	opt, err := parseFlags(args[1:])
+	opt.login = strings.HasPrefix(args[0], "-")
 	if err != nil || !opt.lineGiven {
 		return opt, err
 	}
@@ -35,15 +38,16 @@ func parseSealsh(args []string) (options, error) {
 	if inner.lineGiven {
 		return inner, &Error{control.ExitUsage, "sealsh does not start sealsh", "leave out the words before the command"}
 	}
-	if inner.home == defaultHome {
-		inner.home = opt.home
+	if !inner.homeGiven {
+		inner.home, inner.homeGiven = opt.home, opt.homeGiven
 	}
+	inner.login = true
 	return inner, nil
 }
 
 func parseFlags(args []string) (options, error) {
 	home, rest, err := leadingHome(args)
-	opt := options{home: home}
+	opt := options{home: home, homeGiven: len(rest) < len(args)}
 	switch {
 	case err != nil:
 		return opt, err

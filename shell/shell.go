@@ -8,8 +8,9 @@
 // secret is never echoed and never kept, that Ctrl-C always comes back, and
 // that the terminal is left as it was found.
 //
-// It never knows a command, never opens a file, never starts a program, and
-// never falls back to anything: without the daemon it says so and waits.
+// It never knows a command, never opens a file, and never falls back to anything:
+// without the daemon it says so and waits. It starts no program; where the
+// appliance is unsealed, an administrator's login becomes a real shell (login.go).
 package shell
 
 import (
@@ -38,21 +39,40 @@ func Sealsh(args []string, std Streams, env Environ) int {
 		line, given = env.OriginalCommand, env.HasOriginalCommand
 	}
 	d := dialer{socket: socketIn(opt.home), origin: env.Origin}
+	leaving := d
+	leaving.login = (opt.login || given) && !opt.homeGiven
 	switch {
 	case given:
-		line, err := Split(line)
-		if err != nil {
-			return con.fail(err)
-		}
-		if line.empty() {
-			return control.ExitDone
-		}
-		return runOnce(d, con, std, line)
+		return sealshLine(leaving, con, std, line, env)
 	case std.interactive():
+		if instead := leaving.realShell(); instead != "" {
+			return con.fail(become(instead, nil, env.Inherited))
+		}
 		return interact(d, con, std)
 	default:
 		return runLines(d, con, std)
 	}
+}
+
+// sealshLine runs one line. A real shell also takes what cannot be split here.
+func sealshLine(d dialer, con *console, std Streams, text string, env Environ) int {
+	line, err := Split(text)
+	var exit int
+	var instead string
+	switch {
+	case err != nil:
+		if instead = d.realShell(); instead == "" {
+			return con.fail(err)
+		}
+	case line.empty():
+		return control.ExitDone
+	default:
+		exit, instead = runOnce(d, con, std, line)
+	}
+	if instead != "" {
+		return con.fail(become(instead, &text, env.Inherited))
+	}
+	return exit
 }
 
 // Impctl is the program impctl: its arguments are the words of one command, as
@@ -67,7 +87,8 @@ func Impctl(args []string, std Streams, env Environ) int {
 	if err := checkWords(words); err != nil {
 		return con.fail(err)
 	}
-	return runOnce(dialer{socket: socketIn(home), origin: env.Origin}, con, std, Line{Words: words})
+	exit, _ := runOnce(dialer{socket: socketIn(home), origin: env.Origin}, con, std, Line{Words: words})
+	return exit
 }
 
 func socketIn(home string) string { return filepath.Join(home, "run", "control.sock") }

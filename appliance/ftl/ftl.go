@@ -19,6 +19,7 @@ import (
 
 	"sealgate/appliance"
 	"sealgate/appliance/ownership"
+	"sealgate/appliance/seal"
 	"sealgate/appliance/secret"
 	"sealgate/appliance/store"
 )
@@ -86,6 +87,23 @@ type Request struct {
 	Listen           string
 	ManagementServer string
 	GatewayGroup     string
+	Deployment       string // what licences of several appliances may be bound to; may be empty
+	License          string // a licence key that unseals it from the start; may be empty
+}
+
+// check says what is wrong with the request, before anything is written.
+func (r Request) check(home appliance.Home, now time.Time) error {
+	if r.Deployment != "" {
+		if err := seal.CheckDeployment(r.Deployment); err != nil {
+			return fmt.Errorf("--%w", err)
+		}
+	}
+	if r.License != "" {
+		if err := seal.Check(home, r.License, r.Deployment, now); err != nil {
+			return fmt.Errorf("--license: %w", err)
+		}
+	}
+	return nil
 }
 
 // Create makes the appliance in home, which must be empty or not exist.
@@ -96,6 +114,9 @@ func Create(ctx context.Context, home appliance.Home, r Request, s Secrets, now 
 		return config, err
 	}
 	if err := s.check(r.Name); err != nil {
+		return config, err
+	}
+	if err := r.check(home, now); err != nil {
 		return config, err
 	}
 	if err := vacant(home); err != nil {
@@ -115,6 +136,13 @@ func Create(ctx context.Context, home appliance.Home, r Request, s Secrets, now 
 		}
 	}
 	if err := secret.Create(string(home), s.System, s.Secure); err != nil {
+		return config, err
+	}
+	keys, err := secret.Open(string(home))
+	if err != nil {
+		return config, err
+	}
+	if err := seal.Create(home, keys, r.Deployment, r.License); err != nil {
 		return config, err
 	}
 	if r.Role == appliance.ManagementServer {
@@ -149,7 +177,7 @@ func vacant(home appliance.Home) error {
 		return appliance.Faultf("sealgated run --home "+string(home)+" runs it", "%s holds an appliance already", home)
 	}
 	for _, e := range entries {
-		if e.Name() != "lost+found" {
+		if e.Name() != "lost+found" && e.Name() != appliance.AnchorsName {
 			return appliance.Faultf("if an interrupted init left it, delete the folder and start again",
 				"%s is not empty (%s)", home, e.Name())
 		}

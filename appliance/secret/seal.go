@@ -1,7 +1,9 @@
 package secret
 
 import (
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
 	"fmt"
 
 	"golang.org/x/crypto/chacha20poly1305"
@@ -33,4 +35,12 @@ func (k *Keys) Unseal(id string, sealed []byte) ([]byte, error) {
 		return nil, fmt.Errorf("secret %q does not open with this appliance's key", id)
 	}
 	return plaintext, nil
+}
+
+// Derive gives 32 bytes that follow from this appliance's key and label. They
+// tell nothing about the key, and need not be kept secret.
+func (k *Keys) Derive(label string) []byte {
+	mac := hmac.New(sha256.New, k.master)
+	mac.Write([]byte("sealgate derive\x00" + label))
+	return mac.Sum(nil)
 }

@@ -27,6 +27,7 @@ import (
 	"golang.org/x/crypto/chacha20poly1305"
 
 	"sealgate/appliance/atomicfile"
+	"sealgate/appliance/guard"
 )
 
 // Which names one of the passwords that an appliance has.
@@ -45,7 +46,8 @@ var ErrExists = errors.New("keys exist already")
 type Keys struct {
 	aead      cipher.AEAD
 	verifiers verifiers
-	guard     guard
+	attempts  guard.Guard
+	master    []byte
 }
 
 // verifiers is the shape of verifiers.json: PHC strings.
@@ -113,7 +115,7 @@ func Open(home string) (*Keys, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the password verifiers: %w", err)
 	}
-	keys := &Keys{aead: aead}
+	keys := &Keys{aead: aead, master: master}
 	if err := json.Unmarshal(data, &keys.verifiers); err != nil {
 		return nil, fmt.Errorf("%s is damaged: %w", verifiersFile(home), err)
 	}
@@ -126,7 +128,7 @@ func Open(home string) (*Keys, error) {
 }
 
 // Verify reports whether password is the one that which names. It waits its turn
-// and, after failures, longer; ctx ends the wait. ErrBusy means that too many
+// and, after failures, longer; ctx ends the wait. [guard.ErrBusy] means that too many
 // attempts at this password are waiting already.
 func (k *Keys) Verify(ctx context.Context, which Which, password string) (bool, error) {
 	switch which {
@@ -145,7 +147,7 @@ func (k *Keys) Matches(ctx context.Context, name, verifier, password string) (bo
 	if err != nil {
 		return false, err
 	}
-	return k.guard.attempt(ctx, name, func() (bool, error) {
+	return k.attempts.Attempt(ctx, name, func() (bool, error) {
 		return parsed.matches(ctx, password)
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"sealgate/appliance/guard"
 	"sealgate/appliance/secret"
 )
 
@@ -110,7 +111,7 @@ func TestFloodHoldsUpNobodyElse(t *testing.T) {
 				switch {
 				case ok:
 					t.Error("a wrong guess was right")
-				case errors.Is(err, secret.ErrBusy):
+				case errors.Is(err, guard.ErrBusy):
 					refused++
 				case err == nil:
 					tried++

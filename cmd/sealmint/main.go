@@ -1,5 +1,5 @@
-// Sealmint is the vendor's tool: it makes test data (and, in time, keys,
-// licences and patches).
+// Sealmint is the vendor's tool: it makes signing keys, licences and test data
+// (and, in time, patches).
 package main
 
 import (
@@ -10,6 +10,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"sealgate/appliance/seal"
 	"sealgate/control"
 )
 
@@ -17,11 +18,13 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	var cli struct {
+		Keygen  keygenCmd        `cmd:"" help:"make a key that signs, and its anchor"`
+		License licenseCmd       `cmd:"" help:"sign a licence, and print its key"`
 		Seed    seedCmd          `cmd:"" help:"fill a management server's database with test data"`
 		Version kong.VersionFlag `help:"print the version"`
 	}
 	parser := kong.Must(&cli, kong.Name("sealmint"), kong.Description("Sealgate's vendor tool."),
-		kong.Vars{"version": "Sealgate " + control.Version})
+		kong.Vars{"version": "Sealgate " + control.Version, "product": seal.Product})
 	kctx, err := parser.Parse(os.Args[1:])
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "sealgate: error: %v\nsealgate: hint: sealmint --help\n", err)

@@ -19,6 +19,7 @@ import (
 
 // What every test logs in to.
 var (
+	programs                  string // folder of all programs, the vendor's too
 	app                       *trial.Appliance
 	server                    *peers.Server
 	admin, operator, stranger *machine.User
@@ -42,6 +43,7 @@ func run(m *testing.M) (code int, err error) {
 		return 0, err
 	}
 	defer os.RemoveAll(dir)
+	programs = dir
 	if err := errors.Join(trial.Build(dir), machine.Install(dir)); err != nil {
 		return 0, err
 	}

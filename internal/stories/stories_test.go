@@ -4,8 +4,11 @@ package stories
 
 import (
 	"bytes"
+	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +21,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/crypto/ssh"
 
+	"sealgate/appliance/seal"
 	"sealgate/internal/peers"
 	"sealgate/internal/trial"
 )
@@ -64,6 +68,9 @@ func run(t *testing.T, dir string) {
 			"appliance":  appliance,
 			"daemon":     daemon,
 			"sealsh":     sealsh,
+			"login":      login,
+			"read":       read,
+			"forge":      forge,
 			"server":     server,
 			"signal":     signal,
 			"until":      until,
@@ -105,14 +112,14 @@ func (w *world) end() {
 
 func of(ts *testscript.TestScript) *world { return ts.Value(worldKey{}).(*world) }
 
-// appliance NAME [mx|gateway] creates an appliance in $APP and starts it.
+// appliance NAME [mx|gateway] FLAGS… creates an appliance in $APP and starts it.
 func appliance(ts *testscript.TestScript, neg bool, args []string) {
-	role := "mx"
+	role, flags := "mx", []string(nil)
 	if len(args) > 1 {
-		role = args[1]
+		role, flags = args[1], args[2:]
 	}
 	home := ts.MkAbs("app")
-	app, err := trial.New(bin, home, role, args[0])
+	app, err := trial.New(bin, home, role, args[0], flags...)
 	ts.Check(err)
 	of(ts).app = app
 	ts.Check(app.Start())
@@ -143,7 +150,10 @@ func sealsh(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) > 1 {
 		line[4] = ts.MkAbs(args[1])
 	}
-	err := ts.Exec("sh", line...)
+	exits(ts, status, ts.Exec("sh", line...))
+}
+
+func exits(ts *testscript.TestScript, status int, err error) {
 	got := 0
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		got = exit.ExitCode()
@@ -153,6 +163,32 @@ func sealsh(ts *testscript.TestScript, neg bool, args []string) {
 	if got != status {
 		ts.Fatalf("exit status %d, not %d", got, status)
 	}
+}
+
+// login [STATUS] LINE runs one line as sshd runs it for an account whose shell is
+// sealsh, where the appliance is installed. It needs root.
+func login(ts *testscript.TestScript, neg bool, args []string) {
+	status := 0
+	if n, err := strconv.Atoi(args[0]); err == nil {
+		status, args = n, args[1:]
+	}
+	cmd := trial.Installed(bin, of(ts).app.Home, "sealsh", "-c", args[0])
+	exits(ts, status, ts.Exec(cmd.Path, cmd.Args[1:]...))
+}
+
+// read VARIABLE FILE sets the variable to what the file holds.
+func read(ts *testscript.TestScript, neg bool, args []string) {
+	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile(args[1])))
+}
+
+// forge FROM TO OLD NEW changes a word of what a licence key says, and sets its
+// checksum right.
+func forge(ts *testscript.TestScript, neg bool, args []string) {
+	raw, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(strings.TrimSpace(ts.ReadFile(args[0])), seal.Prefix))
+	ts.Check(err)
+	raw = bytes.Replace(raw[:len(raw)-crc32.Size], []byte(args[2]), []byte(args[3]), 1)
+	raw = binary.BigEndian.AppendUint32(raw, crc32.ChecksumIEEE(raw))
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(seal.Prefix+base64.RawURLEncoding.EncodeToString(raw)), 0o600))
 }
 
 // server kill kills the last server, as a power cut does.

@@ -161,6 +161,14 @@ func (a *Appliance) Command(line string) *exec.Cmd {
 	return exec.Command(filepath.Join(a.Bin, "sealsh"), "--home", a.Home, "-c", line)
 }
 
+// Installed is sealsh where home is an installed appliance's: in a mount namespace
+// of its own, which needs root. name is what it is called, "-sealsh" for a login.
+func Installed(bin, home, name string, args ...string) *exec.Cmd {
+	const script = `mount -t tmpfs tmpfs /var/lib && mkdir /var/lib/sealgate && mount --bind "$1" /var/lib/sealgate && shift && exec -a "$@"`
+	within := []string{"--mount", "bash", "-c", script, "bash", home, name, filepath.Join(bin, "sealsh")}
+	return exec.Command("unshare", append(within, args...)...)
+}
+
 // lockedBuffer may be written and read at the same time.
 type lockedBuffer struct {
 	mu  sync.Mutex

@@ -1,4 +1,7 @@
-package secret
+// Package guard holds up those who try secrets: attempts at one name come one
+// after the other, and wait longer after each failure. It keeps its memory
+// bounded, and forgets everything when the process ends.
+package guard
 
 import (
 	"context"
@@ -17,11 +20,11 @@ const (
 	maxNames     = 4096 // names remembered; the one that rested longest is forgotten
 )
 
-// ErrBusy means that too many attempts at one password are waiting.
-var ErrBusy = errors.New("too many attempts at this password, try again in a few seconds")
+// ErrBusy means that too many attempts at one name are waiting.
+var ErrBusy = errors.New("too many attempts, try again in a few seconds")
 
-// guard spaces the attempts at each name after failures. The zero value is ready.
-type guard struct {
+// Guard spaces the attempts at each name after failures. The zero value is ready.
+type Guard struct {
 	mu    sync.Mutex
 	names map[string]*attempts
 }
@@ -29,13 +32,13 @@ type guard struct {
 // attempts is what is remembered of one name.
 type attempts struct {
 	turn     chan struct{} // one attempt at a time, so failures are counted in order
-	waiting  int           // guarded by guard.mu, as are the following
+	waiting  int           // guarded by Guard.mu, as are the following
 	failures int
 	rested   time.Time // when the next attempt may be made
 }
 
-// attempt calls try when name's turn has come, and remembers what it said.
-func (g *guard) attempt(ctx context.Context, name string, try func() (bool, error)) (bool, error) {
+// Attempt calls try when name's turn has come, and remembers what it said.
+func (g *Guard) Attempt(ctx context.Context, name string, try func() (bool, error)) (bool, error) {
 	a, err := g.enter(name)
 	if err != nil {
 		return false, err
@@ -58,7 +61,7 @@ func (g *guard) attempt(ctx context.Context, name string, try func() (bool, erro
 	return ok, nil
 }
 
-func (g *guard) enter(name string) (*attempts, error) {
+func (g *Guard) enter(name string) (*attempts, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	a := g.names[name]
@@ -82,7 +85,7 @@ func (g *guard) enter(name string) (*attempts, error) {
 // forget makes room for one name, with g.mu held. A name that somebody waits at
 // is kept, so the map may exceed its bound by the attempts in flight, which are
 // bounded by the callers.
-func (g *guard) forget() {
+func (g *Guard) forget() {
 	var oldest string
 	var when time.Time
 	found := false
@@ -96,19 +99,19 @@ func (g *guard) forget() {
 	}
 }
 
-func (g *guard) leave(a *attempts) {
+func (g *Guard) leave(a *attempts) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	a.waiting--
 }
 
-func (g *guard) until(a *attempts) time.Time {
+func (g *Guard) until(a *attempts) time.Time {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return a.rested
 }
 
-func (g *guard) remember(a *attempts, ok bool) {
+func (g *Guard) remember(a *attempts, ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := time.Now()

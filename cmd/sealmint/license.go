@@ -1,0 +1,66 @@
+package main
+
+import (
+	"crypto/rand"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"sealgate/appliance/seal"
+)
+
+type licenseCmd struct {
+	Key        string   `required:"" placeholder:"FILE" help:"the NAME.key of sealmint keygen"`
+	Feature    []string `required:"" placeholder:"NAME[=NUMBER]" help:"what is granted: unseal, gateways=5, …; may be repeated"`
+	Product    string   `default:"${product}" help:"what it is for (default ${product})"`
+	NotAfter   string   `placeholder:"DATE" help:"the last day, YYYY-MM-DD (UTC), or a time as 2027-01-31T12:00:00Z; without it there is no end"`
+	Challenge  string   `xor:"binding" placeholder:"CHALLENGE" help:"bind it to the appliance that shows this in unlock"`
+	Deployment string   `xor:"binding" placeholder:"ID" help:"bind it to the appliances created with --deployment ID"`
+}
+
+func (c *licenseCmd) Run() error {
+	info, err := os.Stat(c.Key)
+	if err != nil {
+		return err
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return fmt.Errorf("others can read %s: chmod 600 it, and think about who has read it", c.Key)
+	}
+	data, err := os.ReadFile(c.Key)
+	if err != nil {
+		return err
+	}
+	private, err := seal.ParsePrivate(data)
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.Key, err)
+	}
+	end, err := lastSecond(c.NotAfter)
+	if err != nil {
+		return err
+	}
+	key, err := seal.Mint(private, seal.Licence{
+		ID: rand.Text()[:16], Product: c.Product, Features: c.Feature, Issued: time.Now().Unix(), NotAfter: end,
+		Challenge: strings.ToUpper(c.Challenge), Deployment: c.Deployment,
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Println(key)
+	return nil
+}
+
+// lastSecond is 0 for no end.
+func lastSecond(date string) (int64, error) {
+	if date == "" {
+		return 0, nil
+	}
+	if day, err := time.Parse(time.DateOnly, date); err == nil {
+		return day.AddDate(0, 0, 1).Unix() - 1, nil
+	}
+	at, err := time.Parse(time.RFC3339, date)
+	if err != nil {
+		return 0, fmt.Errorf("--not-after %q is neither YYYY-MM-DD nor a time as 2027-01-31T12:00:00Z", date)
+	}
+	return at.Unix(), nil
+}
