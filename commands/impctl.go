@@ -10,7 +10,7 @@ type impctlCmd struct {
 	Seal       sealCmd       `cmd:"" example:"impctl seal" help:"seal the appliance again"`
 	KnownHosts knownHostsCmd `cmd:"" example:"impctl known-hosts list" help:"SSH host keys that transfers accept"`
 	User       userCmd       `cmd:"" example:"impctl user list" help:"administrators and operators of this appliance"`
-	Reboot     rebootCmd     `cmd:"" example:"impctl reboot" help:"reboot the machine"`
+	Reboot     rebootCmd     `cmd:"" example:"impctl reboot --yes" help:"reboot the machine"`
 }
 
 type serverCmd struct {

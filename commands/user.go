@@ -21,8 +21,8 @@ type userCmd struct {
 
 type userKeyCmd struct {
 	List   userKeyListCmd   `cmd:"" example:"impctl user key list anna" rights:"operator" help:"list the keys of an account"`
-	Add    userKeyAddCmd    `cmd:"" example:"impctl user key add anna 'ssh-ed25519 AAAA… anna@laptop'" help:"let one more key open an account"`
-	Remove userKeyRemoveCmd `cmd:"" example:"impctl user key remove anna SHA256:…" help:"forget a key"`
+	Add    userKeyAddCmd    `cmd:"" example:"impctl user key add anna 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAICQGCz3zmHT90RgW4qWzTpwKC8FyTxkdJkxkgsb+f5rJ anna@laptop'" help:"let one more key open an account"`
+	Remove userKeyRemoveCmd `cmd:"" example:"impctl user key remove anna SHA256:68yJ9HZVeHot39yFygWe3Y1bEoO4fnn5YUEm2NRyStM" help:"forget a key"`
 }
 
 type userListCmd struct{}

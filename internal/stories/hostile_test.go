@@ -3,6 +3,11 @@ package stories
 import (
 	"fmt"
 	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
 	"time"
 	"unicode/utf8"
 
@@ -57,6 +62,37 @@ func plain(ts *testscript.TestScript, neg bool, args []string) {
 		case r == '\n':
 		case r < ' ', r >= 0x7f && r < 0xa0, r >= 0x200b && r <= 0x200f, r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069:
 			ts.Fatalf("%s has %q at %d: %q", args[0], r, i, text)
+		}
+	}
+}
+
+// The hole: completion draws what others named. The attack: files whose names
+// reorder, clear or write to the clipboard, offered by Tab and explained by ?.
+// What must hold: they are shown as escapes or not at all, and the prompt goes on.
+func TestHostileNamesInCompletion(t *testing.T) {
+	app := newAppliance(t)
+	if err := app.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer app.Stop()
+	for _, name := range []string{"mx1_a\u202egpj.tgz", "mx1_b\u009b2J.tgz", "mx1_c\x1b]52;c;aWQ=\x07.tgz", "mx1_d\xff.tgz", "mx1_e\u200bf.tgz", "mx1_fine.tgz"} {
+		if err := os.WriteFile(filepath.Join(app.Home, "exports", name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	term := startTerminal(t, exec.Command(filepath.Join(bin, "sealsh"), "--home", app.Home))
+	term.expect("mx1> ")
+	term.send("files delete mx1_\t\t")
+	shown := term.until("mx1_fine.tgz")
+	term.send("\x15files delete ?")
+	shown += term.until("mx1_fine.tgz")
+	term.send("\x15version\r")
+	term.expect("Sealgate dev")
+	term.send("exit\r")
+	shown += term.rest()
+	for _, bad := range []string{"\u202e", "\u009b", "\x1b]52", "\u200b", "\xff"} {
+		if strings.Contains(shown, bad) {
+			t.Errorf("the terminal got %q of %q", bad, shown)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -40,6 +41,12 @@ func (term *terminal) expect(pattern string) []string {
 		term.t.Fatal(err)
 	}
 	return found
+}
+
+// until waits for text, and returns what was shown before it and with it.
+func (term *terminal) until(text string) string {
+	term.t.Helper()
+	return term.expect("(?s)^.*?" + regexp.QuoteMeta(text))[0]
 }
 
 // rest is everything until the program ends.
