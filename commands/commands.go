@@ -165,7 +165,7 @@ func (e *Env) run(ctx context.Context, words []string) ([]string, control.Result
 	}
 	if len(stages) > 0 {
 		ui := e.UI
-		f := &filtered{UI: ui, stages: stages}
+		f := &filtered{UI: ui, ctx: ctx, stages: stages}
 		e.UI = f
 		defer func() { f.end(); e.UI = ui }()
 	}

@@ -332,6 +332,10 @@ func TestRedact(t *testing.T) {
 		"files send a u:a://s3@h/x":                   "files send a u:********@h/x",
 		"files send a h:21/x":                         "files send a h:21/x",
 		"files send a h/x?sig=s3":                     "files send a h/x?…",
+		"files send a u:s3/x?y@h/x":                   "files send a u:********",
+		"files send a https://u:s3?@h/x":              "files send a https://u:********",
+		"files send a a?b://u@h:80/x":                 "files send a a?b://u@h:80/x",
+		"files send a h/x?sig=s3@s3":                  "files send a h/x?********",
 		"export-remote --proxy-user u:s3 --user anna": "export-remote --proxy-user - --user anna",
 
 		"unlock SG1-s3":     "unlock -",

@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"regexp"
@@ -17,6 +18,7 @@ import (
 const (
 	maxFilters = 16
 	maxRegex   = 512    // bytes
+	maxProgram = 500    // instructions of a compiled regular expression: a small one can ask for millions
 	maxTail    = 10_000 // lines
 	maxHeld    = 4 << 20
 )
@@ -134,6 +136,7 @@ func filterSkeleton(filters [][]string) []string {
 // filtered passes what a command says through its filters.
 type filtered struct {
 	control.UI
+	ctx context.Context // nobody reads on when it ends
 
 	mu     sync.Mutex
 	stages []stage
@@ -166,6 +169,9 @@ func (f *filtered) Text(stream control.Stream, text string) {
 
 // pass hands a line to the i-th filter, or to the reader behind the last.
 func (f *filtered) pass(i int, line string) {
+	if f.ctx.Err() != nil {
+		return
+	}
 	if i == len(f.stages) {
 		f.ready.WriteString(line)
 		return
@@ -200,10 +206,21 @@ func newMatch(value string, want bool) (stage, error) {
 	if len(value) > maxRegex {
 		return nil, fmt.Errorf("the regular expression has %d bytes, at most %d are allowed", len(value), maxRegex)
 	}
-	re, err := regexp.Compile(value)
+	parsed, err := syntax.Parse(value, syntax.Perl)
 	if bad, ok := errors.AsType[*syntax.Error](err); ok {
 		return nil, errors.New(bad.Code.String() + " in the regular expression")
 	}
+	if err != nil {
+		return nil, err
+	}
+	program, err := syntax.Compile(parsed.Simplify())
+	if err != nil {
+		return nil, err
+	}
+	if len(program.Inst) > maxProgram {
+		return nil, errors.New("the regular expression repeats too much")
+	}
+	re, err := regexp.Compile(value)
 	return match{re, want}, err
 }
 

@@ -20,7 +20,7 @@ func through(t testing.TB, text string, size int, filters ...[]string) string {
 		t.Fatal(err)
 	}
 	u := &ui{}
-	f := &filtered{UI: u, stages: stages}
+	f := &filtered{UI: u, ctx: context.Background(), stages: stages}
 	for len(text) > 0 {
 		n := min(size, len(text))
 		f.Text(control.Out, text[:n])
@@ -63,13 +63,37 @@ func TestFilters(t *testing.T) {
 	}
 }
 
+// The hole: 512 bytes of a regular expression that mean a hundred thousand
+// instructions, which the supervisor would run for an operator. What must hold:
+// it is refused, and nobody's filters go on when he has gone.
+func TestFiltersAreCheap(t *testing.T) {
+	for _, regex := range []string{strings.Repeat("(.?){1000}", 50), "((x{30}){30})?", strings.Repeat("[a-z]{99}", 9)} {
+		if _, err := newStages([][]string{{"match", regex}}); err == nil || !strings.Contains(err.Error(), "repeats too much") {
+			t.Errorf("%s: %v", regex, err)
+		}
+	}
+	stages, err := newStages([][]string{{"match", "x"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	u := &ui{}
+	f := &filtered{UI: u, ctx: ctx, stages: stages}
+	f.Text(control.Out, "x\n")
+	f.end()
+	if u.out.String() != "" {
+		t.Errorf("who has gone reads %q", u.out.String())
+	}
+}
+
 // Whatever a command says, filters hold little.
 func TestFiltersAreBounded(t *testing.T) {
 	stages, err := newStages([][]string{{"match", "x"}, {"tail", "10000"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &filtered{UI: &ui{}, stages: stages}
+	f := &filtered{UI: &ui{}, ctx: t.Context(), stages: stages}
 	for range 100_000 {
 		f.Text(control.Out, strings.Repeat("x", 99)+"\n")
 	}

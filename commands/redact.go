@@ -199,18 +199,21 @@ func (r *redactor) value() *kong.Positional {
 
 // url hides the password and the query of a URL. A query may be a signature.
 func (r *redactor) url(w string) {
-	if before, query, ok := strings.Cut(w, "?"); ok && strings.Contains(before, "/") {
-		r.secrets = append(r.secrets, query)
-		w = before + "?…"
-	}
-	at := strings.LastIndex(w, "@")
-	if at < 0 {
-		r.out[r.at] = w
-		return
-	}
 	start := 0
 	if scheme, _, ok := strings.Cut(w, "://"); ok && !strings.ContainsAny(scheme, ":@/") {
 		start = len(scheme) + 3
+	}
+	at := strings.LastIndex(w, "@")
+	if query := strings.Index(w[start:], "?"); query >= 0 && start+query < at {
+		// A password with a ? in it, or a signature with an @: nothing tells.
+		from := start + strings.IndexAny(w[start:], ":?") + 1
+		r.secrets = append(r.secrets, w[from:at], w[from:])
+		r.out[r.at] = w[:from] + hidden
+		return
+	}
+	if before, query, ok := strings.Cut(w, "?"); ok && strings.Contains(before, "/") {
+		r.secrets = append(r.secrets, query)
+		w = before + "?…"
 	}
 	if colon := strings.Index(w[start:max(at, start)], ":"); colon >= 0 {
 		from := start + colon + 1

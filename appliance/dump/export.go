@@ -5,10 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"sealgate/appliance/store"
 )
@@ -196,7 +193,7 @@ func (e *exporter) table(t store.Table) error {
 // file copies one file. An archive that was deleted since the snapshot began
 // is an error: the dump would not hold what its rows say.
 func (e *exporter) file(f store.File) error {
-	in, err := os.OpenFile(f.Path, os.O_RDONLY|unix.O_NOFOLLOW, 0)
+	in, err := e.snap.Open(f)
 	if err != nil {
 		return fmt.Errorf("read %s %s: %w", f.Kind, f.Name, err)
 	}

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"io"
 	"math"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -77,12 +76,23 @@ func lines(t testing.TB, s *store.Store, options store.SnapshotOptions, fn func(
 		}
 	}
 	for _, file := range snap.Files() {
-		data, err := os.ReadFile(file.Path)
-		if err != nil {
-			t.Fatal(err)
-		}
+		data := contentOf(t, snap, file)
 		fn(part{file.Kind, file.Name, append([]byte(file.Name+"\n"), data...)})
 	}
+}
+
+func contentOf(t testing.TB, snap *store.Snapshot, f store.File) []byte {
+	t.Helper()
+	file, err := snap.Open(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	data, err := io.ReadAll(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
 }
 
 func sum(t testing.TB, s *store.Store, keys *secret.Keys) string {
@@ -210,15 +220,12 @@ func TestArchivesAreGzip(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer snap.Close()
-	paths := make(map[string]string)
+	files := make(map[string]store.File)
 	for _, f := range snap.Files() {
-		paths[f.Name] = f.Path
+		files[f.Name] = f
 	}
 	for _, a := range list {
-		data, err := os.ReadFile(paths[a.Name])
-		if err != nil {
-			t.Fatal(err)
-		}
+		data := contentOf(t, snap, files[a.Name])
 		if hash := sha256.Sum256(data); hex.EncodeToString(hash[:]) != a.SHA256 || int64(len(data)) != a.Size {
 			t.Errorf("%s is not what its row says", a.Name)
 		}

@@ -37,6 +37,17 @@ func scanArchive(scan func(...any) error, a *Archive) error {
 		return err
 	}
 	a.Created = time.UnixMilli(created).UTC()
+	return a.checkName()
+}
+
+// checkName holds names to the archives' folder.
+func (a Archive) checkName() error {
+	if err := checkName("archive", a.Name); err != nil {
+		return err
+	}
+	if a.Name != filepath.Base(a.Name) || strings.HasPrefix(a.Name, ".") {
+		return fmt.Errorf("archive %q is no plain file name: %w", a.Name, ErrInvalid)
+	}
 	return nil
 }
 
@@ -46,11 +57,8 @@ func (s *Store) AddArchive(ctx context.Context, a Archive) (string, error) {
 	if a.ID == "" {
 		a.ID = NewID()
 	}
-	if err := checkName("archive", a.Name); err != nil {
+	if err := a.checkName(); err != nil {
 		return "", err
-	}
-	if a.Name != filepath.Base(a.Name) || strings.HasPrefix(a.Name, ".") {
-		return "", fmt.Errorf("archive %q is no plain file name: %w", a.Name, ErrInvalid)
 	}
 	if a.Status != ArchiveGood && a.Status != ArchiveFailed {
 		return "", fmt.Errorf("archive %q has status %q, must be %s or %s: %w", a.Name, a.Status, ArchiveGood, ArchiveFailed, ErrInvalid)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 
 	"sealgate/appliance/model"
@@ -38,6 +37,7 @@ type Snapshot struct {
 	days    []*daySnapshot
 	omitted []Omission
 	files   []File
+	folders map[Kind]*os.Root // that files are opened in
 	tables  []Table
 }
 
@@ -61,18 +61,9 @@ type Omission struct {
 	Rows  int64  `json:"rows"`
 }
 
-// File is a file that belongs to a snapshot.
-type File struct {
-	Kind   Kind   // Config, Archives or FailedArchives
-	Name   string // relative, with "/"
-	Path   string // where it lies
-	Size   int64  // bytes; of an archive, as its row says
-	SHA256 string // of an archive, as its row says
-}
-
 // Snapshot begins a consistent reading. The caller closes it.
 func (s *Store) Snapshot(ctx context.Context, options SnapshotOptions) (*Snapshot, error) {
-	snap := &Snapshot{store: s, without: make(map[Kind]bool), unseal: options.Unseal}
+	snap := &Snapshot{store: s, without: make(map[Kind]bool), unseal: options.Unseal, folders: make(map[Kind]*os.Root)}
 	for _, kind := range options.Without {
 		snap.without[kind] = true
 	}
@@ -228,16 +219,16 @@ func (p *Snapshot) Tables() []Table { return slices.Clone(p.tables) }
 // Omitted says what the options leave out, and how many rows it has.
 func (p *Snapshot) Omitted() []Omission { return slices.Clone(p.omitted) }
 
-// Files lists the files of the kinds that are not left out: configuration files,
-// then archives by name. An archive that is deleted meanwhile is not found later.
-func (p *Snapshot) Files() []File { return slices.Clone(p.files) }
-
 // Close ends the reading.
 func (p *Snapshot) Close() error {
 	var errs []error
 	for _, day := range p.days {
 		errs = append(errs, day.close())
 	}
+	for _, folder := range p.folders {
+		errs = append(errs, folder.Close())
+	}
+	clear(p.folders)
 	if p.config != nil {
 		_, err := p.config.ExecContext(context.Background(), "ROLLBACK")
 		errs = append(errs, err, p.config.Close())
@@ -333,56 +324,4 @@ func (p *Snapshot) omit(o Omission) {
 	if o.Rows > 0 {
 		p.omitted = append(p.omitted, o)
 	}
-}
-
-func (p *Snapshot) listFiles(ctx context.Context) error {
-	if !p.without[Config] {
-		if err := p.listConfigFiles(); err != nil {
-			return err
-		}
-	}
-	query := "SELECT " + archiveColumns + " FROM archives"
-	if condition := p.where("archives"); condition != "" {
-		query += " WHERE " + condition
-	}
-	rows, err := p.config.QueryContext(ctx, query+" ORDER BY name")
-	if err != nil {
-		return err
-	}
-	archives, err := collect(rows, func(a *Archive) error { return scanArchive(rows.Scan, a) })
-	if err != nil {
-		return err
-	}
-	for _, a := range archives {
-		kind := Archives
-		if a.Status == ArchiveFailed {
-			kind = FailedArchives
-		}
-		p.files = append(p.files, File{Kind: kind, Name: a.Name, Path: filepath.Join(p.store.Archives(), a.Name), Size: a.Size, SHA256: a.SHA256})
-	}
-	return nil
-}
-
-// listConfigFiles lists the regular files of the generation. What is no regular
-// file, and what is still being written, belongs to no dump.
-func (p *Snapshot) listConfigFiles() error {
-	root, err := filepath.EvalSymlinks(p.store.Files())
-	if err != nil {
-		return err
-	}
-	return filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || !entry.Type().IsRegular() || entry.Name()[0] == '.' {
-			return err
-		}
-		info, err := entry.Info()
-		if err != nil {
-			return err
-		}
-		name, err := filepath.Rel(root, path)
-		if err != nil {
-			return err
-		}
-		p.files = append(p.files, File{Kind: Config, Name: filepath.ToSlash(name), Path: path, Size: info.Size()})
-		return nil
-	})
 }

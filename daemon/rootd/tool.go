@@ -23,6 +23,7 @@ func run(stdin, path string, args ...string) error {
 	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Env, cmd.Dir = []string{}, "/"
 	cmd.Stdin = strings.NewReader(stdin)
+	cmd.WaitDelay = time.Second // a child of the tool may keep its output open
 	out, err := cmd.CombinedOutput()
 	if err == nil {
 		return nil

@@ -182,9 +182,12 @@ func taken(t *testing.T, s *store.Store, options store.SnapshotOptions) string {
 	var all strings.Builder
 	for _, file := range snap.Files() {
 		fmt.Fprintf(&all, "%s %s\n", file.Kind, file.Name)
-		if _, err := os.Stat(file.Path); err != nil {
+		opened, err := snap.Open(file)
+		if err != nil {
 			t.Error(err)
+			continue
 		}
+		opened.Close()
 	}
 	all.Write(read(t, snap))
 	return all.String()
