@@ -333,6 +333,7 @@ func TestRedact(t *testing.T) {
 		"files send a h:21/x":                         "files send a h:21/x",
 		"files send a h/x?sig=s3":                     "files send a h/x?…",
 		"export-remote --proxy-user u:s3 --user anna": "export-remote --proxy-user - --user anna",
+		"export-remote --proxy u:s3@h:1 --user anna":  "export-remote --proxy u:********@h:1 --user anna",
 
 		"unlock SG1-s3":     "unlock -",
 		"unlock s3 s3":      "unlock - ********",

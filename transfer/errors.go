@@ -21,6 +21,7 @@ const (
 	OpTarget  Op = "target"
 	OpSource  Op = "read"
 	OpResolve Op = "resolve"
+	OpProxy   Op = "proxy"
 	OpConnect Op = "connect"
 	OpTLS     Op = "tls"
 	OpHostKey Op = "host key"
@@ -144,7 +145,7 @@ func inWords(cause error, format string, args ...any) error {
 
 // fault classifies an error of the network at step op. What already is an *Error stays as it is, so the place that
 // knows most names the step.
-func (u *upload) fault(ctx context.Context, op Op, err error) error {
+func (s *session) fault(ctx context.Context, op Op, err error) error {
 	known, ok := errors.AsType[*Error](err)
 	gone, isGone := context.Cause(ctx).(*serverGone)
 	switch {
@@ -153,11 +154,11 @@ func (u *upload) fault(ctx context.Context, op Op, err error) error {
 	case ok && known.Kind == Cancelled:
 		return known
 	case isGone:
-		return u.wrap(op, ConnectionLost, gone, tryAgain)
+		return s.wrap(op, ConnectionLost, gone, tryAgain)
 	case ctx.Err() != nil:
-		return u.wrap(op, Cancelled, context.Cause(ctx), "")
-	case u.reader != nil && u.reader.failure() != nil:
-		return u.sourceFault(u.reader.failure())
+		return s.wrap(op, Cancelled, context.Cause(ctx), "")
+	case s.ours() != nil:
+		return s.ours()
 	case ok:
 		return known
 	}
@@ -170,7 +171,7 @@ func (u *upload) fault(ctx context.Context, op Op, err error) error {
 			op = OpResolve
 		}
 	}
-	return u.wrap(op, kind, err, hint)
+	return s.wrap(op, kind, err, hint)
 }
 
 const tryAgain = "try again; if it stays, look at the network between here and there"
@@ -186,7 +187,7 @@ func classify(op Op, err error) (kind Kind, hint string) {
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok && op == OpTLS {
 		return ProtocolBroken, "the server does not speak TLS on this port"
 	}
-	if op == OpConnect {
+	if op == OpConnect || op == OpProxy {
 		return Unreachable, "check the host, the port and the firewalls between here and there"
 	}
 	if _, ok := errors.AsType[net.Error](err); ok || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
@@ -196,16 +197,8 @@ func classify(op Op, err error) (kind Kind, hint string) {
 	return ProtocolBroken, ""
 }
 
-func (u *upload) wrap(op Op, kind Kind, err error, hint string) *Error {
-	return &Error{Op: op, Kind: kind, Target: u.target.String(), Err: err, Hint: hint, secrets: u.secrets()}
-}
-
-func (u *upload) sourceFault(err error) error {
-	kind := SourceFailed
-	if errors.Is(err, errSourceChanged) {
-		kind = SizeMismatch
-	}
-	return u.wrap(OpSource, kind, err, "")
+func (s *session) wrap(op Op, kind Kind, err error, hint string) *Error {
+	return &Error{Op: op, Kind: kind, Target: s.target.String(), Err: err, Hint: hint, secrets: s.secrets()}
 }
 
 type sizeError struct{ sent, stored int64 }

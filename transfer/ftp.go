@@ -21,6 +21,9 @@ func (u *upload) ftp(ctx context.Context) error {
 	if missing, ok := errors.AsType[*noDataConnection](err); ok && missing.ipv4 && ctx.Err() == nil {
 		left, err = u.ftpStore(ctx, part, true)
 	}
+	if u.mayUseGateway(err) {
+		return u.ftpGateway(ctx, err)
+	}
 	if left {
 		return u.discard(ctx, err, part, func(ctx context.Context) error { return u.ftpRemove(ctx, part) })
 	}
@@ -84,8 +87,8 @@ func (u *upload) ftpRename(ctx context.Context, server *ftp.ServerConn, part str
 	return false, nil
 }
 
-func (u *upload) ftpRemove(ctx context.Context, part string) error {
-	server, err := u.ftpLogin(ctx, false)
+func (s *session) ftpRemove(ctx context.Context, part string) error {
+	server, err := s.ftpLogin(ctx, false)
 	if err != nil {
 		return err
 	}
@@ -97,8 +100,8 @@ func (u *upload) ftpRemove(ctx context.Context, part string) error {
 }
 
 // ftpLogin connects, logs in and enters the target's folder.
-func (u *upload) ftpLogin(ctx context.Context, pasv bool) (*ftp.ServerConn, error) {
-	line, err := u.ftpDial(ctx)
+func (s *session) ftpLogin(ctx context.Context, pasv bool) (*ftp.ServerConn, error) {
+	line, err := s.ftpDial(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -107,29 +110,29 @@ func (u *upload) ftpLogin(ctx context.Context, pasv bool) (*ftp.ServerConn, erro
 		// Only makes Login ask for protected data connections (PBSZ, PROT): the handshakes are ours.
 		options = append(options, ftp.DialWithTLS(line.tls))
 	} else {
-		u.notice("the ftp server offers no TLS: the password and the file travel in the clear")
+		s.notice("the ftp server offers no TLS: the password and the file travel in the clear")
 	}
-	server, err := ftp.Dial(u.target.addr(), options...)
+	server, err := ftp.Dial(s.target.addr(), options...)
 	if err != nil {
 		line.control.Close()
-		return nil, u.ftpFault(ctx, OpConnect, err)
+		return nil, s.ftpFault(ctx, OpConnect, err)
 	}
-	user, password := u.o.User, u.o.Password
+	user, password := s.o.User, s.o.Password
 	if user == "" {
 		user, password = "anonymous", "anonymous@"
 	}
 	if err := server.Login(user, password); err != nil {
 		server.Quit()
-		return nil, u.ftpLoginFault(ctx, user, err)
+		return nil, s.ftpLoginFault(ctx, user, err)
 	}
-	for _, folder := range ftpFolders(u.target.folder()) {
+	for _, folder := range ftpFolders(s.target.folder()) {
 		if err := server.ChangeDir(folder); err != nil {
 			server.Quit()
 			if reply, ok := errors.AsType[*textproto.Error](err); ok {
-				return nil, u.wrap(OpCreate, Refused, inWords(saying(reply), "folder %q", folder),
+				return nil, s.wrap(OpCreate, Refused, inWords(saying(reply), "folder %q", folder),
 					"check that the folder exists and that the user may enter it; a path is relative to the login folder unless it begins with //")
 			}
-			return nil, u.ftpFault(ctx, OpCreate, err)
+			return nil, s.ftpFault(ctx, OpCreate, err)
 		}
 	}
 	return server, nil
@@ -158,8 +161,8 @@ func (u *upload) ftpStoreFault(ctx context.Context, err error) error {
 	return u.ftpFault(ctx, op, err)
 }
 
-func (u *upload) ftpLoginFault(ctx context.Context, user string, err error) error {
-	fault := u.ftpFault(ctx, OpLogin, err).(*Error)
+func (s *session) ftpLoginFault(ctx context.Context, user string, err error) error {
+	fault := s.ftpFault(ctx, OpLogin, err).(*Error)
 	reply, answered := errors.AsType[*textproto.Error](err)
 	_, garbled := errors.AsType[textproto.ProtocolError](err)
 	switch {
@@ -168,19 +171,19 @@ func (u *upload) ftpLoginFault(ctx context.Context, user string, err error) erro
 	case answered && (reply.Code == 421 || reply.Code == 500 || reply.Code == 502):
 		return fault
 	case answered && (reply.Code == 503 || reply.Code == 504 || reply.Code >= 533 && reply.Code <= 536):
-		return u.wrap(OpTLS, Refused, inWords(saying(reply), "protecting the data connection"), "")
+		return s.wrap(OpTLS, Refused, inWords(saying(reply), "protecting the data connection"), "")
 	case answered:
 		err = saying(reply)
 	}
 	// The library hands the answer to USER on without its code.
-	return u.wrap(OpLogin, LoginRefused, inWords(err, "user %q", user), "check --user and --password")
+	return s.wrap(OpLogin, LoginRefused, inWords(err, "user %q", user), "check --user and --password")
 }
 
 // ftpFault puts the server's own answer before whatever followed from it.
-func (u *upload) ftpFault(ctx context.Context, op Op, err error) error {
+func (s *session) ftpFault(ctx context.Context, op Op, err error) error {
 	reply, ok := errors.AsType[*textproto.Error](err)
-	if !ok || ctx.Err() != nil || u.reader != nil && u.reader.failure() != nil {
-		return u.fault(ctx, op, err)
+	if !ok || ctx.Err() != nil || s.ours() != nil {
+		return s.fault(ctx, op, err)
 	}
 	hint := ""
 	switch reply.Code {
@@ -193,7 +196,7 @@ func (u *upload) ftpFault(ctx context.Context, op Op, err error) error {
 	case 450, 550, 553:
 		hint = "check that the user may write there; end the URL with / when its last part is a folder"
 	}
-	return u.wrap(op, Refused, saying(reply), hint)
+	return s.wrap(op, Refused, saying(reply), hint)
 }
 
 func saying(reply *textproto.Error) error {

@@ -20,7 +20,8 @@ const (
 	// expectPatience is how long to wait for a server that does not know the question.
 	expectPatience = 2 * time.Second
 	// maxHops bounds redirects.
-	maxHops = 5
+	maxHops   = 5
+	userAgent = "sealgate"
 	// maxHTTPHeader and maxHTTPBody bound what an answer may bring.
 	maxHTTPHeader = 64 << 10
 	maxHTTPBody   = 4 << 10
@@ -34,16 +35,16 @@ func (u *upload) http(ctx context.Context) error {
 	}
 	transport := u.httpTransport(ctx)
 	defer transport.CloseIdleConnections()
-	to, expect := u.target, true
+	to := u.target
 	for range maxHops {
-		answer, err := u.put(ctx, transport, to, expect)
+		answer, err := u.exchange(ctx, transport, to, true)
 		switch {
 		case err != nil:
 			return err
 		case answer.StatusCode/100 == 2:
 			return nil
-		case answer.StatusCode == http.StatusExpectationFailed && expect:
-			expect = false
+		case u.proxySaid(to, answer.Response):
+			return u.proxyRefused(answer.Response, to.addr())
 		case answer.StatusCode == http.StatusTemporaryRedirect || answer.StatusCode == http.StatusPermanentRedirect:
 			if to, err = u.follow(to, answer.Header.Get("Location")); err != nil {
 				return err
@@ -55,27 +56,56 @@ func (u *upload) http(ctx context.Context) error {
 	return u.wrap(OpWrite, Refused, fmt.Errorf("the server redirected more than %d times", maxHops), "")
 }
 
+// exchange sends the file until the answer is neither a question for authorization that can be answered nor a
+// complaint about Expect.
+func (u *upload) exchange(ctx context.Context, transport *http.Transport, to Target, expect bool) (*httpAnswer, error) {
+	for asked := 0; ; asked++ {
+		answer, err := u.put(ctx, transport, to, expect)
+		switch {
+		case err != nil:
+			return nil, err
+		case answer.StatusCode == http.StatusExpectationFailed && expect:
+			expect = false
+		case asked >= maxAsked || !u.learns(to, answer.Response):
+			return answer, nil
+		}
+	}
+}
+
+// learns says whether answer asks for authorization that can be given.
+func (s *session) learns(to Target, answer *http.Response) bool {
+	switch {
+	case s.proxied(to) && answer.StatusCode == http.StatusProxyAuthRequired:
+		return s.proxy.learn(answer.Header.Values("Proxy-Authenticate"))
+	case answer.StatusCode == http.StatusUnauthorized && !s.proxySaid(to, answer):
+		return s.login.learn(answer.Header.Values("WWW-Authenticate"))
+	}
+	return false
+}
+
+// proxied says whether requests to to are made to the proxy: those to https go through a tunnel.
+func (s *session) proxied(to Target) bool { return s.o.Proxy.set() && to.Protocol != "https" }
+
 // httpTransport makes one connection for each request: requests ask for that themselves. Connections live as long as
 // ctx and not as the context that the transport passes, which it keeps apart from the request's.
-func (u *upload) httpTransport(ctx context.Context) *http.Transport {
+func (s *session) httpTransport(ctx context.Context) *http.Transport {
 	return &http.Transport{
 		DialContext: func(_ context.Context, _, address string) (net.Conn, error) {
-			raw, err := u.httpDial(ctx, address)
-			if err != nil {
-				return nil, err // not raw, which would be a nil in an interface
+			if s.o.Proxy.set() {
+				return connOrNil(s.dialProxy(ctx))
 			}
-			return raw, nil
+			return connOrNil(s.httpDial(ctx, address))
 		},
 		DialTLSContext: func(_ context.Context, _, address string) (net.Conn, error) {
-			raw, err := u.httpDial(ctx, address)
+			raw, err := s.httpDial(ctx, address)
 			if err != nil {
 				return nil, err
 			}
 			host, _, _ := net.SplitHostPort(address)
-			secured, err := u.handshake(ctx, raw, u.tlsConfig(host))
+			secured, err := s.handshake(ctx, raw, s.tlsConfig(host))
 			if err != nil {
 				raw.Close()
-				return nil, u.fault(ctx, OpTLS, err)
+				return nil, s.fault(ctx, OpTLS, err)
 			}
 			return secured, nil
 		},
@@ -86,12 +116,42 @@ func (u *upload) httpTransport(ctx context.Context) *http.Transport {
 	}
 }
 
-func (u *upload) httpDial(ctx context.Context, address string) (*conn, error) {
-	c, err := u.dial(ctx, address)
+// connOrNil keeps a nil out of an interface.
+func connOrNil(c *conn, err error) (net.Conn, error) {
 	if err != nil {
-		return nil, u.fault(ctx, OpConnect, err)
+		return nil, err
 	}
 	return c, nil
+}
+
+func (s *session) httpDial(ctx context.Context, address string) (*conn, error) {
+	c, err := s.dial(ctx, address)
+	if err != nil {
+		return nil, s.fault(ctx, OpConnect, err)
+	}
+	return c, nil
+}
+
+// request is a request for to, made in one piece to whoever is connected: the server, or the proxy for it.
+func (s *session) request(ctx context.Context, method string, to Target, body io.Reader) (*http.Request, error) {
+	request, err := http.NewRequestWithContext(ctx, method, to.url().String(), body)
+	if err != nil {
+		return nil, s.wrap(OpTarget, BadTarget, err, "")
+	}
+	request.Close = true // and with it the body is kept when a refusal comes instead of 100 Continue
+	request.Header.Set("User-Agent", userAgent)
+	if login := s.login.header(method, to.url().RequestURI()); login != "" {
+		request.Header.Set("Authorization", login)
+	}
+	if s.proxied(to) {
+		whole := to.url().String()
+		request.URL = &url.URL{Scheme: "http", Host: s.o.Proxy.String(), Opaque: whole}
+		request.Host = to.hostPort()
+		if login := s.proxy.header(method, whole); login != "" {
+			request.Header.Set("Proxy-Authorization", login)
+		}
+	}
+	return request, nil
 }
 
 // httpAnswer is what is kept of a response.
@@ -110,13 +170,11 @@ func (u *upload) put(ctx context.Context, transport *http.Transport, to Target, 
 		return nil, err
 	}
 	defer source.Close()
-	request, err := http.NewRequestWithContext(ctx, http.MethodPut, to.url().String(), source)
+	request, err := u.request(ctx, http.MethodPut, to, source)
 	if err != nil {
-		return nil, u.wrap(OpTarget, BadTarget, err, "")
+		return nil, err
 	}
 	request.ContentLength = source.size
-	request.Close = true // and with it the body is kept when a refusal comes instead of 100 Continue
-	request.Header.Set("User-Agent", "sealgate")
 	request.Header.Set("Content-Type", "application/octet-stream")
 	if source.size == 0 {
 		// A body of length 0 means "unknown length" to net/http. What is empty must still be read to its end.
@@ -124,9 +182,6 @@ func (u *upload) put(ctx context.Context, transport *http.Transport, to Target, 
 			return nil, u.fault(ctx, OpSource, err)
 		}
 		request.Body = http.NoBody
-	}
-	if u.o.User != "" {
-		request.SetBasicAuth(u.o.User, u.o.Password)
 	}
 	if expect && (source.size < 0 || source.size > expectAbove) {
 		request.Header.Set("Expect", "100-continue")
@@ -151,9 +206,9 @@ func (u *upload) put(ctx context.Context, transport *http.Transport, to Target, 
 
 // follow is the target that a redirect names. The host must stay the same, since the credentials and the file were
 // meant for it alone; going from http to https is welcome, the way back is not.
-func (u *upload) follow(from Target, location string) (Target, error) {
+func (s *session) follow(from Target, location string) (Target, error) {
 	refuse := func(why string) (Target, error) {
-		return from, u.wrap(OpWrite, Refused, fmt.Errorf("the server redirects to %q: %s", location, why), "use the address that the server names, if you trust it")
+		return from, s.wrap(OpWrite, Refused, fmt.Errorf("the server redirects to %q: %s", location, why), "use the address that the server names, if you trust it")
 	}
 	next, err := from.url().Parse(location)
 	if err != nil || location == "" {
@@ -186,7 +241,7 @@ func (u *upload) follow(from Target, location string) (Target, error) {
 	return to, nil
 }
 
-func (u *upload) statusFault(answer *httpAnswer) error {
+func (s *session) statusFault(answer *httpAnswer) error {
 	words, hint := statusWords(answer.StatusCode)
 	op, kind := OpWrite, Refused
 	if answer.StatusCode == http.StatusUnauthorized {
@@ -199,7 +254,7 @@ func (u *upload) statusFault(answer *httpAnswer) error {
 	if words != "" {
 		said = words + " (" + said + ")"
 	}
-	return u.wrap(op, kind, fmt.Errorf("the server answered %s", said), hint)
+	return s.wrap(op, kind, fmt.Errorf("the server answered %s", said), hint)
 }
 
 // statusWords says what an answer to PUT means, and what to try.

@@ -84,6 +84,22 @@ func (u *upload) open(ctx context.Context) (*reader, error) {
 	return r, nil
 }
 
+// sourceFailure is the source's own failure in the words of a transfer.
+func (u *upload) sourceFailure() error {
+	if u.reader == nil || u.reader.failure() == nil {
+		return nil
+	}
+	return u.sourceFault(u.reader.failure())
+}
+
+func (u *upload) sourceFault(err error) error {
+	kind := SourceFailed
+	if errors.Is(err, errSourceChanged) {
+		kind = SizeMismatch
+	}
+	return u.wrap(OpSource, kind, err, "")
+}
+
 func (r *reader) Read(p []byte) (int, error) {
 	r.idle.pause()
 	n, err := r.rc.Read(p)

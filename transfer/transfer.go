@@ -5,7 +5,8 @@
 //
 //   - After success the file lies whole under its final name. Where the protocol can rename (ftp, scp) nobody sees less
 //     than the whole file there, ever: it is written beside its final name as NAME.xxxxxxxx.part, its size is compared,
-//     and then it is renamed. With http and https that is the server's own promise.
+//     and then it is renamed. With http and https that is the server's own promise; a proxy's FTP gateway, used where
+//     there is no other way, cannot rename, and a notice says so.
 //   - After a failure or a cancel no final name was written, and the .part is removed where the server can still be
 //     reached; where it cannot, the error's hint names it.
 //   - A server is known before it is told a password: a host key that is unknown or changed and a certificate that does
@@ -35,6 +36,10 @@ const (
 // certificate roots, knows no host key and tells nobody.
 type Options struct {
 	User, Password string
+
+	// Proxy leads every connection through an HTTP proxy: CONNECT for https, ftp and scp, requests with the whole URL
+	// for http, and where ftp is refused CONNECT, the proxy's own FTP gateway.
+	Proxy Proxy
 
 	// Insecure accepts a TLS certificate that does not verify. It says nothing about SSH host keys.
 	Insecure bool

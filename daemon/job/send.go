@@ -45,6 +45,7 @@ func upload(ctx context.Context, home appliance.Home, target transfer.Target, sr
 		User:       up.User,
 		Password:   up.Password,
 		Insecure:   up.Insecure,
+		Proxy:      up.Proxy,
 		KnownHosts: home.KnownHosts(),
 		Notice:     func(line string) { ui.Text(control.Err, line+"\n") },
 		Progress: func(sent int64) {

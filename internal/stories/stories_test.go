@@ -71,6 +71,7 @@ func run(t *testing.T, dir string) {
 			"login":      login,
 			"read":       read,
 			"forge":      forge,
+			"proxy":      proxy,
 			"server":     server,
 			"signal":     signal,
 			"until":      until,
@@ -194,6 +195,17 @@ func forge(ts *testscript.TestScript, neg bool, args []string) {
 // server kill kills the last server, as a power cut does.
 // server hostile-ftp|hostile-http|hostile-ssh starts one whose answers are
 // attacks on a terminal, and sets $HOST.
+// proxy PORT... starts squid, which asks for a password and allows CONNECT to
+// these ports, in PROXY, PROXY_USER and PROXY_PASSWORD.
+func proxy(ts *testscript.TestScript, neg bool, args []string) {
+	s, err := peers.StartSquid(peers.ProxyConfig{Auth: "basic", Connect: args})
+	ts.Check(err)
+	ts.Defer(s.Stop)
+	ts.Setenv("PROXY", s.Addr)
+	ts.Setenv("PROXY_USER", s.User)
+	ts.Setenv("PROXY_PASSWORD", s.Password)
+}
+
 // server sshd|vsftpd|ftps|nginx|nginx-tls starts a server of the distribution
 // and sets $HOST (HOST:PORT), $ROOT, $REMOTE_USER, $REMOTE_PASSWORD and
 // $FINGERPRINT. It needs root.
@@ -222,6 +234,7 @@ func server(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	ts.Defer(s.Stop)
 	ts.Setenv("HOST", s.Addr)
+	ts.Setenv("PORT", strconv.Itoa(s.Port))
 	ts.Setenv("ROOT", s.Root)
 	ts.Setenv("REMOTE_USER", s.User)
 	ts.Setenv("REMOTE_PASSWORD", s.Password)
