@@ -51,7 +51,7 @@ func (s *session) dial(ctx context.Context, address string) (*conn, error) {
 }
 
 func (s *session) dialDirect(ctx context.Context, address string) (*conn, error) {
-	dialer := net.Dialer{Timeout: s.o.ConnectTimeout}
+	dialer := net.Dialer{Timeout: s.o.ConnectTimeout, ControlContext: s.judgeDial}
 	raw, err := dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
 		if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() && ctx.Err() == nil {

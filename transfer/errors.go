@@ -38,6 +38,7 @@ type Kind string
 const (
 	BadTarget          Kind = "bad target"          // the URL cannot be used as it is written
 	SourceFailed       Kind = "source failed"       // what was to be sent could not be read
+	Forbidden          Kind = "forbidden"           // the transfer policy refuses the address
 	Unreachable        Kind = "unreachable"         // no connection came about
 	CertificateInvalid Kind = "certificate invalid" // TLS: the server's certificate does not verify
 	HostKeyUnknown     Kind = "host key unknown"    // SSH: never seen, and nobody accepted it
@@ -98,11 +99,14 @@ func plainWords(err error) string {
 	var path *os.PathError
 	var ours *worded
 	var idle *idleError
+	var refused *forbidden
 	switch {
 	case errors.As(err, &ours):
 		return ours.words
 	case errors.As(err, &idle):
 		return idle.Error()
+	case errors.As(err, &refused):
+		return refused.Error()
 	case errors.Is(err, context.Canceled):
 		return "cancelled"
 	case errors.Is(err, context.DeadlineExceeded):
@@ -178,6 +182,9 @@ const tryAgain = "try again; if it stays, look at the network between here and t
 
 // classify judges by what the error is and, where that says too little, by the step that it ended.
 func classify(op Op, err error) (kind Kind, hint string) {
+	if refused, ok := errors.AsType[*forbidden](err); ok {
+		return Forbidden, fmt.Sprintf("if it is meant, the owner may: impctl transfer-policy allow %s", refused.rule.Network)
+	}
 	if _, ok := errors.AsType[*net.DNSError](err); ok {
 		return Unreachable, "check the host's name and the appliance's name servers"
 	}

@@ -144,6 +144,9 @@ func (s *session) request(ctx context.Context, method string, to Target, body io
 		request.Header.Set("Authorization", login)
 	}
 	if s.proxied(to) {
+		if err := s.judgeForProxy(to.Host); err != nil {
+			return nil, s.fault(ctx, OpConnect, err)
+		}
 		whole := to.url().String()
 		request.URL = &url.URL{Scheme: "http", Host: s.o.Proxy.String(), Opaque: whole}
 		request.Host = to.hostPort()

@@ -59,6 +59,10 @@ func (r *proxyRefusal) Error() string { return r.words }
 
 // tunnel connects to address with CONNECT. Each try is a connection of its own, since proxies close after a refusal.
 func (s *session) tunnel(ctx context.Context, address string) (*conn, error) {
+	host, _, _ := net.SplitHostPort(address)
+	if err := s.judgeForProxy(host); err != nil {
+		return nil, s.fault(ctx, OpConnect, err)
+	}
 	for range maxAsked {
 		c, err := s.dialProxy(ctx)
 		if err != nil {
@@ -92,7 +96,7 @@ func (s *session) dialProxy(ctx context.Context) (*conn, error) {
 // proxyFault is a failure of the connection to the proxy.
 func (s *session) proxyFault(ctx context.Context, err error) error {
 	fault, ok := s.fault(ctx, OpProxy, err).(*Error)
-	if !ok || fault.Kind == Cancelled {
+	if !ok || fault.Kind == Cancelled || fault.Kind == Forbidden {
 		return fault
 	}
 	return s.wrap(OpProxy, Unreachable, inWords(err, "the proxy %s", s.o.Proxy), "check --proxy, and that this machine may reach it")

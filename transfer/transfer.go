@@ -41,6 +41,11 @@ type Options struct {
 	// for http, and where ftp is refused CONNECT, the proxy's own FTP gateway.
 	Proxy Proxy
 
+	// Policy says which addresses may be connected to; it is asked about each address that is dialled, after names were
+	// resolved, and about addresses in URLs that a proxy is to reach. Loopback, link-local, metadata, unspecified and
+	// multicast addresses are refused unless it allows them.
+	Policy Policy
+
 	// Insecure accepts a TLS certificate that does not verify. It says nothing about SSH host keys.
 	Insecure bool
 	// RootCAs are the certificate authorities to trust; nil means the system's.

@@ -16,7 +16,11 @@ import (
 // acceptHostKey fetches a server's keys and keeps those that are expected or
 // that the person accepts.
 func acceptHostKey(ctx context.Context, home appliance.Home, x commands.AcceptHostKey, ui control.UI) ([]commands.HostKey, error) {
-	keys, err := transfer.HostKeys(ctx, x.Host, x.Port, transfer.Options{})
+	policy, err := transfer.LoadPolicy(home.TransferPolicy())
+	if err != nil {
+		return nil, err
+	}
+	keys, err := transfer.HostKeys(ctx, x.Host, x.Port, transfer.Options{Policy: policy})
 	if err != nil {
 		return nil, err
 	}

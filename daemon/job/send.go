@@ -41,7 +41,12 @@ func send(ctx context.Context, home appliance.Home, x commands.Send, ui control.
 
 // upload sends src to target on behalf of up.
 func upload(ctx context.Context, home appliance.Home, target transfer.Target, src transfer.Source, up commands.Upload, ui control.UI) error {
+	policy, err := transfer.LoadPolicy(home.TransferPolicy())
+	if err != nil {
+		return err
+	}
 	o := transfer.Options{
+		Policy:     policy,
 		User:       up.User,
 		Password:   up.Password,
 		Insecure:   up.Insecure,
@@ -62,6 +67,6 @@ func upload(ctx context.Context, home appliance.Home, target transfer.Target, sr
 			return answer == "yes", err
 		}
 	}
-	_, err := transfer.Upload(ctx, target, src, o)
+	_, err = transfer.Upload(ctx, target, src, o)
 	return err
 }
