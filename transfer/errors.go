@@ -48,6 +48,7 @@ const (
 	ProtocolBroken     Kind = "protocol broken"     // the server's answer makes no sense
 	ConnectionLost     Kind = "connection lost"     // it broke, or nothing moved for too long
 	SizeMismatch       Kind = "size mismatch"       // the server holds another number of bytes than were sent
+	TimedOut           Kind = "timed out"           // the whole transfer took longer than it may
 	Cancelled          Kind = "cancelled"           // the caller's context ended
 	LocalFailure       Kind = "local failure"       // this machine: a file here could not be read or written
 )
@@ -71,6 +72,9 @@ func (e *Error) Error() string {
 	}
 	return text + ": " + SafeText(withoutSecrets(plainWords(e.Err), e.secrets))
 }
+
+// ended says whether it was this side that gave up.
+func (e *Error) ended() bool { return e.Kind == Cancelled || e.Kind == TimedOut }
 
 func (e *Error) Unwrap() error { return e.Err }
 
@@ -152,13 +156,16 @@ func inWords(cause error, format string, args ...any) error {
 func (s *session) fault(ctx context.Context, op Op, err error) error {
 	known, ok := errors.AsType[*Error](err)
 	gone, isGone := context.Cause(ctx).(*serverGone)
+	late, isLate := context.Cause(ctx).(*overdue)
 	switch {
 	case err == nil:
 		return nil
-	case ok && known.Kind == Cancelled:
+	case ok && known.ended():
 		return known
 	case isGone:
 		return s.wrap(op, ConnectionLost, gone, tryAgain)
+	case isLate:
+		return s.wrap(op, TimedOut, late, "look at the network between here and there")
 	case ctx.Err() != nil:
 		return s.wrap(op, Cancelled, context.Cause(ctx), "")
 	case s.ours() != nil:

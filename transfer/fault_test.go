@@ -139,7 +139,7 @@ func TestCancelWhileServerIsSilent(t *testing.T) {
 			}
 			started = time.Now()
 			_, err = transfer.Upload(t.Context(), target, text("x"),
-				transfer.Options{Policy: loopback, User: "u", Password: "p", ConnectTimeout: 200 * time.Millisecond, IdleTimeout: 200 * time.Millisecond})
+				transfer.Options{Policy: loopback, User: "u", Password: "p", ConnectTimeout: 200 * time.Millisecond, IdleTimeout: 200 * time.Millisecond, Retries: -1})
 			mustFail(t, err, "", transfer.ConnectionLost)
 			if took := time.Since(started); took > 2*time.Second {
 				t.Errorf("it took %v", took)

@@ -17,12 +17,22 @@ import (
 // tells is ignored.
 func (u *upload) ftp(ctx context.Context) error {
 	part := partName(u.target.name())
-	left, err := u.ftpStore(ctx, part, false)
-	if missing, ok := errors.AsType[*noDataConnection](err); ok && missing.ipv4 && ctx.Err() == nil {
-		left, err = u.ftpStore(ctx, part, true)
-	}
+	pasv, left := false, false
+	err := u.retry(ctx, func() int64 { return u.safe }, func() error {
+		for {
+			stays, err := u.ftpStore(ctx, part, pasv, left)
+			left = stays
+			missing, ok := errors.AsType[*noDataConnection](err)
+			if !ok || !missing.ipv4 || pasv || ctx.Err() != nil {
+				return err
+			}
+			pasv = true
+		}
+	})
 	if u.mayUseGateway(err) {
-		return u.ftpGateway(ctx, err)
+		nothing := func() int64 { return 0 }
+		refused := err
+		return u.retry(ctx, nothing, func() error { return u.ftpGateway(ctx, refused) })
 	}
 	if left {
 		return u.discard(ctx, err, part, func(ctx context.Context) error { return u.ftpRemove(ctx, part) })
@@ -30,21 +40,36 @@ func (u *upload) ftp(ctx context.Context) error {
 	return err
 }
 
-// ftpStore reports whether it may have left the part on the server.
-func (u *upload) ftpStore(ctx context.Context, part string, pasv bool) (left bool, err error) {
+// ftpStore makes one attempt; there says that an earlier one may have left the part on the server. It reports whether
+// the part may be there now.
+func (u *upload) ftpStore(ctx context.Context, part string, pasv, there bool) (left bool, err error) {
+	u.begin()
 	server, err := u.ftpLogin(ctx, pasv)
 	if err != nil {
-		return false, err
+		return there, err
 	}
 	defer server.Quit()
-	source, err := u.open(ctx)
-	if err != nil {
-		return false, err
+	if there {
+		u.safe = u.ftpHas(server, part)
 	}
-	defer source.Close()
+	source, err := u.open(ctx, u.safe)
+	if err != nil {
+		return there, err
+	}
+	defer func() { source.Close() }()
 
-	if err := stor(server, part, source); err != nil {
-		refused := source.count() == 0 && isReply(err, 550, 553)
+	err = stor(server, part, source, u.safe)
+	if u.safe > 0 && source.count() == u.safe && isReply(err, 451, 500, 501, 502, 504, 550, 553) {
+		// It does not go on with a file; proftpd as it is installed does not.
+		u.safe = 0
+		source.Close()
+		if source, err = u.open(ctx, 0); err != nil {
+			return true, err
+		}
+		err = stor(server, part, source, 0)
+	}
+	if err != nil {
+		refused := !there && source.count() == 0 && isReply(err, 550, 553)
 		return !refused, u.ftpStoreFault(ctx, err)
 	}
 	stored, err := server.FileSize(part)
@@ -61,13 +86,24 @@ func (u *upload) ftpStore(ctx context.Context, part string, pasv bool) (left boo
 }
 
 // stor is Stor without the library's panics: it slices the answer to PASV before it looks at it.
-func stor(server *ftp.ServerConn, name string, source io.Reader) (err error) {
+func stor(server *ftp.ServerConn, name string, source io.Reader, from int64) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("the server's answer cannot be understood: %v", p)
 		}
 	}()
-	return server.Stor(name, source)
+	return server.StorFrom(name, source, uint64(from))
+}
+
+// ftpHas is how much of the part the server holds. The part's name is ours alone and data comes in order, so that is a
+// prefix of the file; more than was ever sent is not. It goes on with REST and STOR and not with APPE: what an earlier
+// connection still has to write then falls on the same bytes.
+func (u *upload) ftpHas(server *ftp.ServerConn, part string) int64 {
+	size, err := server.FileSize(part)
+	if err != nil || size > u.sent {
+		return 0
+	}
+	return size
 }
 
 // ftpRename also replaces a file on servers whose RNTO does not.
@@ -166,7 +202,7 @@ func (s *session) ftpLoginFault(ctx context.Context, user string, err error) err
 	reply, answered := errors.AsType[*textproto.Error](err)
 	_, garbled := errors.AsType[textproto.ProtocolError](err)
 	switch {
-	case fault.Kind == Cancelled || fault.Kind == ConnectionLost || garbled || errors.Is(err, errLongReply):
+	case fault.ended() || fault.Kind == ConnectionLost || garbled || errors.Is(err, errLongReply):
 		return fault
 	case answered && (reply.Code == 421 || reply.Code == 500 || reply.Code == 502):
 		return fault

@@ -103,7 +103,7 @@ func send(t *testing.T, protocol string, f *fake, src transfer.Source) error {
 		t.Fatal(err)
 	}
 	_, err = transfer.Upload(t.Context(), target, src, transfer.Options{
-		Policy: loopback, User: "user", Password: "hunter2", ConnectTimeout: 2 * time.Second, IdleTimeout: 2 * time.Second,
+		Policy: loopback, User: "user", Password: "hunter2", ConnectTimeout: 2 * time.Second, IdleTimeout: 2 * time.Second, Retries: -1,
 		KnownHosts: filepath.Join(t.TempDir(), "known_hosts"),
 	})
 	return err

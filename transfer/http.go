@@ -35,6 +35,12 @@ func (u *upload) http(ctx context.Context) error {
 	}
 	transport := u.httpTransport(ctx)
 	defer transport.CloseIdleConnections()
+	nothing := func() int64 { return 0 } // PUT starts again
+	return u.retry(ctx, nothing, func() error { return u.httpOnce(ctx, transport) })
+}
+
+func (u *upload) httpOnce(ctx context.Context, transport *http.Transport) error {
+	u.begin()
 	to := u.target
 	for range maxHops {
 		answer, err := u.exchange(ctx, transport, to, true)
@@ -168,7 +174,7 @@ func (u *upload) put(ctx context.Context, transport *http.Transport, to Target, 
 	// Ends the request, and with it the reading of the source, whatever the outcome.
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	source, err := u.open(ctx)
+	source, err := u.open(ctx, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -257,7 +263,11 @@ func (s *session) statusFault(answer *httpAnswer) error {
 	if words != "" {
 		said = words + " (" + said + ")"
 	}
-	return s.wrap(op, kind, fmt.Errorf("the server answered %s", said), hint)
+	after := parseRetryAfter(answer.Header.Get("Retry-After"), time.Now())
+	if after > longestRetryAfter {
+		hint = "the server asks to come back in " + after.Round(time.Second).String()
+	}
+	return s.wrap(op, kind, &statusError{"the server answered " + said, answer.StatusCode, after}, hint)
 }
 
 // statusWords says what an answer to PUT means, and what to try.

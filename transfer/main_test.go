@@ -140,7 +140,7 @@ func on(t *testing.T, e endpoint, server *peers.Server) *place {
 	p := &place{endpoint: e, server: server, folder: folder, addr: server.Addr}
 	p.options = transfer.Options{
 		User: server.User, Password: server.Password, RootCAs: server.CAs, Policy: loopback,
-		ConnectTimeout: 5 * time.Second, IdleTimeout: 10 * time.Second,
+		ConnectTimeout: 5 * time.Second, IdleTimeout: 10 * time.Second, Retries: -1,
 	}
 	if e.protocol == "scp" {
 		p.options.KnownHosts = filepath.Join(t.TempDir(), "known_hosts")

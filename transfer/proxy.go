@@ -96,7 +96,7 @@ func (s *session) dialProxy(ctx context.Context) (*conn, error) {
 // proxyFault is a failure of the connection to the proxy.
 func (s *session) proxyFault(ctx context.Context, err error) error {
 	fault, ok := s.fault(ctx, OpProxy, err).(*Error)
-	if !ok || fault.Kind == Cancelled || fault.Kind == Forbidden {
+	if !ok || fault.ended() || fault.Kind == Forbidden {
 		return fault
 	}
 	return s.wrap(OpProxy, Unreachable, inWords(err, "the proxy %s", s.o.Proxy), "check --proxy, and that this machine may reach it")

@@ -24,24 +24,31 @@ const (
 )
 
 // scp uploads over the SFTP protocol with writes on the way concurrently, to a part that is renamed when it is whole.
-// After a failure the part may have holes, so it is never kept.
+// After a failure the part may have holes behind
+// u.safe, so it goes on from there or is removed.
 func (u *upload) scp(ctx context.Context) error {
 	if u.o.User == "" {
 		return u.wrap(OpLogin, LoginRefused, errors.New("scp needs a user"), "name one with --user")
 	}
 	part := u.target.folder() + partName(u.target.name())
-	left, err := u.scpStore(ctx, part)
+	left := false
+	err := u.retry(ctx, func() int64 { return u.safe }, func() (err error) {
+		left, err = u.scpStore(ctx, part, left)
+		return err
+	})
 	if left {
 		return u.discard(ctx, err, part, func(ctx context.Context) error { return u.scpRemove(ctx, part) })
 	}
 	return err
 }
 
-// scpStore reports whether it may have left the part on the server.
-func (u *upload) scpStore(ctx context.Context, part string) (left bool, err error) {
+// scpStore makes one attempt; there says that an earlier one may have left the part on the server. It reports whether
+// the part may be there now.
+func (u *upload) scpStore(ctx context.Context, part string, there bool) (left bool, err error) {
+	u.begin()
 	server, err := u.sftpLogin(ctx)
 	if err != nil {
-		return false, err
+		return there, err
 	}
 	defer server.close()
 	// A source that waits for its writer does not notice that the server has gone; the server does.
@@ -54,23 +61,34 @@ func (u *upload) scpStore(ctx context.Context, part string) (left bool, err erro
 			cancel(server.gone())
 		}
 	}()
-	source, err := u.open(ctx)
+	flags := os.O_WRONLY | os.O_CREATE
+	if !there {
+		flags |= os.O_EXCL
+	} else if info, err := server.files.Stat(part); err != nil || info.Size() < u.safe {
+		u.safe = 0
+	}
+	source, err := u.open(ctx, u.safe)
 	if err != nil {
-		return false, err
+		return there, err
 	}
 	defer source.Close()
 
 	// Found now, not at the rename, when all of the file is there.
 	if info, err := server.files.Stat(u.target.Path); err == nil && info.IsDir() {
-		return false, u.wrap(OpCreate, Refused, fmt.Errorf("%s is a folder", u.target.Path), "end the URL with / to store the file in it under its own name")
+		return there, u.wrap(OpCreate, Refused, fmt.Errorf("%s is a folder", u.target.Path), "end the URL with / to store the file in it under its own name")
 	}
-	file, err := server.files.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL)
+	file, err := server.files.OpenFile(part, flags)
 	if err != nil {
 		_, answered := errors.AsType[*sftp.StatusError](err)
 		answered = answered || errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission)
-		return !answered, server.fault(ctx, OpCreate, err)
+		return there || !answered, server.fault(ctx, OpCreate, err)
+	}
+	if _, err := file.Seek(u.safe, io.SeekStart); err != nil {
+		return true, server.fault(ctx, OpWrite, err)
 	}
 	if _, err := file.ReadFromWithConcurrency(source, sftpAhead); err != nil {
+		// Writes are answered out of order; the file's offset is where the first one failed.
+		u.safe, _ = file.Seek(0, io.SeekCurrent)
 		return true, server.fault(ctx, OpWrite, err)
 	}
 	if err := file.Close(); err != nil {
@@ -164,7 +182,7 @@ func (s *session) sftpLogin(ctx context.Context) (*sftpServer, error) {
 	if err != nil {
 		client.Close()
 		fault := s.fault(ctx, OpLogin, err).(*Error)
-		if fault.Kind != Cancelled {
+		if !fault.ended() {
 			fault = s.wrap(OpLogin, Refused, inWords(err, "the server offers no sftp"), "turn on the server's sftp subsystem for this user")
 		}
 		return nil, fault

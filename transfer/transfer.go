@@ -9,6 +9,8 @@
 //     there is no other way, cannot rename, and a notice says so.
 //   - After a failure or a cancel no final name was written, and the .part is removed where the server can still be
 //     reached; where it cannot, the error's hint names it.
+//   - What breaks is tried again, and goes on from where the server has it (ftp, scp) or starts again (http, https). A
+//     refusal is final.
 //   - A server is known before it is told a password: a host key that is unknown or changed and a certificate that does
 //     not verify end the transfer. No option turns host keys off.
 //   - Cancelling the context stops every wait at once; removing the .part may then take three seconds at most. A
@@ -26,10 +28,13 @@ import (
 	"time"
 )
 
-// Time-outs that hold when Options leaves them at zero.
+// What holds when Options leaves them at zero.
 const (
 	DefaultConnectTimeout = 15 * time.Second
 	DefaultIdleTimeout    = 60 * time.Second
+	DefaultTotalTimeout   = 24 * time.Hour
+	DefaultRetries        = 5
+	DefaultRetryWait      = time.Second
 )
 
 // Options say how to reach a server and whom to tell. The zero value is an anonymous transfer that trusts the system's
@@ -60,8 +65,8 @@ type Options struct {
 	AskHostKey func(ctx context.Context, host, keyType, fingerprint string) (bool, error)
 
 	// Progress is told how many bytes were handed to the network, at most ten times a second and once at the end. Calls
-	// never overlap and none comes after Upload has returned. The count starts again when a redirect makes the file
-	// start again.
+	// never overlap and none comes after Upload has returned. The count goes back when a redirect or
+	// a retry makes the file start again, or go on from where the server has it.
 	Progress func(sent int64)
 	// Notice is told what the user should know although the transfer goes on: one line, safe on a terminal.
 	Notice func(string)
@@ -70,6 +75,15 @@ type Options struct {
 	ConnectTimeout time.Duration
 	// IdleTimeout is how long the network may stand still. Zero means DefaultIdleTimeout.
 	IdleTimeout time.Duration
+	// TotalTimeout bounds the whole transfer, its retries too. Zero means DefaultTotalTimeout.
+	TotalTimeout time.Duration
+
+	// Retries is how many attempts in a row may get no further after what time may heal: lost connections, time-outs,
+	// the HTTP statuses 408, 429, 500, 502, 503 and 504, and FTP's 4xx. Zero means DefaultRetries, less none.
+	Retries int
+	// RetryWait is the first wait between two attempts. It doubles up to 30 s, and up to half of it is left out at
+	// random; a Retry-After of up to 60 s is obeyed. Zero means DefaultRetryWait.
+	RetryWait time.Duration
 }
 
 func (o Options) withDefaults() Options {
@@ -79,12 +93,21 @@ func (o Options) withDefaults() Options {
 	if o.IdleTimeout <= 0 {
 		o.IdleTimeout = DefaultIdleTimeout
 	}
+	if o.TotalTimeout <= 0 {
+		o.TotalTimeout = DefaultTotalTimeout
+	}
+	if o.Retries == 0 {
+		o.Retries = DefaultRetries
+	}
+	if o.RetryWait <= 0 {
+		o.RetryWait = DefaultRetryWait
+	}
 	return o
 }
 
 // Result is what a finished transfer, or a failed one until then, has done.
 type Result struct {
-	// Bytes of the file that were handed to the network.
+	// Bytes is how far into the file the last attempt came.
 	Bytes int64
 	// Notices are the lines that Options.Notice was told.
 	Notices []string

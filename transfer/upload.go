@@ -18,10 +18,13 @@ type upload struct {
 	src    Source
 	meter  *meter
 	reader *reader // the source as it is open now, nil before
+	size   int64   // what the source said last, -1 for unknown
+	sent   int64   // how far any attempt has read it
+	safe   int64   // how much of the part the server has for certain; an attempt goes on from there
 }
 
 func newUpload(t Target, src Source, o Options) *upload {
-	u := &upload{session: newSession(t, o), src: src, meter: &meter{report: o.Progress}}
+	u := &upload{session: newSession(t, o), src: src, size: -1, meter: &meter{report: o.Progress}}
 	u.ours = u.sourceFailure
 	return u
 }
@@ -38,7 +41,7 @@ func (u *upload) run(ctx context.Context) error {
 		return err
 	}
 	// Ends every connection and every wait of this transfer, whatever the outcome.
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithTimeoutCause(ctx, u.o.TotalTimeout, &overdue{u.o.TotalTimeout})
 	defer cancel()
 	switch u.target.Protocol {
 	case "ftp":
@@ -48,6 +51,14 @@ func (u *upload) run(ctx context.Context) error {
 	default:
 		return u.http(ctx)
 	}
+}
+
+// begin forgets the attempt before, and what its source said when it was given up.
+func (u *upload) begin() {
+	if u.reader != nil {
+		u.sent = max(u.sent, u.reader.count())
+	}
+	u.reader = nil
 }
 
 // partName is where the file grows: plainly a part of name, and nobody else's. What cannot be told apart by its
