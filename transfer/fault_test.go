@@ -254,7 +254,7 @@ func TestUnreachable(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = transfer.Upload(t.Context(), target, text("x"), transfer.Options{Policy: loopback, User: "u", Password: "secret", ConnectTimeout: time.Second})
+			_, err = transfer.Upload(t.Context(), target, text("x"), transfer.Options{Policy: loopback, User: "u", Password: "secret", ConnectTimeout: time.Second, Retries: -1})
 			mustFail(t, err, test.op, transfer.Unreachable, "secret")
 		}
 	}

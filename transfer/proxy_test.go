@@ -250,7 +250,7 @@ func sendThrough(t *testing.T, protocol string, f *fake) error {
 		t.Fatal(err)
 	}
 	proxy.User, proxy.Password = "proxy", "secret"
-	return second(transfer.Upload(t.Context(), target, text("x"), transfer.Options{Policy: loopback, User: "user", Password: "hunter2", Proxy: proxy}))
+	return second(transfer.Upload(t.Context(), target, text("x"), transfer.Options{Policy: loopback, User: "user", Password: "hunter2", Proxy: proxy, Retries: -1}))
 }
 
 func TestHostileProxy(t *testing.T) {

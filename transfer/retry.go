@@ -68,7 +68,7 @@ func (s *session) worthAnother(err error) bool {
 		return fault.Op != OpLogin
 	case Unreachable:
 		timeout, ok := errors.AsType[net.Error](err)
-		return s.began || ok && timeout.Timeout()
+		return s.began.Load() || ok && timeout.Timeout()
 	}
 	return false
 }

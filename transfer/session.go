@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -16,7 +17,7 @@ type session struct {
 	idle    *idleClock
 	tls     tls.ClientSessionCache
 	notices []string
-	began   bool // the file itself was begun once: until then, a server that is not there is not waited for
+	began   atomic.Bool // the file itself was begun once: until then, a server that is not there is not waited for
 
 	login   *authorization // of http
 	proxy   *authorization

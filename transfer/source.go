@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -59,6 +60,7 @@ type reader struct {
 	size  int64
 	meter *meter
 	idle  *idleClock
+	began *atomic.Bool
 
 	mu     sync.Mutex
 	read   int64
@@ -84,9 +86,8 @@ func (u *upload) open(ctx context.Context, from int64) (*reader, error) {
 	if err != nil {
 		return nil, u.fault(ctx, OpSource, u.sourceFault(err))
 	}
-	u.began = true
 	u.meter.restart(from)
-	r := &reader{rc: rc, size: size, read: from, meter: u.meter, idle: u.idle, closed: make(chan struct{})}
+	r := &reader{rc: rc, size: size, read: from, meter: u.meter, idle: u.idle, began: &u.began, closed: make(chan struct{})}
 	context.AfterFunc(ctx, func() { r.Close() })
 	u.reader = r
 	return r, nil
@@ -148,6 +149,7 @@ func (r *reader) Read(p []byte) (int, error) {
 	case <-r.closed: // given up; another attempt may be counting already
 	default:
 		r.meter.add(n)
+		r.began.Store(r.began.Load() || n > 0)
 	}
 	return n, err
 }
