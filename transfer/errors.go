@@ -28,6 +28,8 @@ const (
 	OpLogin   Op = "login"
 	OpCreate  Op = "create"
 	OpWrite   Op = "write"
+	OpReceive Op = "receive"
+	OpSave    Op = "save"
 	OpVerify  Op = "verify"
 	OpRename  Op = "rename"
 )
@@ -215,6 +217,7 @@ func (s *session) wrap(op Op, kind Kind, err error, hint string) *Error {
 	return &Error{Op: op, Kind: kind, Target: s.target.String(), Err: err, Hint: hint, secrets: s.secrets()}
 }
 
+// sizeError are two numbers of bytes that should be the same.
 type sizeError struct{ sent, stored int64 }
 
 func (e sizeError) Error() string {

@@ -85,11 +85,13 @@ func (u *upload) ftpStore(ctx context.Context, part string, pasv, there bool) (l
 	return u.ftpRename(ctx, server, part)
 }
 
+var errUnreadable = errors.New("the server's answer cannot be understood")
+
 // stor is Stor without the library's panics: it slices the answer to PASV before it looks at it.
 func stor(server *ftp.ServerConn, name string, source io.Reader, from int64) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("the server's answer cannot be understood: %v", p)
+			err = errUnreadable
 		}
 	}()
 	return server.StorFrom(name, source, uint64(from))
@@ -100,7 +102,7 @@ func stor(server *ftp.ServerConn, name string, source io.Reader, from int64) (er
 // connection still has to write then falls on the same bytes.
 func (u *upload) ftpHas(server *ftp.ServerConn, part string) int64 {
 	size, err := server.FileSize(part)
-	if err != nil || size > u.sent {
+	if err != nil || size < 0 || size > u.sent {
 		return 0
 	}
 	return size

@@ -32,7 +32,7 @@ func (u *upload) ftpGateway(ctx context.Context, refused error) error {
 	case answer.StatusCode == http.StatusProxyAuthRequired:
 		return u.proxyRefused(answer.Response, u.target.addr())
 	}
-	fault := u.statusFault(answer)
+	fault := u.statusFault(answer, OpWrite)
 	if u.reader.count() > 0 {
 		return u.mayHaveStayed(fault)
 	}

@@ -52,11 +52,11 @@ func (u *upload) httpOnce(ctx context.Context, transport *http.Transport) error 
 		case u.proxySaid(to, answer.Response):
 			return u.proxyRefused(answer.Response, to.addr())
 		case answer.StatusCode == http.StatusTemporaryRedirect || answer.StatusCode == http.StatusPermanentRedirect:
-			if to, err = u.follow(to, answer.Header.Get("Location")); err != nil {
+			if to, err = u.follow(to, answer.Header.Get("Location"), true); err != nil {
 				return err
 			}
 		default:
-			return u.statusFault(answer)
+			return u.statusFault(answer, OpWrite)
 		}
 	}
 	return u.wrap(OpWrite, Refused, fmt.Errorf("the server redirected more than %d times", maxHops), "")
@@ -118,6 +118,7 @@ func (s *session) httpTransport(ctx context.Context) *http.Transport {
 		ExpectContinueTimeout:  expectPatience,
 		MaxResponseHeaderBytes: maxHTTPHeader,
 		WriteBufferSize:        copyBuffer,
+		ReadBufferSize:         copyBuffer,
 		DisableCompression:     true,
 	}
 }
@@ -203,6 +204,11 @@ func (u *upload) put(ctx context.Context, transport *http.Transport, to Target, 
 	if response.StatusCode/100 == 2 && !source.whole() {
 		return nil, u.fault(ctx, OpWrite, errors.New("the server reported success before it had the whole file"))
 	}
+	return newAnswer(response, cancel), nil
+}
+
+// newAnswer keeps the beginning of a plain text. cancel ends the request when the server drips.
+func newAnswer(response *http.Response, cancel func()) *httpAnswer {
 	answer := &httpAnswer{Response: response}
 	if kind, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type")); kind == "text/plain" {
 		// Pages of HTML say less than the status; when reading fails the status is still there.
@@ -210,12 +216,12 @@ func (u *upload) put(ctx context.Context, transport *http.Transport, to Target, 
 		text, _ := io.ReadAll(io.LimitReader(response.Body, maxHTTPBody))
 		answer.text = strings.TrimSpace(string(text))
 	}
-	return answer, nil
+	return answer
 }
 
-// follow is the target that a redirect names. The host must stay the same, since the credentials and the file were
-// meant for it alone; going from http to https is welcome, the way back is not.
-func (s *session) follow(from Target, location string) (Target, error) {
+// follow is the target that a redirect names. For an upload the host must stay the same, since the credentials and the
+// file were meant for it alone; going from http to https is welcome, the way back is not.
+func (s *session) follow(from Target, location string, upload bool) (Target, error) {
 	refuse := func(why string) (Target, error) {
 		return from, s.wrap(OpWrite, Refused, fmt.Errorf("the server redirects to %q: %s", location, why), "use the address that the server names, if you trust it")
 	}
@@ -237,10 +243,11 @@ func (s *session) follow(from Target, location string) (Target, error) {
 	}
 	to.Path, to.RawPath, to.Query = next.Path, next.EscapedPath(), next.RawQuery
 	switch upgraded := from.Protocol == "http" && to.Protocol == "https"; {
-	case to.Host != from.Host:
-		return refuse("the file and the password are not sent to another host")
 	case from.Protocol == "https" && to.Protocol == "http":
 		return refuse("that would give up TLS")
+	case !upload:
+	case to.Host != from.Host:
+		return refuse("the file and the password are not sent to another host")
 	case to.Port != from.Port && !upgraded:
 		return refuse("the file and the password are not sent to another port")
 	}
@@ -250,9 +257,13 @@ func (s *session) follow(from Target, location string) (Target, error) {
 	return to, nil
 }
 
-func (s *session) statusFault(answer *httpAnswer) error {
+// statusFault is the error for an answer at op, which is OpWrite or OpReceive.
+func (s *session) statusFault(answer *httpAnswer, op Op) error {
 	words, hint := statusWords(answer.StatusCode)
-	op, kind := OpWrite, Refused
+	if op == OpReceive {
+		words, hint = getWords(answer.StatusCode, words, hint)
+	}
+	kind := Refused
 	if answer.StatusCode == http.StatusUnauthorized {
 		op, kind = OpLogin, LoginRefused
 	}
@@ -268,6 +279,19 @@ func (s *session) statusFault(answer *httpAnswer) error {
 		hint = "the server asks to come back in " + after.Round(time.Second).String()
 	}
 	return s.wrap(op, kind, &statusError{"the server answered " + said, answer.StatusCode, after}, hint)
+}
+
+// getWords says what an answer to GET means where it is not what it means to PUT.
+func getWords(status int, words, hint string) (string, string) {
+	switch status {
+	case http.StatusForbidden:
+		return "that this user may not read it", "check the permissions of the file on the server"
+	case http.StatusNotFound, http.StatusGone:
+		return "that there is no such file", "check the path"
+	case http.StatusMethodNotAllowed, http.StatusConflict, http.StatusLengthRequired, http.StatusRequestEntityTooLarge:
+		return "", ""
+	}
+	return words, hint
 }
 
 // statusWords says what an answer to PUT means, and what to try.

@@ -27,8 +27,8 @@ const (
 // After a failure the part may have holes behind
 // u.safe, so it goes on from there or is removed.
 func (u *upload) scp(ctx context.Context) error {
-	if u.o.User == "" {
-		return u.wrap(OpLogin, LoginRefused, errors.New("scp needs a user"), "name one with --user")
+	if err := u.needUser(); err != nil {
+		return err
 	}
 	part := u.target.folder() + partName(u.target.name())
 	left := false
@@ -40,6 +40,13 @@ func (u *upload) scp(ctx context.Context) error {
 		return u.discard(ctx, err, part, func(ctx context.Context) error { return u.scpRemove(ctx, part) })
 	}
 	return err
+}
+
+func (s *session) needUser() error {
+	if s.o.User == "" {
+		return s.wrap(OpLogin, LoginRefused, errors.New("scp needs a user"), "name one with --user")
+	}
+	return nil
 }
 
 // scpStore makes one attempt; there says that an earlier one may have left the part on the server. It reports whether

@@ -34,10 +34,15 @@ func newSession(t Target, o Options) *session {
 		o:      o,
 		idle:   &idleClock{limit: o.IdleTimeout},
 		tls:    tls.NewLRUClientSessionCache(4),
-		login:  &authorization{user: o.User, password: o.Password, basic: o.User != ""},
+		login:  newLogin(o),
 		proxy:  &authorization{user: o.Proxy.User, password: o.Proxy.Password},
 		ours:   func() error { return nil },
 	}
+}
+
+// newLogin tells a server of http the password at once, as servers that hide what they hold do not ask.
+func newLogin(o Options) *authorization {
+	return &authorization{user: o.User, password: o.Password, basic: o.User != ""}
 }
 
 // check is what must hold before anything is sent.

@@ -1,4 +1,5 @@
-// Package transfer moves one stream to one URL over ftp, http, https or scp (the SFTP protocol) and reports how far it is.
+// Package transfer moves one stream to one URL, or one file from one, over ftp, http, https or scp (the SFTP protocol) and
+// reports how far it is.
 // It knows nothing of dumps, commands or appliances.
 //
 // What it promises:
@@ -7,6 +8,8 @@
 //     than the whole file there, ever: it is written beside its final name as NAME.xxxxxxxx.part, its size is compared,
 //     and then it is renamed. With http and https that is the server's own promise; a proxy's FTP gateway, used where
 //     there is no other way, cannot rename, and a notice says so.
+//   - A download gives a whole file and its SHA-256, or none. It goes on with the same file alone: the same size and the
+//     same time of its last change, or what If-Range says.
 //   - After a failure or a cancel no final name was written, and the .part is removed where the server can still be
 //     reached; where it cannot, the error's hint names it.
 //   - What breaks is tried again, and goes on from where the server has it (ftp, scp) or starts again (http, https). A
@@ -64,8 +67,8 @@ type Options struct {
 	// take its time. When it is nil an unknown key is refused. A changed key is refused without asking.
 	AskHostKey func(ctx context.Context, host, keyType, fingerprint string) (bool, error)
 
-	// Progress is told how many bytes were handed to the network, at most ten times a second and once at the end. Calls
-	// never overlap and none comes after Upload has returned. The count goes back when a redirect or
+	// Progress is told how many bytes were handed to the network, or came from it, at most ten times a second and once at
+	// the end. Calls never overlap and none comes after Upload or Download has returned. The count goes back when a redirect or
 	// a retry makes the file start again, or go on from where the server has it.
 	Progress func(sent int64)
 	// Notice is told what the user should know although the transfer goes on: one line, safe on a terminal.
