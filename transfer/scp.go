@@ -207,7 +207,7 @@ func (s *session) sshLogin(ctx context.Context) (*conn, *ssh.Client, error) {
 		}
 		line, client, err := s.sshHandshake(ctx, &ssh.ClientConfig{
 			User:              s.o.User,
-			Auth:              []ssh.AuthMethod{ssh.Password(s.o.Password), ssh.KeyboardInteractive(s.answerQuestions)},
+			Auth:              s.sshAuth(),
 			HostKeyCallback:   check.judge,
 			HostKeyAlgorithms: check.algorithms,
 		})
@@ -228,6 +228,18 @@ func (s *session) sshLogin(ctx context.Context) (*conn, *ssh.Client, error) {
 			return nil, nil, s.withoutKnownType(ctx, check, err)
 		}
 	}
+}
+
+// sshAuth is what the user can be proven with. An empty password is no proof where there is a key.
+func (s *session) sshAuth() []ssh.AuthMethod {
+	var methods []ssh.AuthMethod
+	if s.o.Key != nil {
+		methods = append(methods, ssh.PublicKeys(s.o.Key))
+	}
+	if s.o.Key == nil || s.o.Password != "" {
+		methods = append(methods, ssh.Password(s.o.Password), ssh.KeyboardInteractive(s.answerQuestions))
+	}
+	return methods
 }
 
 // withoutKnownType looks again when the server has no key of a type that is known for it: that is a changed key too.
@@ -290,11 +302,14 @@ func (s *session) sshLoginFault(ctx context.Context, err error) error {
 		return fault
 	}
 	if strings.Contains(cause.Error(), "unable to authenticate") {
-		with := "with this password"
-		if s.o.Password == "" {
+		with, hint := "with this password", "check --user and --password"
+		switch {
+		case s.o.Key != nil && s.o.Password == "":
+			with, hint = "with this appliance's key", "put the line that impctl ssh-key show prints into the account's authorized_keys, or give --password"
+		case s.o.Password == "":
 			with = "without a password"
 		}
-		cause = &worded{fmt.Sprintf("the server refused user %q %s", s.o.User, with), cause}
+		return s.wrap(OpLogin, LoginRefused, &worded{fmt.Sprintf("the server refused user %q %s", s.o.User, with), cause}, hint)
 	}
 	return s.wrap(OpLogin, LoginRefused, cause, "check --user and --password")
 }

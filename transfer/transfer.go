@@ -29,6 +29,8 @@ import (
 	"context"
 	"crypto/x509"
 	"time"
+
+	"golang.org/x/crypto/ssh"
 )
 
 // What holds when Options leaves them at zero.
@@ -44,6 +46,9 @@ const (
 // certificate roots, knows no host key and tells nobody.
 type Options struct {
 	User, Password string
+
+	// Key is offered to an SSH server before the password; nil is none.
+	Key ssh.Signer
 
 	// Proxy leads every connection through an HTTP proxy: CONNECT for https, ftp and scp, requests with the whole URL
 	// for http, and where ftp is refused CONNECT, the proxy's own FTP gateway.

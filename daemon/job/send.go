@@ -2,12 +2,14 @@ package job
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"sealgate/appliance"
 	"sealgate/appliance/dump"
 	"sealgate/appliance/folder"
+	"sealgate/appliance/secret"
 	"sealgate/commands"
 	"sealgate/control"
 	"sealgate/transfer"
@@ -45,7 +47,12 @@ func upload(ctx context.Context, home appliance.Home, target transfer.Target, sr
 	if err != nil {
 		return err
 	}
+	key, err := secret.SSHKey(string(home))
+	if err != nil && !errors.Is(err, secret.ErrNoSSHKey) {
+		return err
+	}
 	o := transfer.Options{
+		Key:        key,
 		Policy:     policy,
 		User:       up.User,
 		Password:   up.Password,

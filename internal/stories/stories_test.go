@@ -217,7 +217,13 @@ func server(ts *testscript.TestScript, neg bool, args []string) {
 		of(ts).server.Kill()
 		return
 	case "sshd":
-		s, err = peers.StartSSHD(peers.SSHDConfig{})
+		var known []ssh.PublicKey
+		if len(args) > 1 { // a file with a line of authorized_keys
+			key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(ts.ReadFile(args[1])))
+			ts.Check(err)
+			known = append(known, key)
+		}
+		s, err = peers.StartSSHD(peers.SSHDConfig{AuthorizedKeys: known})
 	case "vsftpd", "ftps":
 		s, err = peers.StartVSFTPD(peers.VSFTPDConfig{TLS: args[0] == "ftps"})
 	case "nginx", "nginx-tls":
