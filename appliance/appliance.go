@@ -165,6 +165,9 @@ func (h Home) Anchors() string {
 // AnchorsName is the only folder that may be in a home before its creation.
 const AnchorsName = "anchors"
 
+// TransferPolicy holds the owner's rules about where transfers may connect to.
+func (h Home) TransferPolicy() string { return h.path("transfer_policy") }
+
 // ErrNoAppliance means that a folder holds none.
 var ErrNoAppliance = errors.New("no appliance here")
 

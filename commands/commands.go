@@ -29,6 +29,7 @@ import (
 //	room:""              makes room: runs although the audit log takes nothing
 //	exits:"0,1,2"        exit statuses beyond 0, 1, 2 and 3
 //	secret:"…"           the value is a secret; "-" asks for it with this name
+//	pair:"…"             it may be NAME:SECRET; NAME:- asks for the secret with this name
 //	complete:"…"         where completions of a value come from
 //	example:"…"          a line that works
 type grammar struct {
@@ -219,24 +220,37 @@ func askSecrets(ctx context.Context, e *Env, kctx *kong.Context) error {
 		if element.Flag != nil {
 			value = element.Flag.Value
 		}
-		if value == nil || value.Tag.Get("secret") == "" || value.Target.String() != "-" {
+		if value == nil || value.Tag.Get("secret") == "" {
 			continue
 		}
-		secret, err := e.askSecret(ctx, value)
+		before, name, asks := asksFor(value)
+		if !asks {
+			continue
+		}
+		secret, err := e.askSecret(ctx, name, value.Tag.Has("twice"))
 		if err != nil {
 			return err
 		}
-		value.Target.SetString(secret)
+		value.Target.SetString(before + secret)
 	}
 	return nil
 }
 
+// asksFor says whether value asks for a secret, what that is called, and what
+// stands before it.
+func asksFor(value *kong.Value) (before, name string, asks bool) {
+	given := value.Target.String()
+	if user, ok := strings.CutSuffix(given, ":-"); ok && value.Tag.Has("pair") {
+		return user + ":", value.Tag.Get("pair"), true
+	}
+	return "", value.Tag.Get("secret"), given == "-"
+}
+
 // askSecret asks for one secret; at a terminal twice where a slip of the finger
 // would be found too late.
-func (e *Env) askSecret(ctx context.Context, value *kong.Value) (string, error) {
-	name := value.Tag.Get("secret")
+func (e *Env) askSecret(ctx context.Context, name string, twice bool) (string, error) {
 	prompts := []string{name + ": "}
-	if e.Terminal && value.Tag.Has("twice") {
+	if e.Terminal && twice {
 		prompts = append(prompts, "the same again: ")
 	}
 	first := ""

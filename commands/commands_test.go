@@ -270,7 +270,7 @@ func TestComplete(t *testing.T) {
 	for line, want := range map[string][]string{
 		"ex":                             {"exit", "export-local", "export-remote"},
 		"sh":                             {"show"},
-		"impctl ":                        {"known-hosts", "reboot", "seal", "server", "status", "teardown", "user"},
+		"impctl ":                        {"known-hosts", "reboot", "seal", "server", "ssh-key", "status", "teardown", "transfer-policy", "user"},
 		"impctl server st":               {"start", "status", "stop"},
 		"help fi":                        {"files"},
 		"? impctl server re":             {"restart"},
@@ -337,6 +337,7 @@ func TestRedact(t *testing.T) {
 		"files send a a?b://u@h:80/x":                 "files send a a?b://u@h:80/x",
 		"files send a h/x?sig=s3@s3":                  "files send a h/x?********",
 		"export-remote --proxy-user u:s3 --user anna": "export-remote --proxy-user - --user anna",
+		"export-remote --proxy u:s3@h:1 --user anna":  "export-remote --proxy u:********@h:1 --user anna",
 
 		"unlock SG1-s3":     "unlock -",
 		"unlock s3 s3":      "unlock - ********",

@@ -106,15 +106,15 @@ type uploadFlags struct {
 	User      string `placeholder:"USERNAME" help:"account on the server (mandatory for scp)"`
 	Password  string `placeholder:"PASSWORD" secret:"password on the server" help:"the password of that account; - asks for it"`
 	Insecure  bool   `help:"accept a TLS certificate that does not verify"`
-	Proxy     string `placeholder:"HOST[:PORT]" help:"HTTP proxy, port 1080 when left out (not available yet)"`
-	ProxyUser string `name:"proxy-user" placeholder:"USER[:PASSWORD]" secret:"user and password on the proxy" help:"account on the proxy (not available yet)"`
+	Proxy     string `placeholder:"HOST[:PORT]" help:"HTTP proxy to go through, port 1080 when left out"`
+	ProxyUser string `name:"proxy-user" placeholder:"USER[:PASSWORD]" secret:"user and password on the proxy" pair:"password on the proxy" help:"account on the proxy; - asks for both, USER:- for the password"`
 }
 
 // upload checks what can be checked before any work is done.
 func (f uploadFlags) upload(e *Env, url string) (Upload, error) {
-	if f.Proxy != "" || f.ProxyUser != "" {
-		return Upload{}, usage("leave --proxy and --proxy-user out where the server can be reached directly",
-			"transfers through a proxy are not available in this release")
+	proxy, err := f.proxy()
+	if err != nil {
+		return Upload{}, err
 	}
 	if _, err := transfer.ParseTarget(f.Protocol, url, "name"); err != nil {
 		r := ResultOf(err)
@@ -123,5 +123,21 @@ func (f uploadFlags) upload(e *Env, url string) (Upload, error) {
 	if f.Protocol == "scp" && f.User == "" {
 		return Upload{}, usage("add --user USERNAME", "scp needs a user")
 	}
-	return Upload{Protocol: f.Protocol, URL: url, User: f.User, Password: f.Password, Insecure: f.Insecure, Ask: e.Terminal}, nil
+	return Upload{Protocol: f.Protocol, URL: url, User: f.User, Password: f.Password, Insecure: f.Insecure, Proxy: proxy, Ask: e.Terminal}, nil
+}
+
+func (f uploadFlags) proxy() (transfer.Proxy, error) {
+	if f.Proxy == "" && f.ProxyUser != "" {
+		return transfer.Proxy{}, usage("add --proxy HOST[:PORT]", "--proxy-user is for a proxy, and none is named")
+	}
+	if f.Proxy == "" {
+		return transfer.Proxy{}, nil
+	}
+	proxy, err := transfer.ParseProxy(f.Proxy)
+	if err != nil {
+		r := ResultOf(err)
+		return proxy, usage(orElse(r.Hint, "for example --proxy proxy.example.com:3128"), "--proxy: %s", r.Error)
+	}
+	proxy.User, proxy.Password, _ = strings.Cut(f.ProxyUser, ":")
+	return proxy, nil
 }

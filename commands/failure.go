@@ -51,6 +51,8 @@ func ResultOf(err error) control.Result {
 		return control.Result{Exit: control.ExitFailed, Error: oneLine(err.Error()), Hint: "somebody is trying passwords or licence keys; the log says who"}
 	case errors.As(err, &sent) && sent.Kind == transfer.Cancelled:
 		return ResultOf(errInterrupted)
+	case errors.As(err, &sent) && sent.Kind == transfer.Forbidden:
+		return control.Result{Exit: control.ExitDenied, Error: oneLine(err.Error()), Hint: sent.Hint}
 	case errors.As(err, &sent):
 		return control.Result{Exit: control.ExitTransfer, Error: oneLine(err.Error()), Hint: sent.Hint}
 	case errors.As(err, &fault) && errors.Is(err, seal.ErrRefused):

@@ -11,6 +11,7 @@ import (
 	"sealgate/appliance/dump"
 	"sealgate/appliance/seal"
 	"sealgate/control"
+	"sealgate/transfer"
 )
 
 // Host is what the daemon does for a command. Its methods return errors that
@@ -82,12 +83,13 @@ type SendResult struct {
 
 // Upload is where a file goes and as whom.
 type Upload struct {
-	Protocol string `json:"protocol"`
-	URL      string `json:"url"`
-	User     string `json:"user,omitempty"`
-	Password string `json:"password,omitempty"`
-	Insecure bool   `json:"insecure,omitempty"`
-	Ask      bool   `json:"ask,omitempty"` // a person can be asked about a host key
+	Protocol string         `json:"protocol"`
+	URL      string         `json:"url"`
+	User     string         `json:"user,omitempty"`
+	Password string         `json:"password,omitempty"`
+	Insecure bool           `json:"insecure,omitempty"`
+	Proxy    transfer.Proxy `json:"proxy,omitzero"`
+	Ask      bool           `json:"ask,omitempty"` // a person can be asked about a host key
 }
 
 // Status is how the appliance is.

@@ -3,14 +3,16 @@ package commands
 import "context"
 
 type impctlCmd struct {
-	Server     serverCmd     `cmd:"" example:"impctl server status" roles:"mx" help:"the management server"`
-	Gateway    gatewayCmd    `cmd:"" example:"impctl gateway status" roles:"gateway" help:"the gateway"`
-	Teardown   teardownCmd   `cmd:"" example:"impctl teardown" help:"stop the role until the next start or boot; the shell stays"`
-	Status     impctlStatus  `cmd:"" example:"impctl status" rights:"operator" help:"the state of the appliance's services"`
-	Seal       sealCmd       `cmd:"" example:"impctl seal" help:"seal the appliance again"`
-	KnownHosts knownHostsCmd `cmd:"" example:"impctl known-hosts list" help:"SSH host keys that transfers accept"`
-	User       userCmd       `cmd:"" example:"impctl user list" help:"administrators and operators of this appliance"`
-	Reboot     rebootCmd     `cmd:"" example:"impctl reboot --yes" help:"reboot the machine"`
+	Server         serverCmd         `cmd:"" example:"impctl server status" roles:"mx" help:"the management server"`
+	Gateway        gatewayCmd        `cmd:"" example:"impctl gateway status" roles:"gateway" help:"the gateway"`
+	Teardown       teardownCmd       `cmd:"" example:"impctl teardown" help:"stop the role until the next start or boot; the shell stays"`
+	Status         impctlStatus      `cmd:"" example:"impctl status" rights:"operator" help:"the state of the appliance's services"`
+	Seal           sealCmd           `cmd:"" example:"impctl seal" help:"seal the appliance again"`
+	KnownHosts     knownHostsCmd     `cmd:"" example:"impctl known-hosts list" help:"SSH host keys that transfers accept"`
+	SSHKey         sshKeyCmd         `cmd:"" name:"ssh-key" example:"impctl ssh-key show" help:"the key by which this appliance logs in to servers"`
+	User           userCmd           `cmd:"" example:"impctl user list" help:"administrators and operators of this appliance"`
+	Reboot         rebootCmd         `cmd:"" example:"impctl reboot --yes" help:"reboot the machine"`
+	TransferPolicy transferPolicyCmd `cmd:"" example:"impctl transfer-policy show" help:"which addresses transfers may connect to"`
 }
 
 type serverCmd struct {

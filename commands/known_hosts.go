@@ -13,6 +13,7 @@ import (
 type knownHostsCmd struct {
 	List   knownHostsListCmd   `cmd:"" example:"impctl known-hosts list" rights:"operator" help:"list the host keys that are accepted"`
 	Add    knownHostsAddCmd    `cmd:"" example:"impctl known-hosts add backup.example.com:2222" exits:"4,130" help:"fetch a server's host key and accept it"`
+	Scan   knownHostsScanCmd   `cmd:"" example:"impctl known-hosts scan backup.example.com:2222" looks:"" exits:"4,130" help:"show a server's host keys, and accept none"`
 	Remove knownHostsRemoveCmd `cmd:"" example:"impctl known-hosts remove backup.example.com:2222" help:"forget a server's host keys"`
 }
 
@@ -21,6 +22,7 @@ type AcceptHostKey struct {
 	Host        string `json:"host"`
 	Port        int    `json:"port"`
 	Fingerprint string `json:"fingerprint,omitempty"` // the key that is expected; empty: ask
+	Look        bool   `json:"look,omitempty"`        // accept none
 }
 
 // HostKey is one accepted key.
@@ -79,11 +81,27 @@ func (c *knownHostsAddCmd) Run(ctx context.Context, e *Env) error {
 		return usage("run it at a terminal, or give --fingerprint SHA256:… as the server's owner told you",
 			"nobody is there to compare the fingerprint of %s", quote(c.Host))
 	}
-	added, err := e.Host.AcceptHostKey(ctx, e.Caller, AcceptHostKey{t.Host, t.Port, c.Fingerprint}, e.UI)
+	added, err := e.Host.AcceptHostKey(ctx, e.Caller, AcceptHostKey{Host: t.Host, Port: t.Port, Fingerprint: c.Fingerprint}, e.UI)
 	if err != nil {
 		return err
 	}
 	return e.Out(added, "accepted\n"+hostKeyLines(added))
+}
+
+type knownHostsScanCmd struct {
+	Host string `arg:"" help:"HOST[:PORT]; port 22 when it is left out"`
+}
+
+func (c *knownHostsScanCmd) Run(ctx context.Context, e *Env) error {
+	t, err := hostAndPort(c.Host)
+	if err != nil {
+		return err
+	}
+	keys, err := e.Host.AcceptHostKey(ctx, e.Caller, AcceptHostKey{Host: t.Host, Port: t.Port, Look: true}, e.UI)
+	if err != nil {
+		return err
+	}
+	return e.Out(keys, hostKeyLines(keys))
 }
 
 type knownHostsRemoveCmd struct {

@@ -123,7 +123,9 @@ func (r *redactor) flag(dashes, bare string) {
 	case flag != nil:
 		if !joined && r.valueFollows() {
 			r.at++
+			value = 0
 		}
+		r.userinfo(value)
 	default:
 		r.unknown(len(dashes), bare)
 	}
@@ -132,6 +134,18 @@ func (r *redactor) flag(dashes, bare string) {
 // valueFollows says whether the next word is the value of the flag before it.
 func (r *redactor) valueFollows() bool {
 	return r.at+1 < len(r.words) && knownFlag(r.words[r.at+1]) == nil
+}
+
+// userinfo hides the password before an @ in the word at hand, from byte from on: an address may have been given as a URL.
+func (r *redactor) userinfo(from int) {
+	w := r.words[r.at]
+	if at := strings.LastIndex(w, "@"); at > from {
+		if colon := strings.Index(w[from:at], ":"); colon >= 0 {
+			from += colon + 1
+			r.secrets = append(r.secrets, w[from:at])
+			r.out[r.at] = w[:from] + hidden + w[at:]
+		}
+	}
 }
 
 // unknown takes a flag that does not exist: it may be a secret flag with its

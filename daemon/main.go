@@ -23,6 +23,7 @@ import (
 	"sealgate/control"
 	"sealgate/daemon/job"
 	"sealgate/daemon/rootd"
+	"sealgate/transfer"
 )
 
 // cli is what sealgated can be started as.
@@ -91,6 +92,7 @@ type initCmd struct {
 	GatewayGroup     string         `placeholder:"GROUP" help:"gateway: the group to join"`
 	Deployment       string         `placeholder:"ID" help:"what the appliances of a scaling group or a pair share; a licence may be bound to it"`
 	License          string         `placeholder:"FILE" help:"file with a licence key: the appliance is unsealed from the start"`
+	AllowNetwork     []string       `placeholder:"NETWORK" help:"let transfers connect to a network that is refused by default, such as 127.0.0.0/8"`
 }
 
 // maxLicense bounds a licence file, in bytes.
@@ -117,6 +119,10 @@ func (c *initCmd) license() (string, error) {
 }
 
 func (c *initCmd) Run(ctx context.Context, stdout io.Writer) error {
+	rules, err := allowRules(c.AllowNetwork)
+	if err != nil {
+		return err
+	}
 	file, err := os.Open(c.Secrets)
 	if err != nil {
 		return appliance.Faultf("write the lines system=…, secure=… and admin=… into a file that only you can read", "--secrets: %w", err)
@@ -141,8 +147,25 @@ func (c *initCmd) Run(ctx context.Context, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
+	for _, rule := range rules {
+		if err := transfer.ChangePolicy(appliance.Home(c.Home).TransferPolicy(), rule); err != nil {
+			return err
+		}
+	}
 	fmt.Fprintf(stdout, "created the %s %s in %s\nnext: sealgated run --home %s\n", config.Role.Title(), config.Name, c.Home, c.Home)
 	return nil
+}
+
+func allowRules(networks []string) ([]transfer.Rule, error) {
+	var rules []transfer.Rule
+	for _, raw := range networks {
+		network, err := transfer.ParseNetwork(raw)
+		if err != nil {
+			return nil, &commands.Failure{Exit: control.ExitUsage, Text: fmt.Sprintf("--allow-network: %q is not a network", raw), Hint: commands.ResultOf(err).Hint}
+		}
+		rules = append(rules, transfer.Rule{Network: network, Allow: true})
+	}
+	return rules, nil
 }
 
 type runCmd struct {

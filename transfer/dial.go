@@ -32,6 +32,7 @@ func (c *idleClock) excused() bool {
 type conn struct {
 	net.Conn
 	clock   *idleClock
+	ahead   []byte      // read already, behind a proxy's answer
 	release func() bool // from context.AfterFunc
 
 	// broken is the first failure. What comes after it is only "use of closed network connection".
@@ -41,20 +42,27 @@ type conn struct {
 	readBy, writeBy atomic.Int64
 }
 
-// dial connects to address. The connection closes when ctx ends.
-func (u *upload) dial(ctx context.Context, address string) (*conn, error) {
-	dialer := net.Dialer{Timeout: u.o.ConnectTimeout}
+// dial connects to address, through the proxy where there is one. The connection closes when ctx ends.
+func (s *session) dial(ctx context.Context, address string) (*conn, error) {
+	if s.o.Proxy.set() {
+		return s.tunnel(ctx, address)
+	}
+	return s.dialDirect(ctx, address)
+}
+
+func (s *session) dialDirect(ctx context.Context, address string) (*conn, error) {
+	dialer := net.Dialer{Timeout: s.o.ConnectTimeout, ControlContext: s.judgeDial}
 	raw, err := dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
 		if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() && ctx.Err() == nil {
 			if _, ok := errors.AsType[*net.DNSError](err); !ok {
-				err = &worded{"no answer within " + u.o.ConnectTimeout.String(), err}
+				err = &worded{"no answer within " + s.o.ConnectTimeout.String(), err}
 			}
 		}
 		return nil, err
 	}
-	u.idle.moved()
-	c := &conn{Conn: raw, clock: u.idle}
+	s.idle.moved()
+	c := &conn{Conn: raw, clock: s.idle}
 	c.release = context.AfterFunc(ctx, func() { raw.Close() })
 	return c, nil
 }
@@ -73,6 +81,11 @@ func (c *conn) CloseWrite() error {
 }
 
 func (c *conn) Read(p []byte) (int, error) {
+	if len(c.ahead) > 0 {
+		n := copy(p, c.ahead)
+		c.ahead = c.ahead[n:]
+		return n, nil
+	}
 	for {
 		if err := c.Conn.SetReadDeadline(earlier(time.Now().Add(c.clock.limit), &c.readBy)); err != nil {
 			return 0, c.first(err)
@@ -175,24 +188,24 @@ func keep(by *atomic.Int64, t time.Time) {
 
 // tlsConfig is the one configuration for every TLS connection of the transfer. The session cache lets an ftp data
 // connection resume the control connection's session, which servers demand as proof that both are the same client.
-func (u *upload) tlsConfig(host string) *tls.Config {
+func (s *session) tlsConfig(host string) *tls.Config {
 	return &tls.Config{
 		ServerName:         host,
-		RootCAs:            u.o.RootCAs,
-		InsecureSkipVerify: u.o.Insecure,
+		RootCAs:            s.o.RootCAs,
+		InsecureSkipVerify: s.o.Insecure,
 		MinVersion:         tls.VersionTLS12,
-		ClientSessionCache: u.sessions,
+		ClientSessionCache: s.tls,
 	}
 }
 
 // handshake makes raw a TLS connection within the connect time-out.
-func (u *upload) handshake(ctx context.Context, raw *conn, config *tls.Config) (*tls.Conn, error) {
-	limited, cancel := context.WithTimeout(ctx, u.o.ConnectTimeout)
+func (s *session) handshake(ctx context.Context, raw *conn, config *tls.Config) (*tls.Conn, error) {
+	limited, cancel := context.WithTimeout(ctx, s.o.ConnectTimeout)
 	defer cancel()
 	secured := tls.Client(raw, config)
 	if err := secured.HandshakeContext(limited); err != nil {
 		if limited.Err() != nil && ctx.Err() == nil {
-			err = &worded{"the TLS handshake did not end within " + u.o.ConnectTimeout.String(), os.ErrDeadlineExceeded}
+			err = &worded{"the TLS handshake did not end within " + s.o.ConnectTimeout.String(), os.ErrDeadlineExceeded}
 		}
 		return nil, err
 	}

@@ -21,12 +21,15 @@ const (
 	OpTarget  Op = "target"
 	OpSource  Op = "read"
 	OpResolve Op = "resolve"
+	OpProxy   Op = "proxy"
 	OpConnect Op = "connect"
 	OpTLS     Op = "tls"
 	OpHostKey Op = "host key"
 	OpLogin   Op = "login"
 	OpCreate  Op = "create"
 	OpWrite   Op = "write"
+	OpReceive Op = "receive"
+	OpSave    Op = "save"
 	OpVerify  Op = "verify"
 	OpRename  Op = "rename"
 )
@@ -37,6 +40,7 @@ type Kind string
 const (
 	BadTarget          Kind = "bad target"          // the URL cannot be used as it is written
 	SourceFailed       Kind = "source failed"       // what was to be sent could not be read
+	Forbidden          Kind = "forbidden"           // the transfer policy refuses the address
 	Unreachable        Kind = "unreachable"         // no connection came about
 	CertificateInvalid Kind = "certificate invalid" // TLS: the server's certificate does not verify
 	HostKeyUnknown     Kind = "host key unknown"    // SSH: never seen, and nobody accepted it
@@ -46,6 +50,7 @@ const (
 	ProtocolBroken     Kind = "protocol broken"     // the server's answer makes no sense
 	ConnectionLost     Kind = "connection lost"     // it broke, or nothing moved for too long
 	SizeMismatch       Kind = "size mismatch"       // the server holds another number of bytes than were sent
+	TimedOut           Kind = "timed out"           // the whole transfer took longer than it may
 	Cancelled          Kind = "cancelled"           // the caller's context ended
 	LocalFailure       Kind = "local failure"       // this machine: a file here could not be read or written
 )
@@ -69,6 +74,9 @@ func (e *Error) Error() string {
 	}
 	return text + ": " + SafeText(withoutSecrets(plainWords(e.Err), e.secrets))
 }
+
+// ended says whether it was this side that gave up.
+func (e *Error) ended() bool { return e.Kind == Cancelled || e.Kind == TimedOut }
 
 func (e *Error) Unwrap() error { return e.Err }
 
@@ -97,11 +105,14 @@ func plainWords(err error) string {
 	var path *os.PathError
 	var ours *worded
 	var idle *idleError
+	var refused *forbidden
 	switch {
 	case errors.As(err, &ours):
 		return ours.words
 	case errors.As(err, &idle):
 		return idle.Error()
+	case errors.As(err, &refused):
+		return refused.Error()
 	case errors.Is(err, context.Canceled):
 		return "cancelled"
 	case errors.Is(err, context.DeadlineExceeded):
@@ -144,20 +155,23 @@ func inWords(cause error, format string, args ...any) error {
 
 // fault classifies an error of the network at step op. What already is an *Error stays as it is, so the place that
 // knows most names the step.
-func (u *upload) fault(ctx context.Context, op Op, err error) error {
+func (s *session) fault(ctx context.Context, op Op, err error) error {
 	known, ok := errors.AsType[*Error](err)
 	gone, isGone := context.Cause(ctx).(*serverGone)
+	late, isLate := context.Cause(ctx).(*overdue)
 	switch {
 	case err == nil:
 		return nil
-	case ok && known.Kind == Cancelled:
+	case ok && known.ended():
 		return known
 	case isGone:
-		return u.wrap(op, ConnectionLost, gone, tryAgain)
+		return s.wrap(op, ConnectionLost, gone, tryAgain)
+	case isLate:
+		return s.wrap(op, TimedOut, late, "look at the network between here and there")
 	case ctx.Err() != nil:
-		return u.wrap(op, Cancelled, context.Cause(ctx), "")
-	case u.reader != nil && u.reader.failure() != nil:
-		return u.sourceFault(u.reader.failure())
+		return s.wrap(op, Cancelled, context.Cause(ctx), "")
+	case s.ours() != nil:
+		return s.ours()
 	case ok:
 		return known
 	}
@@ -170,13 +184,16 @@ func (u *upload) fault(ctx context.Context, op Op, err error) error {
 			op = OpResolve
 		}
 	}
-	return u.wrap(op, kind, err, hint)
+	return s.wrap(op, kind, err, hint)
 }
 
 const tryAgain = "try again; if it stays, look at the network between here and there"
 
 // classify judges by what the error is and, where that says too little, by the step that it ended.
 func classify(op Op, err error) (kind Kind, hint string) {
+	if refused, ok := errors.AsType[*forbidden](err); ok {
+		return Forbidden, fmt.Sprintf("if it is meant, the owner may: impctl transfer-policy allow %s", refused.rule.Network)
+	}
 	if _, ok := errors.AsType[*net.DNSError](err); ok {
 		return Unreachable, "check the host's name and the appliance's name servers"
 	}
@@ -186,7 +203,7 @@ func classify(op Op, err error) (kind Kind, hint string) {
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok && op == OpTLS {
 		return ProtocolBroken, "the server does not speak TLS on this port"
 	}
-	if op == OpConnect {
+	if op == OpConnect || op == OpProxy {
 		return Unreachable, "check the host, the port and the firewalls between here and there"
 	}
 	if _, ok := errors.AsType[net.Error](err); ok || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
@@ -196,18 +213,11 @@ func classify(op Op, err error) (kind Kind, hint string) {
 	return ProtocolBroken, ""
 }
 
-func (u *upload) wrap(op Op, kind Kind, err error, hint string) *Error {
-	return &Error{Op: op, Kind: kind, Target: u.target.String(), Err: err, Hint: hint, secrets: u.secrets()}
+func (s *session) wrap(op Op, kind Kind, err error, hint string) *Error {
+	return &Error{Op: op, Kind: kind, Target: s.target.String(), Err: err, Hint: hint, secrets: s.secrets()}
 }
 
-func (u *upload) sourceFault(err error) error {
-	kind := SourceFailed
-	if errors.Is(err, errSourceChanged) {
-		kind = SizeMismatch
-	}
-	return u.wrap(OpSource, kind, err, "")
-}
-
+// sizeError are two numbers of bytes that should be the same.
 type sizeError struct{ sent, stored int64 }
 
 func (e sizeError) Error() string {

@@ -132,14 +132,14 @@ func TestCancelWhileServerIsSilent(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 			defer cancel()
 			started := time.Now()
-			_, err = transfer.Upload(ctx, target, text("x"), transfer.Options{User: "u", Password: "p"})
+			_, err = transfer.Upload(ctx, target, text("x"), transfer.Options{Policy: loopback, User: "u", Password: "p"})
 			mustFail(t, err, "", transfer.Cancelled)
 			if took := time.Since(started); took > time.Second {
 				t.Errorf("it took %v", took)
 			}
 			started = time.Now()
 			_, err = transfer.Upload(t.Context(), target, text("x"),
-				transfer.Options{User: "u", Password: "p", ConnectTimeout: 200 * time.Millisecond, IdleTimeout: 200 * time.Millisecond})
+				transfer.Options{Policy: loopback, User: "u", Password: "p", ConnectTimeout: 200 * time.Millisecond, IdleTimeout: 200 * time.Millisecond, Retries: -1})
 			mustFail(t, err, "", transfer.ConnectionLost)
 			if took := time.Since(started); took > 2*time.Second {
 				t.Errorf("it took %v", took)
@@ -254,7 +254,7 @@ func TestUnreachable(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = transfer.Upload(t.Context(), target, text("x"), transfer.Options{User: "u", Password: "secret", ConnectTimeout: time.Second})
+			_, err = transfer.Upload(t.Context(), target, text("x"), transfer.Options{Policy: loopback, User: "u", Password: "secret", ConnectTimeout: time.Second, Retries: -1})
 			mustFail(t, err, test.op, transfer.Unreachable, "secret")
 		}
 	}

@@ -17,9 +17,22 @@ import (
 // tells is ignored.
 func (u *upload) ftp(ctx context.Context) error {
 	part := partName(u.target.name())
-	left, err := u.ftpStore(ctx, part, false)
-	if missing, ok := errors.AsType[*noDataConnection](err); ok && missing.ipv4 && ctx.Err() == nil {
-		left, err = u.ftpStore(ctx, part, true)
+	pasv, left := false, false
+	err := u.retry(ctx, func() int64 { return u.safe }, func() error {
+		for {
+			stays, err := u.ftpStore(ctx, part, pasv, left)
+			left = stays
+			missing, ok := errors.AsType[*noDataConnection](err)
+			if !ok || !missing.ipv4 || pasv || ctx.Err() != nil {
+				return err
+			}
+			pasv = true
+		}
+	})
+	if u.mayUseGateway(err) {
+		nothing := func() int64 { return 0 }
+		refused := err
+		return u.retry(ctx, nothing, func() error { return u.ftpGateway(ctx, refused) })
 	}
 	if left {
 		return u.discard(ctx, err, part, func(ctx context.Context) error { return u.ftpRemove(ctx, part) })
@@ -27,21 +40,36 @@ func (u *upload) ftp(ctx context.Context) error {
 	return err
 }
 
-// ftpStore reports whether it may have left the part on the server.
-func (u *upload) ftpStore(ctx context.Context, part string, pasv bool) (left bool, err error) {
+// ftpStore makes one attempt; there says that an earlier one may have left the part on the server. It reports whether
+// the part may be there now.
+func (u *upload) ftpStore(ctx context.Context, part string, pasv, there bool) (left bool, err error) {
+	u.begin()
 	server, err := u.ftpLogin(ctx, pasv)
 	if err != nil {
-		return false, err
+		return there, err
 	}
 	defer server.Quit()
-	source, err := u.open(ctx)
-	if err != nil {
-		return false, err
+	if there {
+		u.safe = u.ftpHas(server, part)
 	}
-	defer source.Close()
+	source, err := u.open(ctx, u.safe)
+	if err != nil {
+		return there, err
+	}
+	defer func() { source.Close() }()
 
-	if err := stor(server, part, source); err != nil {
-		refused := source.count() == 0 && isReply(err, 550, 553)
+	err = stor(server, part, source, u.safe)
+	if u.safe > 0 && source.count() == u.safe && isReply(err, 451, 500, 501, 502, 504, 550, 553) {
+		// It does not go on with a file; proftpd as it is installed does not.
+		u.safe = 0
+		source.Close()
+		if source, err = u.open(ctx, 0); err != nil {
+			return true, err
+		}
+		err = stor(server, part, source, 0)
+	}
+	if err != nil {
+		refused := !there && source.count() == 0 && isReply(err, 550, 553)
 		return !refused, u.ftpStoreFault(ctx, err)
 	}
 	stored, err := server.FileSize(part)
@@ -57,14 +85,27 @@ func (u *upload) ftpStore(ctx context.Context, part string, pasv bool) (left boo
 	return u.ftpRename(ctx, server, part)
 }
 
+var errUnreadable = errors.New("the server's answer cannot be understood")
+
 // stor is Stor without the library's panics: it slices the answer to PASV before it looks at it.
-func stor(server *ftp.ServerConn, name string, source io.Reader) (err error) {
+func stor(server *ftp.ServerConn, name string, source io.Reader, from int64) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("the server's answer cannot be understood: %v", p)
+			err = errUnreadable
 		}
 	}()
-	return server.Stor(name, source)
+	return server.StorFrom(name, source, uint64(from))
+}
+
+// ftpHas is how much of the part the server holds. The part's name is ours alone and data comes in order, so that is a
+// prefix of the file; more than was ever sent is not. It goes on with REST and STOR and not with APPE: what an earlier
+// connection still has to write then falls on the same bytes.
+func (u *upload) ftpHas(server *ftp.ServerConn, part string) int64 {
+	size, err := server.FileSize(part)
+	if err != nil || size < 0 || size > u.sent {
+		return 0
+	}
+	return size
 }
 
 // ftpRename also replaces a file on servers whose RNTO does not.
@@ -84,8 +125,8 @@ func (u *upload) ftpRename(ctx context.Context, server *ftp.ServerConn, part str
 	return false, nil
 }
 
-func (u *upload) ftpRemove(ctx context.Context, part string) error {
-	server, err := u.ftpLogin(ctx, false)
+func (s *session) ftpRemove(ctx context.Context, part string) error {
+	server, err := s.ftpLogin(ctx, false)
 	if err != nil {
 		return err
 	}
@@ -97,8 +138,8 @@ func (u *upload) ftpRemove(ctx context.Context, part string) error {
 }
 
 // ftpLogin connects, logs in and enters the target's folder.
-func (u *upload) ftpLogin(ctx context.Context, pasv bool) (*ftp.ServerConn, error) {
-	line, err := u.ftpDial(ctx)
+func (s *session) ftpLogin(ctx context.Context, pasv bool) (*ftp.ServerConn, error) {
+	line, err := s.ftpDial(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -107,29 +148,29 @@ func (u *upload) ftpLogin(ctx context.Context, pasv bool) (*ftp.ServerConn, erro
 		// Only makes Login ask for protected data connections (PBSZ, PROT): the handshakes are ours.
 		options = append(options, ftp.DialWithTLS(line.tls))
 	} else {
-		u.notice("the ftp server offers no TLS: the password and the file travel in the clear")
+		s.notice("the ftp server offers no TLS: the password and the file travel in the clear")
 	}
-	server, err := ftp.Dial(u.target.addr(), options...)
+	server, err := ftp.Dial(s.target.addr(), options...)
 	if err != nil {
 		line.control.Close()
-		return nil, u.ftpFault(ctx, OpConnect, err)
+		return nil, s.ftpFault(ctx, OpConnect, err)
 	}
-	user, password := u.o.User, u.o.Password
+	user, password := s.o.User, s.o.Password
 	if user == "" {
 		user, password = "anonymous", "anonymous@"
 	}
 	if err := server.Login(user, password); err != nil {
 		server.Quit()
-		return nil, u.ftpLoginFault(ctx, user, err)
+		return nil, s.ftpLoginFault(ctx, user, err)
 	}
-	for _, folder := range ftpFolders(u.target.folder()) {
+	for _, folder := range ftpFolders(s.target.folder()) {
 		if err := server.ChangeDir(folder); err != nil {
 			server.Quit()
 			if reply, ok := errors.AsType[*textproto.Error](err); ok {
-				return nil, u.wrap(OpCreate, Refused, inWords(saying(reply), "folder %q", folder),
+				return nil, s.wrap(OpCreate, Refused, inWords(saying(reply), "folder %q", folder),
 					"check that the folder exists and that the user may enter it; a path is relative to the login folder unless it begins with //")
 			}
-			return nil, u.ftpFault(ctx, OpCreate, err)
+			return nil, s.ftpFault(ctx, OpCreate, err)
 		}
 	}
 	return server, nil
@@ -158,29 +199,29 @@ func (u *upload) ftpStoreFault(ctx context.Context, err error) error {
 	return u.ftpFault(ctx, op, err)
 }
 
-func (u *upload) ftpLoginFault(ctx context.Context, user string, err error) error {
-	fault := u.ftpFault(ctx, OpLogin, err).(*Error)
+func (s *session) ftpLoginFault(ctx context.Context, user string, err error) error {
+	fault := s.ftpFault(ctx, OpLogin, err).(*Error)
 	reply, answered := errors.AsType[*textproto.Error](err)
 	_, garbled := errors.AsType[textproto.ProtocolError](err)
 	switch {
-	case fault.Kind == Cancelled || fault.Kind == ConnectionLost || garbled || errors.Is(err, errLongReply):
+	case fault.ended() || fault.Kind == ConnectionLost || garbled || errors.Is(err, errLongReply):
 		return fault
 	case answered && (reply.Code == 421 || reply.Code == 500 || reply.Code == 502):
 		return fault
 	case answered && (reply.Code == 503 || reply.Code == 504 || reply.Code >= 533 && reply.Code <= 536):
-		return u.wrap(OpTLS, Refused, inWords(saying(reply), "protecting the data connection"), "")
+		return s.wrap(OpTLS, Refused, inWords(saying(reply), "protecting the data connection"), "")
 	case answered:
 		err = saying(reply)
 	}
 	// The library hands the answer to USER on without its code.
-	return u.wrap(OpLogin, LoginRefused, inWords(err, "user %q", user), "check --user and --password")
+	return s.wrap(OpLogin, LoginRefused, inWords(err, "user %q", user), "check --user and --password")
 }
 
 // ftpFault puts the server's own answer before whatever followed from it.
-func (u *upload) ftpFault(ctx context.Context, op Op, err error) error {
+func (s *session) ftpFault(ctx context.Context, op Op, err error) error {
 	reply, ok := errors.AsType[*textproto.Error](err)
-	if !ok || ctx.Err() != nil || u.reader != nil && u.reader.failure() != nil {
-		return u.fault(ctx, op, err)
+	if !ok || ctx.Err() != nil || s.ours() != nil {
+		return s.fault(ctx, op, err)
 	}
 	hint := ""
 	switch reply.Code {
@@ -193,7 +234,7 @@ func (u *upload) ftpFault(ctx context.Context, op Op, err error) error {
 	case 450, 550, 553:
 		hint = "check that the user may write there; end the URL with / when its last part is a folder"
 	}
-	return u.wrap(op, Refused, saying(reply), hint)
+	return s.wrap(op, Refused, saying(reply), hint)
 }
 
 func saying(reply *textproto.Error) error {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"net/textproto"
 	"strings"
 	"time"
@@ -27,9 +28,9 @@ var errLongReply = fmt.Errorf("the server's answer is longer than %d bytes", max
 // library's, which can neither tell "no TLS offered" from a failed handshake nor protect connections that it did not
 // dial itself.
 type ftpLine struct {
-	u       *upload
+	s       *session
 	control *ftpControl
-	host    string      // the address that the control connection has reached: data goes there and nowhere else
+	host    string      // the address that the control connection has reached, or what the proxy reaches it by: data goes there and nowhere else
 	tls     *tls.Config // nil when the server offers no TLS
 }
 
@@ -41,13 +42,15 @@ type noDataConnection struct {
 
 // ftpDial connects, reads the greeting and turns on TLS when the server offers it. A handshake that fails is the end:
 // going on without TLS would hand the password to whoever broke it.
-func (u *upload) ftpDial(ctx context.Context) (*ftpLine, error) {
-	raw, err := u.dial(ctx, u.target.addr())
+func (s *session) ftpDial(ctx context.Context) (*ftpLine, error) {
+	raw, err := s.dial(ctx, s.target.addr())
 	if err != nil {
-		return nil, u.fault(ctx, OpConnect, err)
+		return nil, s.fault(ctx, OpConnect, err)
 	}
-	line := &ftpLine{u: u, control: &ftpControl{Conn: raw, budget: maxFTPReply}}
-	line.host, _, _ = net.SplitHostPort(raw.RemoteAddr().String())
+	line := &ftpLine{s: s, control: &ftpControl{Conn: raw, budget: maxFTPReply}}
+	if line.host = s.target.Host; !s.o.Proxy.set() {
+		line.host, _, _ = net.SplitHostPort(raw.RemoteAddr().String())
+	}
 	if err := line.start(ctx, raw); err != nil {
 		raw.Close()
 		return nil, err
@@ -61,26 +64,26 @@ func (l *ftpLine) start(ctx context.Context, raw *conn) error {
 		greeting, err = l.control.answer()
 	}
 	if err != nil {
-		return l.u.fault(ctx, OpLogin, err)
+		return l.s.fault(ctx, OpLogin, err)
 	}
 	if greeting.Code != 220 {
-		return l.u.ftpFault(ctx, OpLogin, greeting)
+		return l.s.ftpFault(ctx, OpLogin, greeting)
 	}
 	offer, err := l.control.command("AUTH TLS")
 	if err != nil {
-		return l.u.fault(ctx, OpTLS, err)
+		return l.s.fault(ctx, OpTLS, err)
 	}
 	switch {
 	case offer.Code == 234:
-		l.tls = l.u.tlsConfig(l.u.target.Host)
-		secured, err := l.u.handshake(ctx, raw, l.tls)
+		l.tls = l.s.tlsConfig(l.s.target.Host)
+		secured, err := l.s.handshake(ctx, raw, l.tls)
 		if err != nil {
-			return l.u.fault(ctx, OpTLS, err)
+			return l.s.fault(ctx, OpTLS, err)
 		}
 		l.control.Conn = secured
 	case offer.Code/100 != 5:
 		// "Not now" is not "not offered".
-		return l.u.ftpFault(ctx, OpTLS, offer)
+		return l.s.ftpFault(ctx, OpTLS, offer)
 	}
 	// The library wants to read a greeting itself. The server's own was judged above.
 	l.control.greeting = strings.NewReader("220 \r\n")
@@ -104,13 +107,15 @@ func (l *ftpLine) dialData(ctx context.Context, address string) (net.Conn, error
 	if err != nil {
 		return nil, err
 	}
-	raw, err := l.u.dial(ctx, net.JoinHostPort(l.host, port))
+	raw, err := l.s.dial(ctx, net.JoinHostPort(l.host, port))
 	if err != nil {
-		missing := &noDataConnection{inWords(err, "data connection to port %s", port), net.ParseIP(l.host).To4() != nil}
-		if ctx.Err() != nil {
-			return nil, l.u.fault(ctx, OpConnect, err)
+		known, ok := errors.AsType[*Error](err)
+		if ctx.Err() != nil || ok && known.Kind != Unreachable {
+			return nil, l.s.fault(ctx, OpConnect, err)
 		}
-		return nil, l.u.wrap(OpConnect, Unreachable, missing, "check the server's passive ports and the firewalls between here and there")
+		address, err2 := netip.ParseAddr(l.host)
+		missing := &noDataConnection{inWords(err, "data connection to port %s", port), err2 != nil || address.Is4()}
+		return nil, l.s.wrap(OpConnect, Unreachable, missing, "check the server's passive ports and the firewalls between here and there")
 	}
 	data := &ftpData{Conn: raw, raw: raw, control: l.control}
 	if l.tls != nil {

@@ -103,7 +103,7 @@ func send(t *testing.T, protocol string, f *fake, src transfer.Source) error {
 		t.Fatal(err)
 	}
 	_, err = transfer.Upload(t.Context(), target, src, transfer.Options{
-		User: "user", Password: "hunter2", ConnectTimeout: 2 * time.Second, IdleTimeout: 2 * time.Second,
+		Policy: loopback, User: "user", Password: "hunter2", ConnectTimeout: 2 * time.Second, IdleTimeout: 2 * time.Second, Retries: -1,
 		KnownHosts: filepath.Join(t.TempDir(), "known_hosts"),
 	})
 	return err
@@ -292,7 +292,7 @@ func TestHostileSSH(t *testing.T) {
 		if _, err := transfer.AddKnownHost(file, target.Host, target.Port, signer.PublicKey()); err != nil {
 			t.Fatal(err)
 		}
-		_, err = transfer.Upload(t.Context(), target, text("x"), transfer.Options{User: "user", Password: "hunter2", KnownHosts: file})
+		_, err = transfer.Upload(t.Context(), target, text("x"), transfer.Options{Policy: loopback, User: "user", Password: "hunter2", KnownHosts: file})
 		mustFail(t, err, transfer.OpLogin, transfer.LoginRefused, "hunter2")
 	})
 	for name, greeting := range map[string]string{

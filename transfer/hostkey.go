@@ -27,10 +27,10 @@ var errSeenEnough = errors.New("the host key was all that was wanted")
 // HostKeys fetches the keys of all types that the server at host:port has, one connection for each type, and nothing
 // else: no user is named. They are not checked; whoever uses them must compare fingerprints.
 func HostKeys(ctx context.Context, host string, port int, o Options) ([]ssh.PublicKey, error) {
-	u := newUpload(Target{Protocol: "scp", Host: host, Port: port, Path: "/"}, nil, o)
+	s := newSession(Target{Protocol: "scp", Host: host, Port: port, Path: "/"}, o)
 	var keys []ssh.PublicKey
 	for _, algorithms := range [][]string{hostKeyAlgorithms[:1], hostKeyAlgorithms[1:4], hostKeyAlgorithms[4:]} {
-		key, err := u.fetchKey(ctx, algorithms)
+		key, err := s.fetchKey(ctx, algorithms)
 		if _, other := errors.AsType[*ssh.AlgorithmNegotiationError](err); other {
 			continue
 		}
@@ -40,14 +40,14 @@ func HostKeys(ctx context.Context, host string, port int, o Options) ([]ssh.Publ
 		keys = append(keys, key)
 	}
 	if len(keys) == 0 {
-		return nil, u.wrap(OpHostKey, ProtocolBroken, errors.New("the server has no host key of a type that is accepted here"), "")
+		return nil, s.wrap(OpHostKey, ProtocolBroken, errors.New("the server has no host key of a type that is accepted here"), "")
 	}
 	return keys, nil
 }
 
-func (u *upload) fetchKey(ctx context.Context, algorithms []string) (ssh.PublicKey, error) {
+func (s *session) fetchKey(ctx context.Context, algorithms []string) (ssh.PublicKey, error) {
 	var shown ssh.PublicKey
-	_, _, err := u.sshHandshake(ctx, &ssh.ClientConfig{
+	_, _, err := s.sshHandshake(ctx, &ssh.ClientConfig{
 		HostKeyAlgorithms: algorithms,
 		HostKeyCallback: func(_ string, _ net.Addr, key ssh.PublicKey) error {
 			shown = key
@@ -62,7 +62,7 @@ func (u *upload) fetchKey(ctx context.Context, algorithms []string) (ssh.PublicK
 
 // hostKeyCheck judges one server's key. Its callback runs before anything else is told to the server.
 type hostKeyCheck struct {
-	u          *upload
+	s          *session
 	callback   ssh.HostKeyCallback
 	algorithms []string
 
@@ -74,24 +74,24 @@ type hostKeyCheck struct {
 
 // newHostKeyCheck reads known_hosts. A file that is not there knows no host; one that cannot be read or understood ends
 // the transfer.
-func (u *upload) newHostKeyCheck() (*hostKeyCheck, error) {
-	check := &hostKeyCheck{u: u, algorithms: hostKeyAlgorithms, callback: knowsNone}
-	if u.trusted != nil {
-		check.algorithms = algorithmsFor(u.trusted)
+func (s *session) newHostKeyCheck() (*hostKeyCheck, error) {
+	check := &hostKeyCheck{s: s, algorithms: hostKeyAlgorithms, callback: knowsNone}
+	if s.trusted != nil {
+		check.algorithms = algorithmsFor(s.trusted)
 		return check, nil
 	}
-	if u.o.KnownHosts == "" {
+	if s.o.KnownHosts == "" {
 		return check, nil
 	}
-	known, err := knownhosts.NewDB(u.o.KnownHosts)
+	known, err := knownhosts.NewDB(s.o.KnownHosts)
 	if errors.Is(err, os.ErrNotExist) {
 		return check, nil
 	}
 	if err != nil {
-		return nil, u.wrap(OpHostKey, LocalFailure, fmt.Errorf("known hosts: %w", err), "repair or remove that line")
+		return nil, s.wrap(OpHostKey, LocalFailure, fmt.Errorf("known hosts: %w", err), "repair or remove that line")
 	}
 	check.callback = known.HostKeyCallback()
-	if algorithms := known.HostKeyAlgorithms(u.target.addr()); len(algorithms) > 0 {
+	if algorithms := known.HostKeyAlgorithms(s.target.addr()); len(algorithms) > 0 {
 		// Only types that are known: a server with several keys must not look like one whose key has changed.
 		check.algorithms = algorithms
 	}
@@ -103,12 +103,12 @@ func knowsNone(string, net.Addr, ssh.PublicKey) error { return &xknownhosts.KeyE
 // judge is the callback of the handshake.
 func (c *hostKeyCheck) judge(host string, remote net.Addr, key ssh.PublicKey) error {
 	c.shown = key
-	if c.u.trusted != nil {
-		if string(c.u.trusted.Marshal()) == string(key.Marshal()) {
+	if c.s.trusted != nil {
+		if string(c.s.trusted.Marshal()) == string(key.Marshal()) {
 			c.accepted = true
 			return nil
 		}
-		c.fault = c.u.keyChanged(key, c.u.trusted)
+		c.fault = c.s.keyChanged(key, c.s.trusted)
 		return c.fault
 	}
 	err := c.callback(host, remote, key)
@@ -120,7 +120,7 @@ func (c *hostKeyCheck) judge(host string, remote net.Addr, key ssh.PublicKey) er
 	var revoked *xknownhosts.RevokedError
 	switch {
 	case errors.As(err, &revoked):
-		c.fault = c.u.wrap(OpHostKey, HostKeyChanged,
+		c.fault = c.s.wrap(OpHostKey, HostKeyChanged,
 			fmt.Errorf("the key %s is marked as revoked", fingerprint(key)), "do not use this server before its owner has explained that")
 	case errors.As(err, &mismatch) && len(mismatch.Want) == 0:
 		c.unknown = true
@@ -129,50 +129,50 @@ func (c *hostKeyCheck) judge(host string, remote net.Addr, key ssh.PublicKey) er
 		for _, known := range mismatch.Want {
 			want = append(want, known.Key)
 		}
-		c.fault = c.u.keyChanged(key, want...)
+		c.fault = c.s.keyChanged(key, want...)
 	default:
-		c.fault = c.u.wrap(OpHostKey, HostKeyChanged, err, "")
+		c.fault = c.s.wrap(OpHostKey, HostKeyChanged, err, "")
 	}
 	return err
 }
 
 // keyChanged is loud: it may be a new machine, and it may be somebody in between.
-func (u *upload) keyChanged(got ssh.PublicKey, want ...ssh.PublicKey) error {
+func (s *session) keyChanged(got ssh.PublicKey, want ...ssh.PublicKey) error {
 	var known []string
 	for _, key := range want {
 		known = append(known, fingerprint(key))
 	}
-	return u.wrap(OpHostKey, HostKeyChanged,
+	return s.wrap(OpHostKey, HostKeyChanged,
 		fmt.Errorf("the host key has changed: known is %s, the server shows %s; somebody may be listening in", strings.Join(known, " or "), fingerprint(got)),
-		fmt.Sprintf("when its owner confirms the new key: impctl known-hosts remove %[1]s, then impctl known-hosts add %[1]s", u.target.hostPort()))
+		fmt.Sprintf("when its owner confirms the new key: impctl known-hosts remove %[1]s, then impctl known-hosts add %[1]s", s.target.hostPort()))
 }
 
-func (u *upload) keyUnknown(key ssh.PublicKey) error {
-	return u.wrap(OpHostKey, HostKeyUnknown,
-		fmt.Errorf("the host key of %s is not known: the server shows %s", u.target.hostPort(), fingerprint(key)),
-		"impctl known-hosts add "+u.target.hostPort())
+func (s *session) keyUnknown(key ssh.PublicKey) error {
+	return s.wrap(OpHostKey, HostKeyUnknown,
+		fmt.Errorf("the host key of %s is not known: the server shows %s", s.target.hostPort(), fingerprint(key)),
+		"impctl known-hosts add "+s.target.hostPort())
 }
 
 // settle decides about a key that is not known, with the connection closed: a server would not wait for an answer.
-func (u *upload) settle(ctx context.Context, key ssh.PublicKey) error {
-	if u.o.AskHostKey == nil {
-		return u.keyUnknown(key)
+func (s *session) settle(ctx context.Context, key ssh.PublicKey) error {
+	if s.o.AskHostKey == nil {
+		return s.keyUnknown(key)
 	}
-	yes, err := u.o.AskHostKey(ctx, knownhosts.Normalize(u.target.addr()), key.Type(), ssh.FingerprintSHA256(key))
+	yes, err := s.o.AskHostKey(ctx, knownhosts.Normalize(s.target.addr()), key.Type(), ssh.FingerprintSHA256(key))
 	if err != nil {
 		if ctx.Err() != nil {
-			return u.fault(ctx, OpHostKey, err)
+			return s.fault(ctx, OpHostKey, err)
 		}
-		return u.wrap(OpHostKey, HostKeyUnknown, err, "impctl known-hosts add "+u.target.hostPort())
+		return s.wrap(OpHostKey, HostKeyUnknown, err, "impctl known-hosts add "+s.target.hostPort())
 	}
 	if !yes {
-		return u.wrap(OpHostKey, HostKeyUnknown, fmt.Errorf("the host key of %s was not accepted", u.target.hostPort()), "only the answer yes accepts it")
+		return s.wrap(OpHostKey, HostKeyUnknown, fmt.Errorf("the host key of %s was not accepted", s.target.hostPort()), "only the answer yes accepts it")
 	}
-	u.trusted = key
-	if u.o.KnownHosts == "" {
+	s.trusted = key
+	if s.o.KnownHosts == "" {
 		return nil
 	}
-	if _, err := AddKnownHost(u.o.KnownHosts, u.target.Host, u.target.Port, key); err != nil {
+	if _, err := AddKnownHost(s.o.KnownHosts, s.target.Host, s.target.Port, key); err != nil {
 		return err
 	}
 	return nil

@@ -20,7 +20,8 @@ const (
 	// expectPatience is how long to wait for a server that does not know the question.
 	expectPatience = 2 * time.Second
 	// maxHops bounds redirects.
-	maxHops = 5
+	maxHops   = 5
+	userAgent = "sealgate"
 	// maxHTTPHeader and maxHTTPBody bound what an answer may bring.
 	maxHTTPHeader = 64 << 10
 	maxHTTPBody   = 4 << 10
@@ -34,64 +35,133 @@ func (u *upload) http(ctx context.Context) error {
 	}
 	transport := u.httpTransport(ctx)
 	defer transport.CloseIdleConnections()
-	to, expect := u.target, true
+	nothing := func() int64 { return 0 } // PUT starts again
+	return u.retry(ctx, nothing, func() error { return u.httpOnce(ctx, transport) })
+}
+
+func (u *upload) httpOnce(ctx context.Context, transport *http.Transport) error {
+	u.begin()
+	to := u.target
 	for range maxHops {
-		answer, err := u.put(ctx, transport, to, expect)
+		answer, err := u.exchange(ctx, transport, to, true)
 		switch {
 		case err != nil:
 			return err
 		case answer.StatusCode/100 == 2:
 			return nil
-		case answer.StatusCode == http.StatusExpectationFailed && expect:
-			expect = false
+		case u.proxySaid(to, answer.Response):
+			return u.proxyRefused(answer.Response, to.addr())
 		case answer.StatusCode == http.StatusTemporaryRedirect || answer.StatusCode == http.StatusPermanentRedirect:
-			if to, err = u.follow(to, answer.Header.Get("Location")); err != nil {
+			if to, err = u.follow(to, answer.Header.Get("Location"), true); err != nil {
 				return err
 			}
 		default:
-			return u.statusFault(answer)
+			return u.statusFault(answer, OpWrite)
 		}
 	}
 	return u.wrap(OpWrite, Refused, fmt.Errorf("the server redirected more than %d times", maxHops), "")
 }
 
+// exchange sends the file until the answer is neither a question for authorization that can be answered nor a
+// complaint about Expect.
+func (u *upload) exchange(ctx context.Context, transport *http.Transport, to Target, expect bool) (*httpAnswer, error) {
+	for asked := 0; ; asked++ {
+		answer, err := u.put(ctx, transport, to, expect)
+		switch {
+		case err != nil:
+			return nil, err
+		case answer.StatusCode == http.StatusExpectationFailed && expect:
+			expect = false
+		case asked >= maxAsked || !u.learns(to, answer.Response):
+			return answer, nil
+		}
+	}
+}
+
+// learns says whether answer asks for authorization that can be given.
+func (s *session) learns(to Target, answer *http.Response) bool {
+	switch {
+	case s.proxied(to) && answer.StatusCode == http.StatusProxyAuthRequired:
+		return s.proxy.learn(answer.Header.Values("Proxy-Authenticate"))
+	case answer.StatusCode == http.StatusUnauthorized && !s.proxySaid(to, answer):
+		return s.login.learn(answer.Header.Values("WWW-Authenticate"))
+	}
+	return false
+}
+
+// proxied says whether requests to to are made to the proxy: those to https go through a tunnel.
+func (s *session) proxied(to Target) bool { return s.o.Proxy.set() && to.Protocol != "https" }
+
 // httpTransport makes one connection for each request: requests ask for that themselves. Connections live as long as
 // ctx and not as the context that the transport passes, which it keeps apart from the request's.
-func (u *upload) httpTransport(ctx context.Context) *http.Transport {
+func (s *session) httpTransport(ctx context.Context) *http.Transport {
 	return &http.Transport{
 		DialContext: func(_ context.Context, _, address string) (net.Conn, error) {
-			raw, err := u.httpDial(ctx, address)
-			if err != nil {
-				return nil, err // not raw, which would be a nil in an interface
+			if s.o.Proxy.set() {
+				return connOrNil(s.dialProxy(ctx))
 			}
-			return raw, nil
+			return connOrNil(s.httpDial(ctx, address))
 		},
 		DialTLSContext: func(_ context.Context, _, address string) (net.Conn, error) {
-			raw, err := u.httpDial(ctx, address)
+			raw, err := s.httpDial(ctx, address)
 			if err != nil {
 				return nil, err
 			}
 			host, _, _ := net.SplitHostPort(address)
-			secured, err := u.handshake(ctx, raw, u.tlsConfig(host))
+			secured, err := s.handshake(ctx, raw, s.tlsConfig(host))
 			if err != nil {
 				raw.Close()
-				return nil, u.fault(ctx, OpTLS, err)
+				return nil, s.fault(ctx, OpTLS, err)
 			}
 			return secured, nil
 		},
 		ExpectContinueTimeout:  expectPatience,
 		MaxResponseHeaderBytes: maxHTTPHeader,
 		WriteBufferSize:        copyBuffer,
+		ReadBufferSize:         copyBuffer,
 		DisableCompression:     true,
 	}
 }
 
-func (u *upload) httpDial(ctx context.Context, address string) (*conn, error) {
-	c, err := u.dial(ctx, address)
+// connOrNil keeps a nil out of an interface.
+func connOrNil(c *conn, err error) (net.Conn, error) {
 	if err != nil {
-		return nil, u.fault(ctx, OpConnect, err)
+		return nil, err
 	}
 	return c, nil
+}
+
+func (s *session) httpDial(ctx context.Context, address string) (*conn, error) {
+	c, err := s.dial(ctx, address)
+	if err != nil {
+		return nil, s.fault(ctx, OpConnect, err)
+	}
+	return c, nil
+}
+
+// request is a request for to, made in one piece to whoever is connected: the server, or the proxy for it.
+func (s *session) request(ctx context.Context, method string, to Target, body io.Reader) (*http.Request, error) {
+	request, err := http.NewRequestWithContext(ctx, method, to.url().String(), body)
+	if err != nil {
+		return nil, s.wrap(OpTarget, BadTarget, err, "")
+	}
+	request.Close = true // and with it the body is kept when a refusal comes instead of 100 Continue
+	request.Header.Set("User-Agent", userAgent)
+	if login := s.login.header(method, to.url().RequestURI()); login != "" {
+		request.Header.Set("Authorization", login)
+	}
+	if s.proxied(to) {
+		if err := s.judgeForProxy(to.Host); err != nil {
+			return nil, s.fault(ctx, OpConnect, err)
+		}
+		whole := to.url().String()
+		request.URL = &url.URL{Scheme: "http", Host: s.o.Proxy.String(), Opaque: whole}
+		request.Host = to.hostPort()
+		if login := s.proxy.header(method, whole); login != "" {
+			request.Header.Set("Proxy-Authorization", login)
+		}
+	}
+	return request, nil
 }
 
 // httpAnswer is what is kept of a response.
@@ -105,18 +175,16 @@ func (u *upload) put(ctx context.Context, transport *http.Transport, to Target, 
 	// Ends the request, and with it the reading of the source, whatever the outcome.
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	source, err := u.open(ctx)
+	source, err := u.open(ctx, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer source.Close()
-	request, err := http.NewRequestWithContext(ctx, http.MethodPut, to.url().String(), source)
+	request, err := u.request(ctx, http.MethodPut, to, source)
 	if err != nil {
-		return nil, u.wrap(OpTarget, BadTarget, err, "")
+		return nil, err
 	}
 	request.ContentLength = source.size
-	request.Close = true // and with it the body is kept when a refusal comes instead of 100 Continue
-	request.Header.Set("User-Agent", "sealgate")
 	request.Header.Set("Content-Type", "application/octet-stream")
 	if source.size == 0 {
 		// A body of length 0 means "unknown length" to net/http. What is empty must still be read to its end.
@@ -124,9 +192,6 @@ func (u *upload) put(ctx context.Context, transport *http.Transport, to Target, 
 			return nil, u.fault(ctx, OpSource, err)
 		}
 		request.Body = http.NoBody
-	}
-	if u.o.User != "" {
-		request.SetBasicAuth(u.o.User, u.o.Password)
 	}
 	if expect && (source.size < 0 || source.size > expectAbove) {
 		request.Header.Set("Expect", "100-continue")
@@ -139,6 +204,11 @@ func (u *upload) put(ctx context.Context, transport *http.Transport, to Target, 
 	if response.StatusCode/100 == 2 && !source.whole() {
 		return nil, u.fault(ctx, OpWrite, errors.New("the server reported success before it had the whole file"))
 	}
+	return newAnswer(response, cancel), nil
+}
+
+// newAnswer keeps the beginning of a plain text. cancel ends the request when the server drips.
+func newAnswer(response *http.Response, cancel func()) *httpAnswer {
 	answer := &httpAnswer{Response: response}
 	if kind, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type")); kind == "text/plain" {
 		// Pages of HTML say less than the status; when reading fails the status is still there.
@@ -146,14 +216,14 @@ func (u *upload) put(ctx context.Context, transport *http.Transport, to Target, 
 		text, _ := io.ReadAll(io.LimitReader(response.Body, maxHTTPBody))
 		answer.text = strings.TrimSpace(string(text))
 	}
-	return answer, nil
+	return answer
 }
 
-// follow is the target that a redirect names. The host must stay the same, since the credentials and the file were
-// meant for it alone; going from http to https is welcome, the way back is not.
-func (u *upload) follow(from Target, location string) (Target, error) {
+// follow is the target that a redirect names. For an upload the host must stay the same, since the credentials and the
+// file were meant for it alone; going from http to https is welcome, the way back is not.
+func (s *session) follow(from Target, location string, upload bool) (Target, error) {
 	refuse := func(why string) (Target, error) {
-		return from, u.wrap(OpWrite, Refused, fmt.Errorf("the server redirects to %q: %s", location, why), "use the address that the server names, if you trust it")
+		return from, s.wrap(OpWrite, Refused, fmt.Errorf("the server redirects to %q: %s", location, why), "use the address that the server names, if you trust it")
 	}
 	next, err := from.url().Parse(location)
 	if err != nil || location == "" {
@@ -173,10 +243,11 @@ func (u *upload) follow(from Target, location string) (Target, error) {
 	}
 	to.Path, to.RawPath, to.Query = next.Path, next.EscapedPath(), next.RawQuery
 	switch upgraded := from.Protocol == "http" && to.Protocol == "https"; {
-	case to.Host != from.Host:
-		return refuse("the file and the password are not sent to another host")
 	case from.Protocol == "https" && to.Protocol == "http":
 		return refuse("that would give up TLS")
+	case !upload:
+	case to.Host != from.Host:
+		return refuse("the file and the password are not sent to another host")
 	case to.Port != from.Port && !upgraded:
 		return refuse("the file and the password are not sent to another port")
 	}
@@ -186,9 +257,13 @@ func (u *upload) follow(from Target, location string) (Target, error) {
 	return to, nil
 }
 
-func (u *upload) statusFault(answer *httpAnswer) error {
+// statusFault is the error for an answer at op, which is OpWrite or OpReceive.
+func (s *session) statusFault(answer *httpAnswer, op Op) error {
 	words, hint := statusWords(answer.StatusCode)
-	op, kind := OpWrite, Refused
+	if op == OpReceive {
+		words, hint = getWords(answer.StatusCode, words, hint)
+	}
+	kind := Refused
 	if answer.StatusCode == http.StatusUnauthorized {
 		op, kind = OpLogin, LoginRefused
 	}
@@ -199,7 +274,24 @@ func (u *upload) statusFault(answer *httpAnswer) error {
 	if words != "" {
 		said = words + " (" + said + ")"
 	}
-	return u.wrap(op, kind, fmt.Errorf("the server answered %s", said), hint)
+	after := parseRetryAfter(answer.Header.Get("Retry-After"), time.Now())
+	if after > longestRetryAfter {
+		hint = "the server asks to come back in " + after.Round(time.Second).String()
+	}
+	return s.wrap(op, kind, &statusError{"the server answered " + said, answer.StatusCode, after}, hint)
+}
+
+// getWords says what an answer to GET means where it is not what it means to PUT.
+func getWords(status int, words, hint string) (string, string) {
+	switch status {
+	case http.StatusForbidden:
+		return "that this user may not read it", "check the permissions of the file on the server"
+	case http.StatusNotFound, http.StatusGone:
+		return "that there is no such file", "check the path"
+	case http.StatusMethodNotAllowed, http.StatusConflict, http.StatusLengthRequired, http.StatusRequestEntityTooLarge:
+		return "", ""
+	}
+	return words, hint
 }
 
 // statusWords says what an answer to PUT means, and what to try.

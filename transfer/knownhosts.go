@@ -8,12 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"github.com/skeema/knownhosts"
 	"golang.org/x/crypto/ssh"
@@ -68,10 +65,14 @@ func hashedAs(hashed, host string) bool {
 // KnownHosts lists the keys in a known_hosts file. A file that is not there has none; a line that cannot be read is an
 // error that names it.
 func KnownHosts(file string) ([]KnownHost, error) {
-	text, err := readKnownHosts(file)
+	text, err := readSmall(file, maxKnownHosts)
 	if err != nil {
-		return nil, err
+		return nil, knownHostsFault(file, err)
 	}
+	return parseKnownHosts(file, text)
+}
+
+func parseKnownHosts(file string, text []byte) ([]KnownHost, error) {
 	var entries []KnownHost
 	for i, line := range bytes.Split(text, []byte("\n")) {
 		entry, ok, err := parseKnownHost(line)
@@ -180,78 +181,15 @@ func parseKnownHost(line []byte) (entry KnownHost, ok bool, err error) {
 	return KnownHost{Marker: marker, Hosts: hosts, Key: key, Comment: comment}, true, nil
 }
 
-func readKnownHosts(file string) ([]byte, error) {
-	info, err := os.Stat(file)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
-	if err == nil && (!info.Mode().IsRegular() || info.Size() > maxKnownHosts) {
-		err = fmt.Errorf("%s is not a regular file of at most %d bytes", file, maxKnownHosts)
-	}
-	if err != nil {
-		return nil, knownHostsFault(file, err)
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, knownHostsFault(file, err)
-	}
-	return text, nil
-}
-
-// changeKnownHosts replaces the file by what change makes of it. The folder is locked meanwhile, so that two sessions
-// that accept a key at the same time both keep theirs.
+// changeKnownHosts replaces the file by what change makes of it.
 func changeKnownHosts(file string, change func(text []byte, entries []KnownHost) ([]byte, error)) error {
-	folder, err := os.Open(filepath.Dir(file))
-	if err != nil {
-		return knownHostsFault(file, err)
-	}
-	defer folder.Close()
-	if err := syscall.Flock(int(folder.Fd()), syscall.LOCK_EX); err != nil {
-		return knownHostsFault(file, err)
-	}
-	entries, err := KnownHosts(file)
-	if err != nil {
-		return err
-	}
-	old, err := readKnownHosts(file)
-	if err != nil {
-		return err
-	}
-	text, err := change(slices.Clone(old), entries)
-	if err != nil || bytes.Equal(text, old) {
-		return err
-	}
-	if err := writeWhole(file, text, folder); err != nil {
-		return knownHostsFault(file, err)
-	}
-	return nil
-}
-
-// writeWhole makes file hold text, or leaves it as it was: a temporary name, fsync, rename, fsync of the folder.
-func writeWhole(file string, text []byte, folder *os.File) (err error) {
-	temporary, err := os.CreateTemp(folder.Name(), "."+filepath.Base(file)+".*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer func() {
+	return changeFile(file, maxKnownHosts, func(text []byte) ([]byte, error) {
+		entries, err := parseKnownHosts(file, text)
 		if err != nil {
-			temporary.Close()
-			os.Remove(temporary.Name())
+			return nil, err
 		}
-	}()
-	if _, err := temporary.Write(text); err != nil {
-		return err
-	}
-	if err := temporary.Sync(); err != nil {
-		return err
-	}
-	if err := temporary.Close(); err != nil {
-		return err
-	}
-	if err := os.Rename(temporary.Name(), file); err != nil {
-		return err
-	}
-	return folder.Sync()
+		return change(text, entries)
+	}, knownHostsFault)
 }
 
 func knownHostsFault(file string, err error) error {

@@ -32,10 +32,10 @@ func (m *meter) add(n int) {
 	}
 }
 
-func (m *meter) restart() {
+func (m *meter) restart(from int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.sent = 0
+	m.sent = from
 }
 
 // finish makes the last report and returns the count.

@@ -24,24 +24,38 @@ const (
 )
 
 // scp uploads over the SFTP protocol with writes on the way concurrently, to a part that is renamed when it is whole.
-// After a failure the part may have holes, so it is never kept.
+// After a failure the part may have holes behind
+// u.safe, so it goes on from there or is removed.
 func (u *upload) scp(ctx context.Context) error {
-	if u.o.User == "" {
-		return u.wrap(OpLogin, LoginRefused, errors.New("scp needs a user"), "name one with --user")
+	if err := u.needUser(); err != nil {
+		return err
 	}
 	part := u.target.folder() + partName(u.target.name())
-	left, err := u.scpStore(ctx, part)
+	left := false
+	err := u.retry(ctx, func() int64 { return u.safe }, func() (err error) {
+		left, err = u.scpStore(ctx, part, left)
+		return err
+	})
 	if left {
 		return u.discard(ctx, err, part, func(ctx context.Context) error { return u.scpRemove(ctx, part) })
 	}
 	return err
 }
 
-// scpStore reports whether it may have left the part on the server.
-func (u *upload) scpStore(ctx context.Context, part string) (left bool, err error) {
+func (s *session) needUser() error {
+	if s.o.User == "" {
+		return s.wrap(OpLogin, LoginRefused, errors.New("scp needs a user"), "name one with --user")
+	}
+	return nil
+}
+
+// scpStore makes one attempt; there says that an earlier one may have left the part on the server. It reports whether
+// the part may be there now.
+func (u *upload) scpStore(ctx context.Context, part string, there bool) (left bool, err error) {
+	u.begin()
 	server, err := u.sftpLogin(ctx)
 	if err != nil {
-		return false, err
+		return there, err
 	}
 	defer server.close()
 	// A source that waits for its writer does not notice that the server has gone; the server does.
@@ -54,23 +68,34 @@ func (u *upload) scpStore(ctx context.Context, part string) (left bool, err erro
 			cancel(server.gone())
 		}
 	}()
-	source, err := u.open(ctx)
+	flags := os.O_WRONLY | os.O_CREATE
+	if !there {
+		flags |= os.O_EXCL
+	} else if info, err := server.files.Stat(part); err != nil || info.Size() < u.safe {
+		u.safe = 0
+	}
+	source, err := u.open(ctx, u.safe)
 	if err != nil {
-		return false, err
+		return there, err
 	}
 	defer source.Close()
 
 	// Found now, not at the rename, when all of the file is there.
 	if info, err := server.files.Stat(u.target.Path); err == nil && info.IsDir() {
-		return false, u.wrap(OpCreate, Refused, fmt.Errorf("%s is a folder", u.target.Path), "end the URL with / to store the file in it under its own name")
+		return there, u.wrap(OpCreate, Refused, fmt.Errorf("%s is a folder", u.target.Path), "end the URL with / to store the file in it under its own name")
 	}
-	file, err := server.files.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL)
+	file, err := server.files.OpenFile(part, flags)
 	if err != nil {
 		_, answered := errors.AsType[*sftp.StatusError](err)
 		answered = answered || errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission)
-		return !answered, server.fault(ctx, OpCreate, err)
+		return there || !answered, server.fault(ctx, OpCreate, err)
+	}
+	if _, err := file.Seek(u.safe, io.SeekStart); err != nil {
+		return true, server.fault(ctx, OpWrite, err)
 	}
 	if _, err := file.ReadFromWithConcurrency(source, sftpAhead); err != nil {
+		// Writes are answered out of order; the file's offset is where the first one failed.
+		u.safe, _ = file.Seek(0, io.SeekCurrent)
 		return true, server.fault(ctx, OpWrite, err)
 	}
 	if err := file.Close(); err != nil {
@@ -109,8 +134,8 @@ func (u *upload) sftpRename(ctx context.Context, server *sftpServer, part string
 	return false, nil
 }
 
-func (u *upload) scpRemove(ctx context.Context, part string) error {
-	server, err := u.sftpLogin(ctx)
+func (s *session) scpRemove(ctx context.Context, part string) error {
+	server, err := s.sftpLogin(ctx)
 	if err != nil {
 		return err
 	}
@@ -128,7 +153,7 @@ func (g *serverGone) Error() string { return plainWords(g.cause) }
 
 // sftpServer is an SFTP session and the connection that carries it.
 type sftpServer struct {
-	u     *upload
+	*session
 	line  *conn
 	ssh   *ssh.Client
 	files *sftp.Client
@@ -148,8 +173,8 @@ func (s *sftpServer) close() {
 	s.files.Close()
 }
 
-func (u *upload) sftpLogin(ctx context.Context) (*sftpServer, error) {
-	line, client, err := u.sshLogin(ctx)
+func (s *session) sftpLogin(ctx context.Context) (*sftpServer, error) {
+	line, client, err := s.sshLogin(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -163,26 +188,26 @@ func (u *upload) sftpLogin(ctx context.Context) (*sftpServer, error) {
 	}
 	if err != nil {
 		client.Close()
-		fault := u.fault(ctx, OpLogin, err).(*Error)
-		if fault.Kind != Cancelled {
-			fault = u.wrap(OpLogin, Refused, inWords(err, "the server offers no sftp"), "turn on the server's sftp subsystem for this user")
+		fault := s.fault(ctx, OpLogin, err).(*Error)
+		if !fault.ended() {
+			fault = s.wrap(OpLogin, Refused, inWords(err, "the server offers no sftp"), "turn on the server's sftp subsystem for this user")
 		}
 		return nil, fault
 	}
-	return &sftpServer{u, line, client, files}, nil
+	return &sftpServer{s, line, client, files}, nil
 }
 
 // sshLogin connects and logs in. A host key that is not known is decided about first, on a connection that ends with
 // it; nothing but the key was exchanged then.
-func (u *upload) sshLogin(ctx context.Context) (*conn, *ssh.Client, error) {
+func (s *session) sshLogin(ctx context.Context) (*conn, *ssh.Client, error) {
 	for {
-		check, err := u.newHostKeyCheck()
+		check, err := s.newHostKeyCheck()
 		if err != nil {
 			return nil, nil, err
 		}
-		line, client, err := u.sshHandshake(ctx, &ssh.ClientConfig{
-			User:              u.o.User,
-			Auth:              []ssh.AuthMethod{ssh.Password(u.o.Password), ssh.KeyboardInteractive(u.answerQuestions)},
+		line, client, err := s.sshHandshake(ctx, &ssh.ClientConfig{
+			User:              s.o.User,
+			Auth:              s.sshAuth(),
 			HostKeyCallback:   check.judge,
 			HostKeyAlgorithms: check.algorithms,
 		})
@@ -190,33 +215,45 @@ func (u *upload) sshLogin(ctx context.Context) (*conn, *ssh.Client, error) {
 		case err == nil:
 			return line, client, nil
 		case ctx.Err() != nil:
-			return nil, nil, u.fault(ctx, OpConnect, err)
+			return nil, nil, s.fault(ctx, OpConnect, err)
 		case check.unknown:
-			if err := u.settle(ctx, check.shown); err != nil {
+			if err := s.settle(ctx, check.shown); err != nil {
 				return nil, nil, err
 			}
 		case check.fault != nil:
 			return nil, nil, check.fault
 		case check.accepted:
-			return nil, nil, u.sshLoginFault(ctx, err)
+			return nil, nil, s.sshLoginFault(ctx, err)
 		default:
-			return nil, nil, u.withoutKnownType(ctx, check, err)
+			return nil, nil, s.withoutKnownType(ctx, check, err)
 		}
 	}
 }
 
+// sshAuth is what the user can be proven with. An empty password is no proof where there is a key.
+func (s *session) sshAuth() []ssh.AuthMethod {
+	var methods []ssh.AuthMethod
+	if s.o.Key != nil {
+		methods = append(methods, ssh.PublicKeys(s.o.Key))
+	}
+	if s.o.Key == nil || s.o.Password != "" {
+		methods = append(methods, ssh.Password(s.o.Password), ssh.KeyboardInteractive(s.answerQuestions))
+	}
+	return methods
+}
+
 // withoutKnownType looks again when the server has no key of a type that is known for it: that is a changed key too.
-func (u *upload) withoutKnownType(ctx context.Context, check *hostKeyCheck, err error) error {
+func (s *session) withoutKnownType(ctx context.Context, check *hostKeyCheck, err error) error {
 	negotiation, ok := errors.AsType[*ssh.AlgorithmNegotiationError](err)
 	if !ok || negotiation.What != "host key" {
 		return err
 	}
-	got, fetchErr := u.fetchKey(ctx, hostKeyAlgorithms)
+	got, fetchErr := s.fetchKey(ctx, hostKeyAlgorithms)
 	if fetchErr != nil {
 		return err
 	}
 	again := *check
-	again.judge(u.target.addr(), &net.TCPAddr{IP: net.IPv4zero}, got)
+	again.judge(s.target.addr(), &net.TCPAddr{IP: net.IPv4zero}, got)
 	if again.fault != nil {
 		return again.fault
 	}
@@ -225,39 +262,39 @@ func (u *upload) withoutKnownType(ctx context.Context, check *hostKeyCheck, err 
 
 // sshHandshake connects and makes an SSH connection of it, within the idle time-out as a whole: a server that drips
 // must not hold it open.
-func (u *upload) sshHandshake(ctx context.Context, config *ssh.ClientConfig) (*conn, *ssh.Client, error) {
-	raw, err := u.dial(ctx, u.target.addr())
+func (s *session) sshHandshake(ctx context.Context, config *ssh.ClientConfig) (*conn, *ssh.Client, error) {
+	raw, err := s.dial(ctx, s.target.addr())
 	if err != nil {
-		return nil, nil, u.fault(ctx, OpConnect, err)
+		return nil, nil, s.fault(ctx, OpConnect, err)
 	}
 	line := gather(raw)
-	limit := time.AfterFunc(u.o.IdleTimeout, func() { line.Close() })
-	connection, channels, requests, err := ssh.NewClientConn(line, u.target.addr(), config)
+	limit := time.AfterFunc(s.o.IdleTimeout, func() { line.Close() })
+	connection, channels, requests, err := ssh.NewClientConn(line, s.target.addr(), config)
 	if !limit.Stop() && ctx.Err() == nil {
-		err = &worded{"the SSH handshake did not end within " + u.o.IdleTimeout.String(), os.ErrDeadlineExceeded}
+		err = &worded{"the SSH handshake did not end within " + s.o.IdleTimeout.String(), os.ErrDeadlineExceeded}
 	}
 	if err != nil {
 		line.Close()
-		return nil, nil, u.fault(ctx, OpHostKey, err)
+		return nil, nil, s.fault(ctx, OpHostKey, err)
 	}
 	return raw, ssh.NewClient(connection, channels, requests), nil
 }
 
 // answerQuestions gives the password to every question that hides its answer. Others ask for something that is not
 // ours to know.
-func (u *upload) answerQuestions(_, _ string, questions []string, echos []bool) ([]string, error) {
+func (s *session) answerQuestions(_, _ string, questions []string, echos []bool) ([]string, error) {
 	answers := make([]string, len(questions))
 	for i, question := range questions {
 		if echos[i] {
 			return nil, fmt.Errorf("the server asks %q", question)
 		}
-		answers[i] = u.o.Password
+		answers[i] = s.o.Password
 	}
 	return answers, nil
 }
 
-func (u *upload) sshLoginFault(ctx context.Context, err error) error {
-	fault := u.fault(ctx, OpLogin, err).(*Error)
+func (s *session) sshLoginFault(ctx context.Context, err error) error {
+	fault := s.fault(ctx, OpLogin, err).(*Error)
 	fault.Op = OpLogin
 	cause := errors.Unwrap(fault)
 	if fault.Kind == ConnectionLost {
@@ -265,34 +302,36 @@ func (u *upload) sshLoginFault(ctx context.Context, err error) error {
 		return fault
 	}
 	if strings.Contains(cause.Error(), "unable to authenticate") {
-		with := "with this password"
-		if u.o.Password == "" {
+		with, hint := "with this password", "check --user and --password"
+		switch {
+		case s.o.Key != nil && s.o.Password == "":
+			with, hint = "with this appliance's key", "put the line that impctl ssh-key show prints into the account's authorized_keys, or give --password"
+		case s.o.Password == "":
 			with = "without a password"
 		}
-		cause = &worded{fmt.Sprintf("the server refused user %q %s", u.o.User, with), cause}
+		return s.wrap(OpLogin, LoginRefused, &worded{fmt.Sprintf("the server refused user %q %s", s.o.User, with), cause}, hint)
 	}
-	return u.wrap(OpLogin, LoginRefused, cause, "check --user and --password")
+	return s.wrap(OpLogin, LoginRefused, cause, "check --user and --password")
 }
 
 // fault turns the server's status into words.
 func (s *sftpServer) fault(ctx context.Context, op Op, err error) error {
-	u := s.u
-	if ctx.Err() != nil || u.reader != nil && u.reader.failure() != nil {
-		return u.fault(ctx, op, err)
+	if ctx.Err() != nil || s.ours() != nil {
+		return s.session.fault(ctx, op, err)
 	}
 	_, answered := errors.AsType[*sftp.StatusError](err)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return u.wrap(op, Refused, &worded{fmt.Sprintf("there is no folder %s", u.target.folder()), err}, "check that the folder exists; scp paths begin at the root")
+		return s.wrap(op, Refused, &worded{fmt.Sprintf("there is no folder %s", s.target.folder()), err}, "check that the folder exists; scp paths begin at the root")
 	case errors.Is(err, os.ErrPermission):
-		return u.wrap(op, Refused, &worded{fmt.Sprintf("user %q may not write in %s", u.o.User, u.target.folder()), err}, "check the permissions of the folder")
+		return s.wrap(op, Refused, &worded{fmt.Sprintf("user %q may not write in %s", s.o.User, s.target.folder()), err}, "check the permissions of the folder")
 	case answered && op == OpRename:
-		return u.wrap(op, Refused, inWords(err, "the server answered"), "end the URL with / when its last part is a folder")
+		return s.wrap(op, Refused, inWords(err, "the server answered"), "end the URL with / when its last part is a folder")
 	case answered:
-		return u.wrap(op, Refused, inWords(err, "the server answered"), "check the server's disk and the user's quota")
+		return s.wrap(op, Refused, inWords(err, "the server answered"), "check the server's disk and the user's quota")
 	}
 	if errors.Is(err, sftp.ErrSSHFxConnectionLost) {
 		err = s.gone().cause
 	}
-	return u.fault(ctx, op, err)
+	return s.session.fault(ctx, op, err)
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -59,6 +60,7 @@ type reader struct {
 	size  int64
 	meter *meter
 	idle  *idleClock
+	began *atomic.Bool
 
 	mu     sync.Mutex
 	read   int64
@@ -70,18 +72,58 @@ type reader struct {
 	closed    chan struct{}
 }
 
-// open opens the source for one attempt; the meter starts again at zero.
-func (u *upload) open(ctx context.Context) (*reader, error) {
+// open opens the source for one attempt that begins at byte from, and the meter with it.
+func (u *upload) open(ctx context.Context, from int64) (*reader, error) {
 	size := u.src.Size()
+	if u.size >= 0 && size != u.size {
+		return nil, u.sourceFault(errSourceChanged) // what the server has would be of another file
+	}
+	u.size = size
 	rc, err := u.src.Open(ctx)
+	if err == nil {
+		err = skip(rc, from)
+	}
 	if err != nil {
 		return nil, u.fault(ctx, OpSource, u.sourceFault(err))
 	}
-	u.meter.restart()
-	r := &reader{rc: rc, size: size, meter: u.meter, idle: u.idle, closed: make(chan struct{})}
+	u.meter.restart(from)
+	r := &reader{rc: rc, size: size, read: from, meter: u.meter, idle: u.idle, began: &u.began, closed: make(chan struct{})}
 	context.AfterFunc(ctx, func() { r.Close() })
 	u.reader = r
 	return r, nil
+}
+
+// skip passes over the first n bytes, and closes rc when it cannot.
+func skip(rc io.ReadCloser, n int64) error {
+	var err error
+	if seeker, ok := rc.(io.Seeker); ok && n > 0 {
+		_, err = seeker.Seek(n, io.SeekStart)
+	} else if n > 0 {
+		_, err = io.CopyN(io.Discard, rc, n)
+	}
+	if err == io.EOF {
+		err = errSourceChanged
+	}
+	if err != nil {
+		rc.Close()
+	}
+	return err
+}
+
+// sourceFailure is the source's own failure in the words of a transfer.
+func (u *upload) sourceFailure() error {
+	if u.reader == nil || u.reader.failure() == nil {
+		return nil
+	}
+	return u.sourceFault(u.reader.failure())
+}
+
+func (u *upload) sourceFault(err error) error {
+	kind := SourceFailed
+	if errors.Is(err, errSourceChanged) {
+		kind = SizeMismatch
+	}
+	return u.wrap(OpSource, kind, err, "")
 }
 
 func (r *reader) Read(p []byte) (int, error) {
@@ -107,6 +149,7 @@ func (r *reader) Read(p []byte) (int, error) {
 	case <-r.closed: // given up; another attempt may be counting already
 	default:
 		r.meter.add(n)
+		r.began.Store(r.began.Load() || n > 0)
 	}
 	return n, err
 }

@@ -226,9 +226,25 @@ func (t Target) hostPort() string {
 	return host
 }
 
-// url is the target as http wants it.
+// url is the target as http wants it, and a proxy's FTP gateway (RFC 1738: the root is written %2F, binary is asked for).
 func (t Target) url() *url.URL {
+	if t.Protocol == "ftp" {
+		return &url.URL{Scheme: "ftp", Host: t.hostPort(), Opaque: "//" + t.hostPort() + gatewayPath(t.Path)}
+	}
 	return &url.URL{Scheme: t.Protocol, Host: t.hostPort(), Path: t.Path, RawPath: t.RawPath, RawQuery: t.Query}
+}
+
+func gatewayPath(path string) string {
+	absolute := strings.HasPrefix(path, "//")
+	levels := strings.Split(strings.TrimLeft(path, "/"), "/")
+	for i, level := range levels {
+		levels[i] = url.PathEscape(level)
+	}
+	spelt := "/" + strings.Join(levels, "/") + ";type=i"
+	if absolute {
+		return "/%2F" + spelt[1:]
+	}
+	return spelt
 }
 
 // String is the target with its scheme, safe on a terminal. A query is shown as "?…", since signed URLs carry their

@@ -1,13 +1,19 @@
-// Package transfer moves one stream to one URL over ftp, http, https or scp (the SFTP protocol) and reports how far it is.
+// Package transfer moves one stream to one URL, or one file from one, over ftp, http, https or scp (the SFTP protocol) and
+// reports how far it is.
 // It knows nothing of dumps, commands or appliances.
 //
 // What it promises:
 //
 //   - After success the file lies whole under its final name. Where the protocol can rename (ftp, scp) nobody sees less
 //     than the whole file there, ever: it is written beside its final name as NAME.xxxxxxxx.part, its size is compared,
-//     and then it is renamed. With http and https that is the server's own promise.
+//     and then it is renamed. With http and https that is the server's own promise; a proxy's FTP gateway, used where
+//     there is no other way, cannot rename, and a notice says so.
+//   - A download gives a whole file and its SHA-256, or none. It goes on with the same file alone: the same size and the
+//     same time of its last change, or what If-Range says.
 //   - After a failure or a cancel no final name was written, and the .part is removed where the server can still be
 //     reached; where it cannot, the error's hint names it.
+//   - What breaks is tried again, and goes on from where the server has it (ftp, scp) or starts again (http, https). A
+//     refusal is final.
 //   - A server is known before it is told a password: a host key that is unknown or changed and a certificate that does
 //     not verify end the transfer. No option turns host keys off.
 //   - Cancelling the context stops every wait at once; removing the .part may then take three seconds at most. A
@@ -23,18 +29,35 @@ import (
 	"context"
 	"crypto/x509"
 	"time"
+
+	"golang.org/x/crypto/ssh"
 )
 
-// Time-outs that hold when Options leaves them at zero.
+// What holds when Options leaves them at zero.
 const (
 	DefaultConnectTimeout = 15 * time.Second
 	DefaultIdleTimeout    = 60 * time.Second
+	DefaultTotalTimeout   = 24 * time.Hour
+	DefaultRetries        = 5
+	DefaultRetryWait      = time.Second
 )
 
 // Options say how to reach a server and whom to tell. The zero value is an anonymous transfer that trusts the system's
 // certificate roots, knows no host key and tells nobody.
 type Options struct {
 	User, Password string
+
+	// Key is offered to an SSH server before the password; nil is none.
+	Key ssh.Signer
+
+	// Proxy leads every connection through an HTTP proxy: CONNECT for https, ftp and scp, requests with the whole URL
+	// for http, and where ftp is refused CONNECT, the proxy's own FTP gateway.
+	Proxy Proxy
+
+	// Policy says which addresses may be connected to; it is asked about each address that is dialled, after names were
+	// resolved, and about addresses in URLs that a proxy is to reach. Loopback, link-local, metadata, unspecified and
+	// multicast addresses are refused unless it allows them.
+	Policy Policy
 
 	// Insecure accepts a TLS certificate that does not verify. It says nothing about SSH host keys.
 	Insecure bool
@@ -49,9 +72,9 @@ type Options struct {
 	// take its time. When it is nil an unknown key is refused. A changed key is refused without asking.
 	AskHostKey func(ctx context.Context, host, keyType, fingerprint string) (bool, error)
 
-	// Progress is told how many bytes were handed to the network, at most ten times a second and once at the end. Calls
-	// never overlap and none comes after Upload has returned. The count starts again when a redirect makes the file
-	// start again.
+	// Progress is told how many bytes were handed to the network, or came from it, at most ten times a second and once at
+	// the end. Calls never overlap and none comes after Upload or Download has returned. The count goes back when a redirect or
+	// a retry makes the file start again, or go on from where the server has it.
 	Progress func(sent int64)
 	// Notice is told what the user should know although the transfer goes on: one line, safe on a terminal.
 	Notice func(string)
@@ -60,6 +83,15 @@ type Options struct {
 	ConnectTimeout time.Duration
 	// IdleTimeout is how long the network may stand still. Zero means DefaultIdleTimeout.
 	IdleTimeout time.Duration
+	// TotalTimeout bounds the whole transfer, its retries too. Zero means DefaultTotalTimeout.
+	TotalTimeout time.Duration
+
+	// Retries is how many attempts in a row may get no further after what time may heal: lost connections, time-outs,
+	// the HTTP statuses 408, 429, 500, 502, 503 and 504, and FTP's 4xx. Zero means DefaultRetries, less none.
+	Retries int
+	// RetryWait is the first wait between two attempts. It doubles up to 30 s, and up to half of it is left out at
+	// random; a Retry-After of up to 60 s is obeyed. Zero means DefaultRetryWait.
+	RetryWait time.Duration
 }
 
 func (o Options) withDefaults() Options {
@@ -69,12 +101,21 @@ func (o Options) withDefaults() Options {
 	if o.IdleTimeout <= 0 {
 		o.IdleTimeout = DefaultIdleTimeout
 	}
+	if o.TotalTimeout <= 0 {
+		o.TotalTimeout = DefaultTotalTimeout
+	}
+	if o.Retries == 0 {
+		o.Retries = DefaultRetries
+	}
+	if o.RetryWait <= 0 {
+		o.RetryWait = DefaultRetryWait
+	}
 	return o
 }
 
 // Result is what a finished transfer, or a failed one until then, has done.
 type Result struct {
-	// Bytes of the file that were handed to the network.
+	// Bytes is how far into the file the last attempt came.
 	Bytes int64
 	// Notices are the lines that Options.Notice was told.
 	Notices []string

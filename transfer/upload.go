@@ -3,16 +3,9 @@ package transfer
 import (
 	"context"
 	"crypto/rand"
-	"crypto/tls"
-	"encoding/base64"
 	"encoding/hex"
-	"errors"
-	"slices"
-	"strings"
 	"time"
 	"unicode/utf8"
-
-	"golang.org/x/crypto/ssh"
 )
 
 // cleanupTime bounds the removal of a part after a failure or a cancel. It uses a connection of its own: the one that
@@ -21,28 +14,19 @@ const cleanupTime = 3 * time.Second
 
 // upload is one file on its way.
 type upload struct {
-	target   Target
-	o        Options
-	src      Source
-	idle     *idleClock
-	meter    *meter
-	sessions tls.ClientSessionCache
-	notices  []string
-
-	reader  *reader       // the source as it is open now, nil before
-	trusted ssh.PublicKey // the host key that was accepted during this transfer
+	*session
+	src    Source
+	meter  *meter
+	reader *reader // the source as it is open now, nil before
+	size   int64   // what the source said last, -1 for unknown
+	sent   int64   // how far any attempt has read it
+	safe   int64   // how much of the part the server has for certain; an attempt goes on from there
 }
 
 func newUpload(t Target, src Source, o Options) *upload {
-	o = o.withDefaults()
-	return &upload{
-		target:   t,
-		o:        o,
-		src:      src,
-		idle:     &idleClock{limit: o.IdleTimeout},
-		meter:    &meter{report: o.Progress},
-		sessions: tls.NewLRUClientSessionCache(4),
-	}
+	u := &upload{session: newSession(t, o), src: src, size: -1, meter: &meter{report: o.Progress}}
+	u.ours = u.sourceFailure
+	return u
 }
 
 // Upload sends src to t. The error is an *Error; the Result holds what was done until then in any case.
@@ -53,14 +37,11 @@ func Upload(ctx context.Context, t Target, src Source, o Options) (Result, error
 }
 
 func (u *upload) run(ctx context.Context) error {
-	if err := u.target.check(); err != nil {
+	if err := u.check(); err != nil {
 		return err
 	}
-	if strings.ContainsAny(u.o.User+u.o.Password, "\r\n\x00") {
-		return u.wrap(OpLogin, BadTarget, errors.New("the user or the password holds a line break or a NUL"), "")
-	}
 	// Ends every connection and every wait of this transfer, whatever the outcome.
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithTimeoutCause(ctx, u.o.TotalTimeout, &overdue{u.o.TotalTimeout})
 	defer cancel()
 	switch u.target.Protocol {
 	case "ftp":
@@ -72,24 +53,12 @@ func (u *upload) run(ctx context.Context) error {
 	}
 }
 
-// notice tells the user once.
-func (u *upload) notice(line string) {
-	line = SafeText(line)
-	if slices.Contains(u.notices, line) {
-		return
+// begin forgets the attempt before, and what its source said when it was given up.
+func (u *upload) begin() {
+	if u.reader != nil {
+		u.sent = max(u.sent, u.reader.count())
 	}
-	u.notices = append(u.notices, line)
-	if u.o.Notice != nil {
-		u.o.Notice(line)
-	}
-}
-
-// secrets are the forms in which a server could hand our password back.
-func (u *upload) secrets() []string {
-	if u.o.Password == "" {
-		return nil
-	}
-	return []string{u.o.Password, base64.StdEncoding.EncodeToString([]byte(u.o.User + ":" + u.o.Password))}
+	u.reader = nil
 }
 
 // partName is where the file grows: plainly a part of name, and nobody else's. What cannot be told apart by its
@@ -106,7 +75,7 @@ func partName(name string) string {
 }
 
 // discard removes a part after fault, and tells where it lies when that is not possible.
-func (u *upload) discard(ctx context.Context, fault error, part string, remove func(ctx context.Context) error) error {
+func (s *session) discard(ctx context.Context, fault error, part string, remove func(ctx context.Context) error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
 	defer cancel()
 	if remove(ctx) != nil {

@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -20,7 +22,25 @@ type wire struct {
 	open    []net.Conn
 	started []*wire
 	frozen  chan struct{}
+	quota   *quota        // nil: none
 	over    chan struct{} // the test is
+}
+
+// quota cuts a wire when the server has sent so many bytes over it and over those that started from it.
+type quota struct {
+	left atomic.Int64
+	cut  func()
+}
+
+// cutAfter cuts the wire once more bytes than n have come from the server.
+func (w *wire) cutAfter(n int64) {
+	w.quota.left.Store(n)
+}
+
+func (q *quota) spend(n int) {
+	if q.left.Add(-int64(n)) < 0 {
+		q.cut()
+	}
 }
 
 // newWire leads to to. With ftp it leads the data connections of a plain ftp session through wires of their own, and
@@ -32,6 +52,8 @@ func newWire(t *testing.T, to string, ftp bool, answer func(line string) string)
 		t.Fatal(err)
 	}
 	w := &wire{addr: l.Addr().String(), answer: answer, frozen: make(chan struct{}), over: make(chan struct{})}
+	w.quota = &quota{cut: w.cut}
+	w.quota.left.Store(math.MaxInt64)
 	go func() {
 		for {
 			client, err := l.Accept()
@@ -46,8 +68,8 @@ func newWire(t *testing.T, to string, ftp bool, answer func(line string) string)
 			w.mu.Lock()
 			w.open = append(w.open, client, server)
 			w.mu.Unlock()
-			go w.carry(t, server, client, false)
-			go w.carry(t, client, server, ftp)
+			go w.carry(t, server, client, false, false)
+			go w.carry(t, client, server, ftp, true)
 		}
 	}()
 	t.Cleanup(func() {
@@ -60,7 +82,7 @@ func newWire(t *testing.T, to string, ftp bool, answer func(line string) string)
 
 var epsvAnswer = regexp.MustCompile(`\(\|\|\|(\d+)\|\)`)
 
-func (w *wire) carry(t *testing.T, to, from net.Conn, answers bool) {
+func (w *wire) carry(t *testing.T, to, from net.Conn, answers, down bool) {
 	defer to.(*net.TCPConn).CloseWrite()
 	if answers {
 		for lines := bufio.NewReader(from); ; {
@@ -70,6 +92,9 @@ func (w *wire) carry(t *testing.T, to, from net.Conn, answers bool) {
 			}
 			if port := epsvAnswer.FindStringSubmatch(line); port != nil && strings.HasPrefix(line, "229") {
 				data := newWire(t, "127.0.0.1:"+port[1], false, nil)
+				data.mu.Lock()
+				data.quota = w.quota
+				data.mu.Unlock()
 				w.mu.Lock()
 				w.started = append(w.started, data)
 				w.mu.Unlock()
@@ -90,6 +115,12 @@ func (w *wire) carry(t *testing.T, to, from net.Conn, answers bool) {
 			<-w.over
 			return
 		default:
+		}
+		if down {
+			w.mu.Lock()
+			quota := w.quota
+			w.mu.Unlock()
+			quota.spend(n)
 		}
 		if _, err := to.Write(buffer[:n]); err != nil {
 			return

@@ -193,6 +193,12 @@ func kept(err error, name string, up commands.Upload) error {
 	if up.Insecure {
 		hint += " --insecure"
 	}
+	if up.Proxy.Host != "" {
+		hint += " --proxy " + up.Proxy.String()
+		if up.Proxy.User != "" {
+			hint += " --proxy-user " + up.Proxy.User + ":-"
+		}
+	}
 	if r.Hint != "" {
 		hint = strings.TrimSuffix(r.Hint, ".") + "; " + hint
 	}

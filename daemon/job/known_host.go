@@ -16,9 +16,16 @@ import (
 // acceptHostKey fetches a server's keys and keeps those that are expected or
 // that the person accepts.
 func acceptHostKey(ctx context.Context, home appliance.Home, x commands.AcceptHostKey, ui control.UI) ([]commands.HostKey, error) {
-	keys, err := transfer.HostKeys(ctx, x.Host, x.Port, transfer.Options{})
+	policy, err := transfer.LoadPolicy(home.TransferPolicy())
 	if err != nil {
 		return nil, err
+	}
+	keys, err := transfer.HostKeys(ctx, x.Host, x.Port, transfer.Options{Policy: policy})
+	if err != nil {
+		return nil, err
+	}
+	if x.Look {
+		return named(x, keys), nil
 	}
 	if x.Fingerprint != "" {
 		keys, err = expected(keys, x)
@@ -31,15 +38,20 @@ func acceptHostKey(ctx context.Context, home appliance.Home, x commands.AcceptHo
 	if _, err := transfer.AddKnownHost(home.KnownHosts(), x.Host, x.Port, keys...); err != nil {
 		return nil, err
 	}
+	return named(x, keys), nil
+}
+
+// named are keys under the host's name as known_hosts spells it.
+func named(x commands.AcceptHostKey, keys []ssh.PublicKey) []commands.HostKey {
 	name := x.Host
 	if x.Port != 22 {
 		name = fmt.Sprintf("[%s]:%d", x.Host, x.Port)
 	}
-	var added []commands.HostKey
+	var list []commands.HostKey
 	for _, k := range keys {
-		added = append(added, commands.HostKey{Hosts: []string{name}, Type: k.Type(), Fingerprint: ssh.FingerprintSHA256(k)})
+		list = append(list, commands.HostKey{Hosts: []string{name}, Type: k.Type(), Fingerprint: ssh.FingerprintSHA256(k)})
 	}
-	return added, nil
+	return list
 }
 
 func expected(keys []ssh.PublicKey, x commands.AcceptHostKey) ([]ssh.PublicKey, error) {

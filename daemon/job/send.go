@@ -2,12 +2,14 @@ package job
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"sealgate/appliance"
 	"sealgate/appliance/dump"
 	"sealgate/appliance/folder"
+	"sealgate/appliance/secret"
 	"sealgate/commands"
 	"sealgate/control"
 	"sealgate/transfer"
@@ -41,10 +43,21 @@ func send(ctx context.Context, home appliance.Home, x commands.Send, ui control.
 
 // upload sends src to target on behalf of up.
 func upload(ctx context.Context, home appliance.Home, target transfer.Target, src transfer.Source, up commands.Upload, ui control.UI) error {
+	policy, err := transfer.LoadPolicy(home.TransferPolicy())
+	if err != nil {
+		return err
+	}
+	key, err := secret.SSHKey(string(home))
+	if err != nil && !errors.Is(err, secret.ErrNoSSHKey) {
+		return err
+	}
 	o := transfer.Options{
+		Key:        key,
+		Policy:     policy,
 		User:       up.User,
 		Password:   up.Password,
 		Insecure:   up.Insecure,
+		Proxy:      up.Proxy,
 		KnownHosts: home.KnownHosts(),
 		Notice:     func(line string) { ui.Text(control.Err, line+"\n") },
 		Progress: func(sent int64) {
@@ -61,6 +74,6 @@ func upload(ctx context.Context, home appliance.Home, target transfer.Target, sr
 			return answer == "yes", err
 		}
 	}
-	_, err := transfer.Upload(ctx, target, src, o)
+	_, err = transfer.Upload(ctx, target, src, o)
 	return err
 }

@@ -21,6 +21,8 @@ type SSHDConfig struct {
 	KeyTypes []string // of "ed25519", "ecdsa", "rsa"
 	// KeyboardInteractive asks for the password that way only, through PAM.
 	KeyboardInteractive bool
+	// AuthorizedKeys log in as the account.
+	AuthorizedKeys []ssh.PublicKey
 	// NoSFTP leaves the sftp subsystem out.
 	NoSFTP bool
 	// Extra lines of sshd_config.
@@ -53,7 +55,7 @@ func (s *Server) startSSHD(c SSHDConfig) error {
 		return err
 	}
 	lines := []string{
-		"PidFile none", "LogLevel ERROR", "StrictModes no", "UseDNS no", "PrintMotd no", "AuthorizedKeysFile none",
+		"PidFile none", "LogLevel ERROR", "StrictModes no", "UseDNS no", "PrintMotd no", "AuthorizedKeysFile " + s.path("authorized_keys"),
 		"MaxStartups 100:1:200", "AllowUsers " + s.User,
 	}
 	if c.KeyboardInteractive {
@@ -75,12 +77,23 @@ func (s *Server) startSSHD(c SSHDConfig) error {
 		lines = append(lines, "HostKey "+s.path("host_"+keyType))
 	}
 	lines = append(lines, c.Extra...)
+	if err := s.authorize(c.AuthorizedKeys); err != nil {
+		return err
+	}
 	return s.start(func() (command, error) {
 		config := append([]string{fmt.Sprintf("ListenAddress %s:%d", s.Host, s.Port)}, lines...)
 		// sshd starts itself again for each connection, so it wants its full path.
 		return command{args: []string{"/usr/sbin/sshd", "-D", "-e", "-f", s.path("sshd_config")}},
 			s.write("sshd_config", strings.Join(config, "\n")+"\n", 0o600)
 	})
+}
+
+func (s *Server) authorize(keys []ssh.PublicKey) error {
+	var lines strings.Builder
+	for _, key := range keys {
+		lines.Write(ssh.MarshalAuthorizedKey(key))
+	}
+	return s.write("authorized_keys", lines.String(), 0o644)
 }
 
 func (s *Server) hostKey(keyType string) error {

@@ -71,6 +71,7 @@ func run(t *testing.T, dir string) {
 			"login":      login,
 			"read":       read,
 			"forge":      forge,
+			"proxy":      proxy,
 			"server":     server,
 			"signal":     signal,
 			"until":      until,
@@ -194,6 +195,17 @@ func forge(ts *testscript.TestScript, neg bool, args []string) {
 // server kill kills the last server, as a power cut does.
 // server hostile-ftp|hostile-http|hostile-ssh starts one whose answers are
 // attacks on a terminal, and sets $HOST.
+// proxy PORT... starts squid, which asks for a password and allows CONNECT to
+// these ports, in PROXY, PROXY_USER and PROXY_PASSWORD.
+func proxy(ts *testscript.TestScript, neg bool, args []string) {
+	s, err := peers.StartSquid(peers.ProxyConfig{Auth: "basic", Connect: args})
+	ts.Check(err)
+	ts.Defer(s.Stop)
+	ts.Setenv("PROXY", s.Addr)
+	ts.Setenv("PROXY_USER", s.User)
+	ts.Setenv("PROXY_PASSWORD", s.Password)
+}
+
 // server sshd|vsftpd|ftps|nginx|nginx-tls starts a server of the distribution
 // and sets $HOST (HOST:PORT), $ROOT, $REMOTE_USER, $REMOTE_PASSWORD and
 // $FINGERPRINT. It needs root.
@@ -205,7 +217,13 @@ func server(ts *testscript.TestScript, neg bool, args []string) {
 		of(ts).server.Kill()
 		return
 	case "sshd":
-		s, err = peers.StartSSHD(peers.SSHDConfig{})
+		var known []ssh.PublicKey
+		if len(args) > 1 { // a file with a line of authorized_keys
+			key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(ts.ReadFile(args[1])))
+			ts.Check(err)
+			known = append(known, key)
+		}
+		s, err = peers.StartSSHD(peers.SSHDConfig{AuthorizedKeys: known})
 	case "vsftpd", "ftps":
 		s, err = peers.StartVSFTPD(peers.VSFTPDConfig{TLS: args[0] == "ftps"})
 	case "nginx", "nginx-tls":
@@ -222,6 +240,7 @@ func server(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	ts.Defer(s.Stop)
 	ts.Setenv("HOST", s.Addr)
+	ts.Setenv("PORT", strconv.Itoa(s.Port))
 	ts.Setenv("ROOT", s.Root)
 	ts.Setenv("REMOTE_USER", s.User)
 	ts.Setenv("REMOTE_PASSWORD", s.Password)

@@ -58,7 +58,8 @@ func New(bin, home, role, name string, args ...string) (*Appliance, error) {
 	defer os.Remove(secrets.Name())
 	defer secrets.Close()
 	fmt.Fprintf(secrets, "system=%s\nsecure=%s\nadmin=%s\n", System, Secure, Admin)
-	args = append([]string{"init", "--home", home, "--role", role, "--name", name, "--secrets", secrets.Name()}, args...)
+	args = append([]string{"init", "--home", home, "--role", role, "--name", name, "--secrets", secrets.Name(),
+		"--allow-network", "127.0.0.0/8", "--allow-network", "::1"}, args...)
 	if !slices.Contains(args, "--listen") {
 		args = append(args, "--listen", "127.0.0.1:0")
 	}

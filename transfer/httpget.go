@@ -1,0 +1,127 @@
+package transfer
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+)
+
+// http makes one attempt with GET, and with Range and If-Range where an earlier one came so far.
+func (d *download) http(ctx context.Context) error {
+	if d.o.User != "" && d.target.Protocol == "http" {
+		d.notice("http has no TLS: the password and the file travel in the clear")
+	}
+	transport := d.httpTransport(ctx)
+	defer transport.CloseIdleConnections()
+	d.login = newLogin(d.o)
+	to := d.target
+	for range maxHops {
+		answer, err := d.get(ctx, transport, to)
+		switch {
+		case err != nil || answer == nil:
+			return err
+		case d.proxySaid(to, answer.Response):
+			return d.proxyRefused(answer.Response, to.addr())
+		case answer.StatusCode/100 == 3 && answer.Header.Get("Location") != "":
+			next, err := d.follow(to, answer.Header.Get("Location"), false)
+			if err != nil {
+				return err
+			}
+			if next.addr() != to.addr() && !(next.Host == to.Host && next.Protocol == "https") {
+				d.login = &authorization{} // the password was meant for the host that was named
+			}
+			to = next
+		case answer.StatusCode == http.StatusRequestedRangeNotSatisfiable && d.at > 0:
+			if err := d.startAgain(); err != nil {
+				return err
+			}
+		default:
+			return d.statusFault(answer, OpReceive)
+		}
+	}
+	return d.wrap(OpReceive, Refused, fmt.Errorf("the server redirected more than %d times", maxHops), "")
+}
+
+// get asks until the answer is no question for authorization that can be answered. It returns nothing once the file is
+// here, else what the server has answered instead.
+func (d *download) get(ctx context.Context, transport *http.Transport, to Target) (*httpAnswer, error) {
+	for asked := 0; ; asked++ {
+		answer, err := d.getOnce(ctx, transport, to)
+		if err != nil || answer == nil || asked >= maxAsked || !d.learns(to, answer.Response) {
+			return answer, err
+		}
+	}
+}
+
+func (d *download) getOnce(ctx context.Context, transport *http.Transport, to Target) (*httpAnswer, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	request, err := d.request(ctx, http.MethodGet, to, nil)
+	if err != nil {
+		return nil, err
+	}
+	if d.at > 0 && d.mark != "" {
+		request.Header.Set("Range", fmt.Sprintf("bytes=%d-", d.at))
+		request.Header.Set("If-Range", d.mark)
+	}
+	response, err := transport.RoundTrip(request)
+	if err != nil {
+		return nil, d.fault(ctx, OpReceive, err)
+	}
+	defer response.Body.Close()
+	switch response.StatusCode {
+	case http.StatusOK:
+		// Either the first attempt, or the server has another file by now, or it knows no ranges.
+		if err := d.startAgain(); err != nil {
+			return nil, err
+		}
+		d.size, d.mark = response.ContentLength, markOf(response.Header)
+	case http.StatusPartialContent:
+		if err := d.goesOn(response); err != nil {
+			return nil, err
+		}
+	default:
+		return newAnswer(response, cancel), nil
+	}
+	_, err = io.CopyBuffer(struct{ io.Writer }{d}, response.Body, make([]byte, copyBuffer))
+	return nil, d.received(ctx, err)
+}
+
+// goesOn checks that a part is the one that was asked for.
+func (d *download) goesOn(response *http.Response) error {
+	var first, last, size int64
+	said := response.Header.Get("Content-Range")
+	n, err := fmt.Sscanf(said, "bytes %d-%d/%d", &first, &last, &size)
+	if n != 3 || err != nil || d.at == 0 || first != d.at || last != size-1 || d.size >= 0 && size != d.size {
+		return d.wrap(OpReceive, ProtocolBroken, fmt.Errorf("the server answered with the part %q of the file, from byte %d was asked for", said, d.at), "")
+	}
+	d.size = size
+	return nil
+}
+
+// markOf is what If-Range may name: a strong entity tag, else the date of the last change.
+func markOf(header http.Header) string {
+	if tag := header.Get("ETag"); strings.HasPrefix(tag, `"`) {
+		return tag
+	}
+	return header.Get("Last-Modified")
+}
+
+// ftpGateway has the proxy speak ftp for us: GET with an ftp URL. refused is what CONNECT gave.
+func (d *download) ftpGateway(ctx context.Context, refused error) error {
+	d.notice("the proxy refuses CONNECT for ftp, so its FTP gateway is used: the password and the file travel in the clear")
+	transport := d.httpTransport(ctx)
+	defer transport.CloseIdleConnections()
+	answer, err := d.get(ctx, transport, d.target)
+	switch {
+	case err != nil || answer == nil:
+		return err
+	case notAGateway(answer.Response):
+		return refused
+	case answer.StatusCode == http.StatusProxyAuthRequired:
+		return d.proxyRefused(answer.Response, d.target.addr())
+	}
+	return d.statusFault(answer, OpReceive)
+}

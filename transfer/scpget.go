@@ -1,0 +1,70 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+
+	"github.com/pkg/sftp"
+)
+
+// scp makes one attempt over the SFTP protocol with concurrent reads. It goes on where an earlier one broke when
+// neither the size nor the time of the last change is another.
+func (d *download) scp(ctx context.Context) error {
+	if err := d.needUser(); err != nil {
+		return err
+	}
+	server, err := d.sftpLogin(ctx)
+	if err != nil {
+		return err
+	}
+	defer server.close()
+	info, err := server.files.Stat(d.target.Path)
+	if err == nil && info.IsDir() {
+		return d.wrap(OpReceive, Refused, fmt.Errorf("%s is a folder", d.target.Path), "name a file")
+	}
+	if err != nil {
+		return server.readFault(ctx, err)
+	}
+	from, err := d.from(info.Size(), strconv.FormatInt(info.ModTime().Unix(), 10))
+	if err != nil {
+		return err
+	}
+	file, err := server.files.Open(d.target.Path)
+	if err != nil {
+		return server.readFault(ctx, err)
+	}
+	defer file.Close()
+	if _, err := file.Seek(from, io.SeekStart); err != nil {
+		return server.readFault(ctx, err)
+	}
+	if _, err := file.WriteTo(d); err != nil {
+		if _, ok := errors.AsType[sizeError](err); !ok {
+			return server.readFault(ctx, err)
+		}
+		return d.received(ctx, err)
+	}
+	return d.received(ctx, nil)
+}
+
+// readFault turns the server's status into words.
+func (s *sftpServer) readFault(ctx context.Context, err error) error {
+	_, answered := errors.AsType[*sftp.StatusError](err)
+	switch {
+	case ctx.Err() != nil || s.ours() != nil:
+		return s.session.fault(ctx, OpReceive, err)
+	case errors.Is(err, os.ErrNotExist):
+		return s.wrap(OpReceive, Refused, &worded{fmt.Sprintf("there is no file %s", s.target.Path), err}, "check the path; scp paths begin at the root")
+	case errors.Is(err, os.ErrPermission):
+		return s.wrap(OpReceive, Refused, &worded{fmt.Sprintf("user %q may not read %s", s.o.User, s.target.Path), err}, "check the permissions of the file")
+	case answered:
+		return s.wrap(OpReceive, Refused, inWords(err, "the server answered"), "")
+	}
+	if errors.Is(err, sftp.ErrSSHFxConnectionLost) {
+		err = s.gone().cause
+	}
+	return s.session.fault(ctx, OpReceive, err)
+}

@@ -1,0 +1,83 @@
+package transfer
+
+import (
+	"crypto/tls"
+	"errors"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// session is what all connections of one transfer share, in either direction.
+type session struct {
+	target  Target
+	o       Options
+	idle    *idleClock
+	tls     tls.ClientSessionCache
+	notices []string
+	began   atomic.Bool // the file itself was begun once: until then, a server that is not there is not waited for
+
+	login   *authorization // of http
+	proxy   *authorization
+	trusted ssh.PublicKey // the host key that was accepted during this transfer
+
+	// ours is this side's own failure, nil as long as there is none: what the network says then only follows from it.
+	ours func() error
+}
+
+func newSession(t Target, o Options) *session {
+	o = o.withDefaults()
+	return &session{
+		target: t,
+		o:      o,
+		idle:   &idleClock{limit: o.IdleTimeout},
+		tls:    tls.NewLRUClientSessionCache(4),
+		login:  newLogin(o),
+		proxy:  &authorization{user: o.Proxy.User, password: o.Proxy.Password},
+		ours:   func() error { return nil },
+	}
+}
+
+// newLogin tells a server of http the password at once, as servers that hide what they hold do not ask.
+func newLogin(o Options) *authorization {
+	return &authorization{user: o.User, password: o.Password, basic: o.User != ""}
+}
+
+// check is what must hold before anything is sent.
+func (s *session) check() error {
+	if err := s.target.check(); err != nil {
+		return err
+	}
+	if strings.ContainsAny(s.o.User+s.o.Password, "\r\n\x00") {
+		return s.wrap(OpLogin, BadTarget, errors.New("the user or the password holds a line break or a NUL"), "")
+	}
+	if strings.ContainsAny(s.o.Proxy.User+s.o.Proxy.Password, "\r\n\x00") {
+		return s.wrap(OpProxy, BadTarget, errors.New("the proxy's user or password holds a line break or a NUL"), "")
+	}
+	return nil
+}
+
+// notice tells the user once.
+func (s *session) notice(line string) {
+	line = SafeText(line)
+	if slices.Contains(s.notices, line) {
+		return
+	}
+	s.notices = append(s.notices, line)
+	if s.o.Notice != nil {
+		s.o.Notice(line)
+	}
+}
+
+// secrets are the forms in which a server or a proxy could hand our passwords back.
+func (s *session) secrets() []string {
+	var forms []string
+	for _, login := range [][2]string{{s.o.User, s.o.Password}, {s.o.Proxy.User, s.o.Proxy.Password}} {
+		if login[1] != "" {
+			forms = append(forms, login[1], basicToken(login[0], login[1]))
+		}
+	}
+	return forms
+}
