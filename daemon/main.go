@@ -142,22 +142,29 @@ func (c *initCmd) Run(ctx context.Context, stdout io.Writer) error {
 	config, err := ftl.Create(ctx, appliance.Home(c.Home), ftl.Request{
 		Role: c.Role, Name: c.Name, Listen: c.Listen,
 		ManagementServer: c.ManagementServer, GatewayGroup: c.GatewayGroup,
-		Deployment: c.Deployment, License: license,
+		Deployment: c.Deployment, License: license, Also: rules.write,
 	}, secrets, time.Now())
 	if err != nil {
 		return err
-	}
-	for _, rule := range rules {
-		if err := transfer.ChangePolicy(appliance.Home(c.Home).TransferPolicy(), rule); err != nil {
-			return err
-		}
 	}
 	fmt.Fprintf(stdout, "created the %s %s in %s\nnext: sealgated run --home %s\n", config.Role.Title(), config.Name, c.Home, c.Home)
 	return nil
 }
 
-func allowRules(networks []string) ([]transfer.Rule, error) {
-	var rules []transfer.Rule
+// allowed are the networks that a new appliance's transfers may connect to.
+type allowed []transfer.Rule
+
+func (a allowed) write(home appliance.Home) error {
+	for _, rule := range a {
+		if err := transfer.ChangePolicy(home.TransferPolicy(), rule); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func allowRules(networks []string) (allowed, error) {
+	var rules allowed
 	for _, raw := range networks {
 		network, err := transfer.ParseNetwork(raw)
 		if err != nil {

@@ -89,6 +89,8 @@ type Request struct {
 	GatewayGroup     string
 	Deployment       string // what licences of several appliances may be bound to; may be empty
 	License          string // a licence key that unseals it from the start; may be empty
+	// Also writes what else the new home holds; nil: nothing.
+	Also func(appliance.Home) error
 }
 
 // check says what is wrong with the request, before anything is written.
@@ -152,6 +154,11 @@ func Create(ctx context.Context, home appliance.Home, r Request, s Secrets, now 
 		}
 		if err := store.Create(ctx, string(home), Admin, verifier, store.Options{}); err != nil {
 			return config, fmt.Errorf("create the database: %w", err)
+		}
+	}
+	if r.Also != nil {
+		if err := r.Also(home); err != nil {
+			return config, err
 		}
 	}
 	data, err := json.MarshalIndent(config, "", "  ")

@@ -36,7 +36,9 @@ func NewAccountFor(shell, home string, groups ...string) (*Account, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = accountTool("useradd", "--no-create-home", "--home-dir", home, "--shell", shell,
+	// Apart from the uids that a test of the root service gives out inside a machine of its own: who ends one of those
+	// accounts ends whatever runs under its uid, and uids are the kernel's.
+	err = accountTool("useradd", "--key", "UID_MIN=40000", "--key", "UID_MAX=49999", "--no-create-home", "--home-dir", home, "--shell", shell,
 		"--groups", strings.Join(groups, ","), "--comment", ownerComment(os.Getpid()), "--password", hash, a.Name)
 	if err != nil {
 		return nil, err
