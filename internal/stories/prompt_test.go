@@ -76,8 +76,12 @@ func TestExamplesOfHelp(t *testing.T) {
 		"files send":                1,
 		"impctl known-hosts add":    2, // nobody compares the fingerprint
 		"impctl known-hosts remove": 1,
+		"impctl known-hosts scan":   4,
 		"impctl reboot":             1, // no root service; daemon/rootd has one
 		"impctl user":               1,
+	}
+	if out, err := app.Run("impctl ssh-key renew"); err != nil { // for impctl ssh-key show
+		t.Fatal(out)
 	}
 	helps, err := filepath.Glob("../../commands/testdata/help/mx/*.txt")
 	if err != nil || len(helps) == 0 {
