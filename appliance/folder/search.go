@@ -76,8 +76,9 @@ var listings struct {
 }
 
 // settled is how old a folder's last change must be before what was read
-// afterwards counts as all of it: the clock of a file system is coarse.
-const settled = time.Second
+// afterwards counts as all of it: the clock of a file system goes by the
+// kernel's tick, of 10 milliseconds at most.
+const settled = 100 * time.Millisecond
 
 // namesIn are the names of the files in a folder, sorted. It is read again
 // when it has changed.
