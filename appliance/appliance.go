@@ -147,6 +147,7 @@ func (h Home) TechInfo() string    { return h.path("techinfo") }     // support 
 func (h Home) Archives() string    { return h.path("archives") }     // archives of alerts and audit data
 func (h Home) Certificate() string { return h.path("certificate") }  // the management address's certificate and key
 func (h Home) KnownHosts() string  { return h.path("known_hosts") }  // SSH host keys that were accepted
+func (h Home) Logs() string        { return h.path("log") }          // the server log
 func (h Home) Audit() string       { return h.path("log", "audit") } // who did what, chained
 func (h Home) Seal() string        { return h.path("seal", "record") }
 

@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -31,6 +32,7 @@ import (
 	"sealgate/appliance/ownership"
 	"sealgate/appliance/seal"
 	"sealgate/appliance/secret"
+	"sealgate/appliance/serverlog"
 	"sealgate/commands"
 	"sealgate/control"
 )
@@ -52,8 +54,9 @@ type Daemon struct {
 
 // Run runs the appliance at home until ctx ends, and returns when everything
 // that it started is gone.
-// witnesses are told of the audit log's head.
-func Run(ctx context.Context, home appliance.Home, log *slog.Logger, witnesses ...audit.Witness) error {
+// witnesses are told of the audit log's head. What happens is in the server log and
+// goes to console.
+func Run(ctx context.Context, home appliance.Home, console io.Writer, witnesses ...audit.Witness) error {
 	// Mostly idle, with short bursts: memory goes back early.
 	debug.SetGCPercent(50)
 	debug.SetMemoryLimit(48 << 20)
@@ -70,6 +73,13 @@ func Run(ctx context.Context, home appliance.Home, log *slog.Logger, witnesses .
 		return err
 	}
 	defer lock.Close()
+	kept, err := serverlog.Open(home.Logs())
+	if err != nil {
+		return fmt.Errorf("open the server log: %w", err)
+	}
+	defer kept.Close()
+	everywhere := serverlog.Tee(kept, console)
+	log := slog.New(slog.NewJSONHandler(everywhere, nil))
 	secrets, err := secret.Open(string(home))
 	if err != nil {
 		return err
@@ -83,8 +93,8 @@ func Run(ctx context.Context, home appliance.Home, log *slog.Logger, witnesses .
 	}
 	d := &Daemon{home: home, config: config, secrets: secrets, log: log, started: time.Now()}
 	d.seal = seal.New(home, config.ID, secrets)
-	d.role = newRole(home, config, log)
-	d.jobs.log = log
+	d.role = newRole(home, config, log, everywhere)
+	d.jobs.log, d.jobs.childLog = log, everywhere
 	d.audit = audit.New(home.Audit())
 	d.keep(audit.Record{Event: audit.Start, Note: "version " + control.Version})
 	heads := d.newHeads(witnesses...)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -26,7 +27,8 @@ var maxJobs = map[string]int{job.KindExport: 1, job.KindSend: 4, job.KindHostKey
 
 // jobs are the children that run heavy commands.
 type jobs struct {
-	log *slog.Logger
+	log      *slog.Logger
+	childLog io.Writer // takes what jobs log
 
 	mu      sync.Mutex
 	running []*commands.Job
@@ -83,7 +85,7 @@ func (j *jobs) run(ctx context.Context, kind string, c commands.Caller, spec job
 	if err != nil {
 		return err
 	}
-	conn, cmd, err := spawnJob()
+	conn, cmd, err := spawnJob(j.childLog)
 	if err != nil {
 		return fmt.Errorf("start the %s: %w", kind, err)
 	}
@@ -112,7 +114,7 @@ func (j *jobs) run(ctx context.Context, kind string, c commands.Caller, spec job
 }
 
 // spawnJob starts a child that speaks the control protocol on descriptor 3.
-func spawnJob() (*net.UnixConn, *exec.Cmd, error) {
+func spawnJob(log io.Writer) (*net.UnixConn, *exec.Cmd, error) {
 	ours, theirs, err := socketPair()
 	if err != nil {
 		return nil, nil, err
@@ -120,7 +122,7 @@ func spawnJob() (*net.UnixConn, *exec.Cmd, error) {
 	defer theirs.Close()
 	cmd := self("job")
 	cmd.ExtraFiles = []*os.File{theirs}
-	cmd.Stderr = os.Stderr
+	cmd.Stderr = &lastWords{log: log}
 	if err := cmd.Start(); err != nil {
 		ours.Close()
 		return nil, nil, err

@@ -3,7 +3,7 @@ package daemon
 import (
 	"bytes"
 	"encoding/json"
-	"os"
+	"io"
 	"strings"
 	"sync"
 )
@@ -11,6 +11,8 @@ import (
 // lastWords passes a child's log on to ours and keeps what it complained of
 // last, for the administrator who asks why it died.
 type lastWords struct {
+	log io.Writer
+
 	mu   sync.Mutex
 	rest []byte
 	kept []string
@@ -24,7 +26,6 @@ const (
 
 // Write takes a piece of the child's standard error.
 func (w *lastWords) Write(p []byte) (int, error) {
-	os.Stderr.Write(p)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.rest = append(w.rest, p...)
@@ -33,6 +34,7 @@ func (w *lastWords) Write(p []byte) (int, error) {
 		if !ok {
 			break
 		}
+		w.log.Write(append(line, '\n'))
 		w.keep(line)
 		w.rest = rest
 	}

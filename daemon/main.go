@@ -62,6 +62,7 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	}
 	kctx.BindTo(ctx, (*context.Context)(nil))
 	kctx.BindTo(stdout, (*io.Writer)(nil))
+	kctx.Bind(console{stderr})
 	if err := kctx.Run(log); err != nil {
 		return fail(stderr, err)
 	}
@@ -180,13 +181,16 @@ type runCmd struct {
 	Syslog string `default:"/dev/log" placeholder:"SOCKET" help:"where the audit log's head is kept as well (default /dev/log)"`
 }
 
-func (c *runCmd) Run(ctx context.Context, log *slog.Logger) error {
+// console is standard error.
+type console struct{ io.Writer }
+
+func (c *runCmd) Run(ctx context.Context, console console) error {
 	// Children work elsewhere.
 	home, err := filepath.Abs(c.Home)
 	if err != nil {
 		return err
 	}
-	return Run(ctx, appliance.Home(home), log, audit.Syslog(c.Syslog))
+	return Run(ctx, appliance.Home(home), console, audit.Syslog(c.Syslog))
 }
 
 type rootCmd struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -33,9 +34,10 @@ const (
 // role keeps the role's process running: it hands it the listener, waits for
 // its word that it is ready, and starts it again when it dies.
 type role struct {
-	home   appliance.Home
-	config appliance.Config
-	log    *slog.Logger
+	home     appliance.Home
+	config   appliance.Config
+	log      *slog.Logger
+	childLog io.Writer // takes what the role logs
 
 	acting chan struct{} // holds a value while a Start or a Stop is under way
 
@@ -49,8 +51,8 @@ type role struct {
 	port     string             // what port 0 became: kept over a restart
 }
 
-func newRole(home appliance.Home, config appliance.Config, log *slog.Logger) *role {
-	return &role{home: home, config: config, log: log, acting: make(chan struct{}, 1), changed: make(chan struct{}),
+func newRole(home appliance.Home, config appliance.Config, log *slog.Logger, childLog io.Writer) *role {
+	return &role{home: home, config: config, log: log, childLog: childLog, acting: make(chan struct{}, 1), changed: make(chan struct{}),
 		now: make(chan struct{}, 1), status: commands.Service{State: stopped, Since: time.Now()}}
 }
 
@@ -202,7 +204,7 @@ func (r *role) keep(ctx context.Context) {
 	}()
 	for wait := firstWait; ; wait = min(2*wait, longestWait) {
 		begin := time.Now()
-		words := &lastWords{}
+		words := &lastWords{log: r.childLog}
 		var err error
 		if ln == nil {
 			ln, err = r.listen()
