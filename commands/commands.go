@@ -40,6 +40,7 @@ type grammar struct {
 	ExportLocal  exportLocalCmd  `cmd:"" example:"export-local --pwd - --encryptpwd - --exptype 2 --noarchive" roles:"mx" exits:"130" help:"export the database into the appliance's export folder"`
 	ExportRemote exportRemoteCmd `cmd:"" example:"export-remote --protocol scp --user backup --password - --pwd - --encryptpwd - backup.example.com/dumps/" roles:"mx" exits:"4,130" help:"export the database and upload it"`
 	Files        filesCmd        `cmd:"" example:"files list | tail 5" help:"what lies in the export and tech-info folders"`
+	GtiRemote    gtiRemoteCmd    `cmd:"" name:"gti-remote" example:"gti-remote --dump | match version" exits:"4,130" help:"collect a support bundle and upload or show it"`
 	Unlock       unlockCmd       `cmd:"" example:"unlock" exits:"130" help:"unseal the appliance with a licence key"`
 	Impctl       impctlCmd       `cmd:"" example:"impctl status" help:"control the appliance"`
 	Show         showCmd         `cmd:"" example:"show audit --last 20" help:"read the appliance's own records"`

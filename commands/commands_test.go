@@ -59,6 +59,9 @@ func (h *host) Send(_ context.Context, _ Caller, x Send, _ control.UI) (SendResu
 	h.send = &x
 	return SendResult{}, nil
 }
+func (h *host) TechInfo(context.Context, Caller, TechInfo, control.UI) (TechInfoResult, error) {
+	return TechInfoResult{}, nil
+}
 func (h *host) AcceptHostKey(context.Context, Caller, AcceptHostKey, control.UI) ([]HostKey, error) {
 	return nil, nil
 }
@@ -270,7 +273,7 @@ func TestComplete(t *testing.T) {
 	for line, want := range map[string][]string{
 		"ex":                             {"exit", "export-local", "export-remote"},
 		"sh":                             {"show"},
-		"impctl ":                        {"known-hosts", "reboot", "seal", "server", "ssh-key", "status", "teardown", "transfer-policy", "user"},
+		"impctl ":                        {"known-hosts", "reboot", "seal", "server", "ssh-key", "status", "support", "teardown", "transfer-policy", "user"},
 		"impctl server st":               {"start", "status", "stop"},
 		"help fi":                        {"files"},
 		"? impctl server re":             {"restart"},

@@ -211,18 +211,26 @@ func (e *Env) valueOffer(v *kong.Value, prefix, partial string) offer {
 }
 
 func (e *Env) valueCandidates(v *kong.Value, prefix string) []control.Candidate {
-	var list []control.Candidate
 	if v.Enum != "" {
-		for _, value := range v.EnumSlice() {
-			list = append(list, control.Candidate{Value: prefix + value, Help: enumHelp(v, value)})
-		}
-		return list
+		return choices(v, prefix)
 	}
+	var list []control.Candidate
 	switch v.Tag.Get("complete") {
 	case "hosts":
 		list = e.hostCandidates(prefix)
 	case "users":
 		list = e.userCandidates(prefix)
+	}
+	return list
+}
+
+// choices are the values that v may have, each with prefix in front.
+func choices(v *kong.Value, prefix string) []control.Candidate {
+	var list []control.Candidate
+	for _, value := range v.EnumSlice() {
+		if value != "" { // what an optional flag is when it is not given
+			list = append(list, control.Candidate{Value: prefix + value, Help: enumHelp(v, value)})
+		}
 	}
 	return list
 }

@@ -102,7 +102,16 @@ func brief(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }
 
 // uploadFlags say where a file goes and as whom.
 type uploadFlags struct {
-	Protocol  string `required:"" enum:"ftp,http,https,scp" placeholder:"{ftp,http,https,scp}" values:"ftp=with TLS where the server offers it|http=PUT, in the clear|https=PUT|scp=over SSH, as SFTP" help:"how to send it"`
+	Protocol string `required:"" enum:"ftp,http,https,scp" placeholder:"{ftp,http,https,scp}" values:"ftp=with TLS where the server offers it|http=PUT, in the clear|https=PUT|scp=over SSH, as SFTP" help:"how to send it"`
+	accountFlags
+}
+
+func (f uploadFlags) upload(e *Env, url string) (Upload, error) {
+	return f.accountFlags.upload(e, f.Protocol, url)
+}
+
+// accountFlags are the rest of them.
+type accountFlags struct {
 	User      string `placeholder:"USERNAME" help:"account on the server (mandatory for scp)"`
 	Password  string `placeholder:"PASSWORD" secret:"password on the server" help:"the password of that account; - asks for it"`
 	Insecure  bool   `help:"accept a TLS certificate that does not verify"`
@@ -111,22 +120,22 @@ type uploadFlags struct {
 }
 
 // upload checks what can be checked before any work is done.
-func (f uploadFlags) upload(e *Env, url string) (Upload, error) {
+func (f accountFlags) upload(e *Env, protocol, url string) (Upload, error) {
 	proxy, err := f.proxy()
 	if err != nil {
 		return Upload{}, err
 	}
-	if _, err := transfer.ParseTarget(f.Protocol, url, "name"); err != nil {
+	if _, err := transfer.ParseTarget(protocol, url, "name"); err != nil {
 		r := ResultOf(err)
 		return Upload{}, usage(orElse(r.Hint, "the URL is HOST[:PORT]/path, for example backup.example.com/dumps/"), "%s", r.Error)
 	}
-	if f.Protocol == "scp" && f.User == "" {
+	if protocol == "scp" && f.User == "" {
 		return Upload{}, usage("add --user USERNAME", "scp needs a user")
 	}
-	return Upload{Protocol: f.Protocol, URL: url, User: f.User, Password: f.Password, Insecure: f.Insecure, Proxy: proxy, Ask: e.Terminal}, nil
+	return Upload{Protocol: protocol, URL: url, User: f.User, Password: f.Password, Insecure: f.Insecure, Proxy: proxy, Ask: e.Terminal}, nil
 }
 
-func (f uploadFlags) proxy() (transfer.Proxy, error) {
+func (f accountFlags) proxy() (transfer.Proxy, error) {
 	if f.Proxy == "" && f.ProxyUser != "" {
 		return transfer.Proxy{}, usage("add --proxy HOST[:PORT]", "--proxy-user is for a proxy, and none is named")
 	}

@@ -147,11 +147,7 @@ func enumValues(f *kong.Flag) []control.Candidate {
 	if f.Tag.Get("values") == "" {
 		return nil
 	}
-	var list []control.Candidate
-	for _, value := range f.EnumSlice() {
-		list = append(list, control.Candidate{Value: value, Help: enumHelp(f.Value, value)})
-	}
-	return list
+	return choices(f.Value, "")
 }
 
 func exitHelp(more string) string {

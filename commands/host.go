@@ -10,6 +10,7 @@ import (
 	"sealgate/appliance/disk"
 	"sealgate/appliance/dump"
 	"sealgate/appliance/seal"
+	"sealgate/appliance/techinfo"
 	"sealgate/control"
 	"sealgate/transfer"
 )
@@ -48,6 +49,7 @@ type Host interface {
 	// What follows runs as a job: a child whose cancel is its end.
 	Export(context.Context, Caller, Export, control.UI) (ExportResult, error)
 	Send(context.Context, Caller, Send, control.UI) (SendResult, error)
+	TechInfo(context.Context, Caller, TechInfo, control.UI) (TechInfoResult, error)
 	AcceptHostKey(context.Context, Caller, AcceptHostKey, control.UI) ([]HostKey, error)
 }
 
@@ -65,6 +67,25 @@ type ExportResult struct {
 	Omitted  []string      `json:"omitted,omitempty"`  // what was left out, in words
 	Uploaded string        `json:"uploaded,omitempty"` // where it is now, when it was sent
 	Elapsed  time.Duration `json:"elapsed_ns"`
+}
+
+// TechInfo is the work of gti-remote and impctl support get-tech-info.
+type TechInfo struct {
+	Options techinfo.Options `json:"options"`
+	Status  Status           `json:"status"`           // part of the bundle
+	Dump    bool             `json:"dump,omitempty"`   // show it, and make none
+	Upload  *Upload          `json:"upload,omitempty"` // nil: keep it here
+}
+
+// TechInfoResult says what bundle was made.
+type TechInfoResult struct {
+	Name     string          `json:"name"`
+	Bytes    int64           `json:"bytes"`
+	Files    int             `json:"files"`
+	Notes    []techinfo.Note `json:"notes"`              // what is missing
+	Masked   int             `json:"masked"`             // secrets that were found and overwritten
+	Uploaded string          `json:"uploaded,omitempty"` // where it is now, when it was sent
+	Elapsed  time.Duration   `json:"elapsed_ns"`
 }
 
 // Send is the work of files send.

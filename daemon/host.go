@@ -88,6 +88,13 @@ func (d *Daemon) Send(ctx context.Context, c commands.Caller, x commands.Send, u
 	return r, d.swept(err)
 }
 
+// TechInfo makes a support bundle, or shows it.
+func (d *Daemon) TechInfo(ctx context.Context, c commands.Caller, x commands.TechInfo, ui control.UI) (commands.TechInfoResult, error) {
+	var r commands.TechInfoResult
+	err := d.jobs.run(ctx, job.KindTechInfo, c, job.Spec{Home: d.home, TechInfo: &x}, ui, &r)
+	return r, d.swept(err)
+}
+
 // AcceptHostKey keeps a server's host keys.
 func (d *Daemon) AcceptHostKey(ctx context.Context, c commands.Caller, x commands.AcceptHostKey, ui control.UI) ([]commands.HostKey, error) {
 	var r []commands.HostKey

@@ -126,11 +126,10 @@ func notThere(name string) error {
 	return appliance.Faultf("files list shows what is there", "no file named %q in the export or tech-info folder", name)
 }
 
-// Unused is a name in the export folder that no file has: base.tgz, or
-// base-2.tgz and so on. It creates the unfinished file, which reserves it and
-// is locked while its maker lives.
-func Unused(home appliance.Home, base, ending string) (string, *os.File, error) {
-	dir := home.Exports()
+// Unused is a name in the folder dir that no file has: base.tgz, or base-2.tgz
+// and so on. It creates the unfinished file, which reserves it and is locked while
+// its maker lives.
+func Unused(dir, base, ending string) (string, *os.File, error) {
 	for i := 1; i < 1000; i++ {
 		name := base + ending
 		if i > 1 {
@@ -161,11 +160,11 @@ func Unused(home appliance.Home, base, ending string) (string, *os.File, error) 
 
 // Finish gives an unfinished file its name. It is on the disk then, or the
 // error says that it is not.
-func Finish(home appliance.Home, name string, file *os.File) error {
+func Finish(name string, file *os.File) error {
 	if err := file.Sync(); err != nil {
 		return err
 	}
-	dir := home.Exports()
+	dir := filepath.Dir(file.Name())
 	err := unix.Renameat2(unix.AT_FDCWD, file.Name(), unix.AT_FDCWD, filepath.Join(dir, name), unix.RENAME_NOREPLACE)
 	if err != nil {
 		return fmt.Errorf("name the finished file %s: %w", name, err)
@@ -181,9 +180,13 @@ func Discard(file *os.File) {
 
 // Sweep removes unfinished files whose maker is gone.
 func Sweep(home appliance.Home) error {
-	left, err := filepath.Glob(filepath.Join(home.Exports(), "*"+Unfinished))
-	if err != nil {
-		return err
+	var left []string
+	for _, f := range folders(home) {
+		found, err := filepath.Glob(filepath.Join(f.path, "*"+Unfinished))
+		if err != nil {
+			return err
+		}
+		left = append(left, found...)
 	}
 	var failed []error
 	for _, path := range left {

@@ -75,20 +75,20 @@ func TestOpenOnlyWhatLiesThere(t *testing.T) {
 func TestNamesAreNotReplaced(t *testing.T) {
 	home := newHome(t)
 	write(t, filepath.Join(home.Exports(), "d.tgz"))
-	name, file, err := Unused(home, "d", ".tgz")
+	name, file, err := Unused(home.Exports(), "d", ".tgz")
 	if err != nil || name != "d-2.tgz" {
 		t.Fatalf("%s, %v", name, err)
 	}
-	third, other, err := Unused(home, "d", ".tgz")
+	third, other, err := Unused(home.Exports(), "d", ".tgz")
 	if err != nil || third != "d-3.tgz" {
 		t.Fatalf("%s, %v", third, err)
 	}
 	write(t, filepath.Join(home.Exports(), "d-2.tgz"))
-	if err := Finish(home, name, file); err == nil {
+	if err := Finish(name, file); err == nil {
 		t.Error("a file was replaced")
 	}
 	Discard(file)
-	if err := Finish(home, third, other); err != nil {
+	if err := Finish(third, other); err != nil {
 		t.Error(err)
 	}
 	if list, _ := List(home); len(list) != 3 {
@@ -99,7 +99,7 @@ func TestNamesAreNotReplaced(t *testing.T) {
 func TestSweepSparesTheLiving(t *testing.T) {
 	home := newHome(t)
 	write(t, filepath.Join(home.Exports(), "dead.tgz.part"))
-	_, file, err := Unused(home, "live", ".tgz")
+	_, file, err := Unused(home.Exports(), "live", ".tgz")
 	if err != nil {
 		t.Fatal(err)
 	}

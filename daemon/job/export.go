@@ -74,7 +74,7 @@ func (e *exporter) hand(sent <-chan error, up commands.Upload) error {
 	case unkept != nil:
 		return unkept
 	case err != nil:
-		return kept(err, e.name, up)
+		return kept(err, "the dump", e.name, up)
 	}
 	if err := folder.Delete(e.home, e.name); err != nil {
 		e.ui.Text(control.Err, fmt.Sprintf("the copy in the export folder cannot be deleted: %v\n", err))
@@ -84,7 +84,7 @@ func (e *exporter) hand(sent <-chan error, up commands.Upload) error {
 
 // keep gives the dump its name, on the disk, or leaves nothing behind.
 func (e *exporter) keep() error {
-	err := folder.Finish(e.home, e.name, e.file)
+	err := folder.Finish(e.name, e.file)
 	if err != nil {
 		folder.Discard(e.file)
 	}
@@ -115,7 +115,7 @@ func (e *exporter) create(now time.Time) (err error) {
 	if space.Free < space.Reserve {
 		return disk.Full(e.home.Exports(), space)
 	}
-	e.name, e.file, err = folder.Unused(e.home, e.config.Name+now.UTC().Format("_20060102_150405"), ".tgz")
+	e.name, e.file, err = folder.Unused(e.home.Exports(), e.config.Name+now.UTC().Format("_20060102_150405"), ".tgz")
 	if err != nil {
 		return appliance.Faultf("the export folder must be writable for the appliance, and its disk not full",
 			"the export folder takes no file: %w", err)
@@ -179,14 +179,14 @@ func (e *exporter) follow(ctx context.Context, up commands.Upload) error {
 	return err
 }
 
-// kept adds to an upload's error that the dump is still there.
-func kept(err error, name string, up commands.Upload) error {
+// kept adds to an upload's error that what it was to send is still there.
+func kept(err error, what, name string, up commands.Upload) error {
 	r := commands.ResultOf(err)
 	url, _, signed := strings.Cut(up.URL, "?")
 	if signed {
 		url += "?…" // may be a signature
 	}
-	hint := fmt.Sprintf("the dump is kept: files send %s %s --protocol %s", name, url, up.Protocol)
+	hint := fmt.Sprintf("%s is kept: files send %s %s --protocol %s", what, name, url, up.Protocol)
 	if up.User != "" {
 		hint += " --user " + up.User + " --password -"
 	}
@@ -209,7 +209,7 @@ func kept(err error, name string, up commands.Upload) error {
 func full(err error) error {
 	if errors.Is(err, unix.ENOSPC) {
 		return appliance.Faultf("make room: files list shows what lies here, files delete NAME deletes it",
-			"the disk is full, and the unfinished dump was removed: %w", err)
+			"the disk is full, and the unfinished file was removed: %w", err)
 	}
 	return err
 }

@@ -30,7 +30,7 @@ func TestFull(t *testing.T) {
 // The hint can be pasted and reaches the same server in the same way, but a
 // query, which may be a signature, is not repeated.
 func TestKept(t *testing.T) {
-	err := kept(&transfer.Error{Op: transfer.OpTLS, Err: errors.New("no"), Hint: "first."}, "d.tgz",
+	err := kept(&transfer.Error{Op: transfer.OpTLS, Err: errors.New("no"), Hint: "first."}, "the dump", "d.tgz",
 		commands.Upload{Protocol: "https", URL: "h/x?sig=s3", User: "u", Password: "p4", Insecure: true,
 			Proxy: transfer.Proxy{Host: "p", Port: 1080, User: "v", Password: "p5"}})
 	r := commands.ResultOf(err)

@@ -25,9 +25,10 @@ import (
 
 // The kinds of jobs.
 const (
-	KindExport  = "export"
-	KindSend    = "upload"
-	KindHostKey = "host key check"
+	KindExport   = "export"
+	KindSend     = "upload"
+	KindHostKey  = "host key check"
+	KindTechInfo = "get-tech-info"
 )
 
 // Spec is what a job is to do: exactly one of its pointers is set.
@@ -35,6 +36,7 @@ type Spec struct {
 	Home          appliance.Home          `json:"home"`
 	Export        *commands.Export        `json:"export,omitempty"`
 	Send          *commands.Send          `json:"send,omitempty"`
+	TechInfo      *commands.TechInfo      `json:"tech_info,omitempty"`
 	AcceptHostKey *commands.AcceptHostKey `json:"accept_host_key,omitempty"`
 }
 
@@ -87,6 +89,8 @@ func serve(ctx context.Context, _ control.Peer, req control.Request, s *control.
 		out, err = export(ctx, spec.Home, *spec.Export, s)
 	case spec.Send != nil:
 		out, err = send(ctx, spec.Home, *spec.Send, s)
+	case spec.TechInfo != nil:
+		out, err = techInfo(ctx, spec.Home, *spec.TechInfo, s)
 	case spec.AcceptHostKey != nil:
 		out, err = acceptHostKey(ctx, spec.Home, *spec.AcceptHostKey, s)
 	default:

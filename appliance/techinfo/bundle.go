@@ -1,0 +1,216 @@
+package techinfo
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/klauspost/pgzip"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// gzipLevel is fast: logs shrink to a tenth at any level.
+	gzipLevel  = 3
+	gzipBlock  = 1 << 20
+	gzipBlocks = 3
+)
+
+// ManifestName is the last file of a bundle.
+const ManifestName = "manifest.json"
+
+// Write writes a bundle about src to w. It is whole when Write returns without an
+// error. progress is told how many bytes of the content are written.
+func Write(ctx context.Context, src Source, o Options, w io.Writer, progress func(done, total int64)) (Manifest, error) {
+	now := time.Now()
+	m := manifestOf(src, o, now)
+	items := gather(ctx, src, o, &m)
+	if ctx.Err() != nil {
+		return m, context.Cause(ctx)
+	}
+	gz, err := pgzip.NewWriterLevel(w, gzipLevel)
+	if err != nil {
+		return m, err
+	}
+	if err := gz.SetConcurrency(gzipBlock, gzipBlocks); err != nil {
+		return m, err
+	}
+	b := bundle{ctx: ctx, tar: tar.NewWriter(gz), masker: newMasker(src.Secrets), manifest: &m, progress: progress}
+	err = b.write(items)
+	return m, errors.Join(err, b.tar.Close(), gz.Close())
+}
+
+type bundle struct {
+	ctx      context.Context
+	tar      *tar.Writer
+	masker   *masker
+	manifest *Manifest
+
+	done, total int64
+	progress    func(done, total int64)
+}
+
+func (b *bundle) write(items []item) error {
+	items = b.bounded(items)
+	for _, i := range items {
+		if err := b.file(i); err != nil {
+			return err
+		}
+	}
+	b.manifest.Masked = b.masker.found
+	data, err := json.MarshalIndent(b.manifest, "", "  ")
+	if err != nil {
+		return err
+	}
+	// Notes repeat errors, which may repeat anything.
+	var masked bytes.Buffer
+	if _, err := b.masker.copy(&masked, bytes.NewReader(append(data, '\n'))); err != nil {
+		return err
+	}
+	if err := b.header(ManifestName, int64(masked.Len())); err != nil {
+		return err
+	}
+	_, err = b.tar.Write(masked.Bytes())
+	return err
+}
+
+// bounded leaves out what is beyond the bound.
+func (b *bundle) bounded(items []item) []item {
+	var kept []item
+	for _, i := range items {
+		if b.total+i.size > MaxContent {
+			b.manifest.Notes = append(b.manifest.Notes, Note{"bundle", fmt.Sprintf("%s, %d bytes, is left out: a bundle holds at most %d bytes", i.name, i.size, int64(MaxContent))})
+			continue
+		}
+		b.total += i.size
+		kept = append(kept, i)
+	}
+	return kept
+}
+
+func (b *bundle) header(name string, size int64) error {
+	return b.tar.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Size: size, Mode: 0o600, ModTime: b.manifest.Created, Format: tar.FormatPAX})
+}
+
+func (b *bundle) file(i item) error {
+	content, closeIt, err := i.open()
+	if err != nil {
+		b.manifest.Notes = append(b.manifest.Notes, Note{"bundle", err.Error()})
+		return nil
+	}
+	defer closeIt()
+	if err := b.header(i.name, i.size); err != nil {
+		return err
+	}
+	h := sha256.New()
+	// What was cut off since it was measured is made up with zeros.
+	whole := io.LimitReader(io.MultiReader(content, zeros{}), i.size)
+	if _, err := b.masker.copy(io.MultiWriter(b.tar, h, told{b}), whole); err != nil {
+		return fmt.Errorf("%s: %w", i.name, err)
+	}
+	b.manifest.Files = append(b.manifest.Files, File{i.name, i.size, hex.EncodeToString(h.Sum(nil))})
+	return nil
+}
+
+func (i item) open() (io.Reader, func(), error) {
+	if i.path == "" {
+		return bytes.NewReader(i.data), func() {}, nil
+	}
+	file, err := os.OpenFile(i.path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	return io.NewSectionReader(file, i.from, i.size), func() { file.Close() }, nil
+}
+
+// told tells progress, and ends when the bundle is cancelled.
+type told struct{ *bundle }
+
+func (t told) Write(p []byte) (int, error) {
+	t.done += int64(len(p))
+	t.progress(t.done, t.total)
+	if t.ctx.Err() != nil {
+		return 0, context.Cause(t.ctx)
+	}
+	return len(p), nil
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
+// reportedLog is how much of a log the report shows, in bytes.
+const reportedLog = 16 << 10
+
+// Report writes what a bundle would hold as text for a person: of each file the
+// last 16 KiB.
+func Report(ctx context.Context, src Source, o Options, w io.Writer) (Manifest, error) {
+	m := manifestOf(src, o, time.Now())
+	items := gather(ctx, src, o, &m)
+	if ctx.Err() != nil {
+		return m, context.Cause(ctx)
+	}
+	masker := newMasker(src.Secrets)
+	for _, i := range items {
+		if _, err := fmt.Fprintf(w, "== %s, %d bytes\n", i.name, i.size); err != nil {
+			return m, err
+		}
+		if err := i.report(w, masker); err != nil {
+			return m, err
+		}
+	}
+	for _, n := range m.Notes {
+		fmt.Fprintf(w, "note: %s: %s\n", n.Collector, n.Text)
+	}
+	m.Masked = masker.found
+	return m, nil
+}
+
+func (i item) report(w io.Writer, m *masker) error {
+	skipped := max(0, i.size-reportedLog)
+	if skipped > 0 {
+		i.from, i.data = i.from+skipped, i.data[min(int64(len(i.data)), skipped):]
+		i.size = reportedLog
+	}
+	content, closeIt, err := i.open()
+	if err != nil {
+		_, err = fmt.Fprintf(w, "%v\n", err)
+		return err
+	}
+	defer closeIt()
+	if skipped > 0 {
+		fmt.Fprintf(w, "… the last %d bytes:\n", reportedLog)
+	}
+	last := lastByte{w: w}
+	if _, err := m.copy(&last, content); err != nil {
+		return err
+	}
+	if last.b != '\n' {
+		_, err = fmt.Fprintln(w)
+	}
+	return err
+}
+
+// lastByte remembers how a text ended.
+type lastByte struct {
+	w io.Writer
+	b byte
+}
+
+func (l *lastByte) Write(p []byte) (int, error) {
+	if len(p) > 0 {
+		l.b = p[len(p)-1]
+	}
+	return l.w.Write(p)
+}

@@ -1,0 +1,216 @@
+package techinfo
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"sealgate/appliance/audit"
+	"sealgate/appliance/disk"
+	"sealgate/appliance/serverlog"
+	"sealgate/appliance/store"
+)
+
+// collectors is the closed list.
+func collectors(src Source, o Options) []collector {
+	list := []collector{
+		{"appliance", src.appliance},
+		{"system", system},
+		{"network", network},
+		{"processes", processes},
+		{"log", func(_ context.Context, c *collection) error { return src.logs(c, o) }},
+		{"audit", src.auditLog},
+	}
+	if src.Store != nil {
+		list = append(list, collector{"config", src.configuration}, collector{"database", src.database})
+	}
+	return list
+}
+
+// appliance is what the daemon says of itself.
+func (src Source) appliance(_ context.Context, c *collection) error {
+	space, err := disk.Of(string(src.Home))
+	return errors.Join(err, c.json("appliance.json", src.Config), c.json("status.json", src.Status), c.json("disk.json", space),
+		c.json("version.json", map[string]any{"product": "Sealgate", "version": src.Version, "go": runtime.Version(), "arch": runtime.GOARCH, "cpus": runtime.NumCPU()}))
+}
+
+// system is the machine, as far as the kernel tells everybody.
+func system(_ context.Context, c *collection) error {
+	for _, path := range []string{"/etc/os-release", "/proc/version", "/proc/cpuinfo", "/proc/meminfo", "/proc/loadavg", "/proc/uptime",
+		"/proc/mounts", "/proc/diskstats", "/proc/pressure/cpu", "/proc/pressure/io", "/proc/pressure/memory", "/proc/sys/kernel/random/boot_id"} {
+		c.copyFile(strings.ReplaceAll(strings.TrimPrefix(strings.TrimPrefix(path, "/proc/"), "/etc/"), "/", "-"), path)
+	}
+	return nil
+}
+
+// network is addresses, routes, names and open sockets.
+func network(_ context.Context, c *collection) error {
+	interfaces, err := net.Interfaces()
+	if err != nil {
+		return err
+	}
+	var b strings.Builder
+	for _, i := range interfaces {
+		addresses, err := i.Addrs()
+		fmt.Fprintf(&b, "%s mtu %d %s %v", i.Name, i.MTU, i.Flags, addresses)
+		if err != nil {
+			fmt.Fprintf(&b, " %v", err)
+		}
+		b.WriteByte('\n')
+	}
+	c.text("interfaces", []byte(b.String()))
+	for _, name := range []string{"route", "ipv6_route", "dev", "tcp", "tcp6", "sockstat", "snmp"} {
+		c.copyFile(name, "/proc/net/"+name)
+	}
+	c.copyFile("resolv.conf", "/etc/resolv.conf")
+	c.copyFile("hosts", "/etc/hosts")
+	return nil
+}
+
+// ours are the programs of the product and the server that logins come through.
+var ours = []string{"sealgated", "sealsh", "impctl", "sshd"}
+
+// processes tells of programs of ours what the kernel knows. Never their
+// arguments: a line that ssh ran may hold a password.
+func processes(_ context.Context, c *collection) error {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if _, err := strconv.Atoi(e.Name()); err != nil {
+			continue
+		}
+		comm, err := os.ReadFile("/proc/" + e.Name() + "/comm")
+		if err != nil || !slices.Contains(ours, strings.TrimSpace(string(comm))) {
+			continue
+		}
+		for _, name := range []string{"status", "stat", "limits"} {
+			if data, err := readSmall("/proc/" + e.Name() + "/" + name); err == nil { // else it is gone, or not ours to see
+				c.text(e.Name()+"-"+name, data)
+			}
+		}
+	}
+	return nil
+}
+
+// bigLog is what --no-big-logs leaves of a log, in bytes.
+const bigLog = 1 << 20
+
+func (src Source) logs(c *collection, o Options) error {
+	dir := src.Home.Logs()
+	aside, err := serverlog.Aside(dir)
+	if err != nil {
+		return err
+	}
+	limit := int64(math.MaxInt64)
+	if o.NoBigLogs {
+		limit = bigLog
+	}
+	c.log(filepath.Join(dir, serverlog.Current), limit)
+	wanted := 0
+	for _, name := range slices.Backward(aside) {
+		at, _ := serverlog.TimeOf(name)
+		if at.Before(o.Since) || o.Archives > 0 && wanted == o.Archives {
+			c.note("%d older logs were not asked for", len(aside)-wanted)
+			break
+		}
+		c.log(filepath.Join(dir, name), limit)
+		wanted++
+	}
+	return nil
+}
+
+// auditLog is all of it, and whether it is whole.
+func (src Source) auditLog(ctx context.Context, c *collection) error {
+	dir := src.Home.Audit()
+	names, err := filepath.Glob(filepath.Join(dir, "*.jsonl"))
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		c.log(name, math.MaxInt64)
+	}
+	report, err := audit.Verify(ctx, dir, nil)
+	if err != nil {
+		return err
+	}
+	return c.json("verify.json", report)
+}
+
+// configuration is every table without its secrets, and users without verifiers.
+func (src Source) configuration(ctx context.Context, c *collection) (err error) {
+	snap, err := src.Store.Snapshot(ctx, store.SnapshotOptions{Without: []store.Kind{store.Alerts, store.Violations, store.Audit}})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, snap.Close()) }()
+	for _, t := range snap.Tables() {
+		var b bytes.Buffer
+		err := snap.Rows(ctx, t, func(line []byte) error {
+			if b.Len()+len(line) > maxTable {
+				return errTooLarge
+			}
+			b.Write(line)
+			return b.WriteByte('\n')
+		})
+		if errors.Is(err, errTooLarge) {
+			c.note("table %s: the first %d bytes", t.Name, b.Len())
+		} else if err != nil {
+			return err
+		}
+		c.text(t.Name+".jsonl", b.Bytes())
+	}
+	return nil
+}
+
+// maxTable is the most of one table, in bytes.
+const maxTable = 32 << 20
+
+var errTooLarge = errors.New("the table is larger than is collected")
+
+// database is how much there is, and whether it is whole.
+func (src Source) database(ctx context.Context, c *collection) error {
+	schema, err := store.KnownSchema()
+	if err != nil {
+		return err
+	}
+	counts, err := src.Store.Counts(ctx)
+	if err != nil {
+		return err
+	}
+	days, err := src.Store.EventDays(ctx)
+	if err != nil {
+		return err
+	}
+	if err := c.json("counts.json", map[string]any{"schema": schema, "counts": counts, "days": days}); err != nil {
+		return err
+	}
+	health := "whole\n"
+	if err := src.Store.Check(ctx); err != nil {
+		health = err.Error() + "\n"
+	}
+	c.text("check", []byte(health))
+	return ctx.Err()
+}
+
+func readSmall(path string) ([]byte, error) {
+	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return io.ReadAll(io.LimitReader(file, maxSmall))
+}

@@ -1,0 +1,113 @@
+package commands
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"sealgate/appliance/techinfo"
+)
+
+// bundleFlags choose what a bundle holds.
+type bundleFlags struct {
+	CaseNumber         string `name:"case-number" placeholder:"CASE" help:"the support case, part of the bundle's name"`
+	LastServerArchives int    `name:"last-server-archives" placeholder:"N" help:"of the logs that were put aside, only the newest N"`
+	LastArchivesByDate string `name:"last-archives-by-date" placeholder:"MMDDYYYY" help:"of the logs that were put aside, only those since this day (UTC)"`
+	NoBigLogs          bool   `name:"no-big-logs" help:"of each log the last MiB"`
+}
+
+func (f bundleFlags) options() (techinfo.Options, error) {
+	o := techinfo.Options{Case: f.CaseNumber, Archives: f.LastServerArchives, NoBigLogs: f.NoBigLogs}
+	if f.CaseNumber != "" && !techinfo.ValidCase(f.CaseNumber) {
+		return o, usage("for example --case-number 00123456", "--case-number %s: 1 to 32 letters, digits and '-'", quote(f.CaseNumber))
+	}
+	if f.LastServerArchives < 0 {
+		return o, usage("for example --last-server-archives 3", "--last-server-archives must not be negative")
+	}
+	if f.LastArchivesByDate != "" {
+		since, err := time.Parse("01022006", f.LastArchivesByDate)
+		if err != nil {
+			return o, usage("for example --last-archives-by-date 12312026", "--last-archives-by-date %s is no day", quote(f.LastArchivesByDate))
+		}
+		o.Since = since
+	}
+	return o, nil
+}
+
+type gtiRemoteCmd struct {
+	bundleFlags
+	Protocol string `enum:"ftp,http,https,scp," default:"" placeholder:"{ftp,http,https,scp}" values:"ftp=with TLS where the server offers it|http=PUT, in the clear|https=PUT|scp=over SSH, as SFTP" help:"how to send it"`
+	accountFlags
+	Dump bool   `help:"show what would be in it instead, of each file the last 16 KiB"`
+	URL  string `arg:"" optional:"" name:"url" help:"where to: HOST[:PORT]/path; a path that ends in / is a folder"`
+}
+
+func (gtiRemoteCmd) Help() string {
+	return `The bundle is a .tgz with a manifest: versions, configuration, logs, the audit log,
+facts of the machine, health of the database. No secret is in it: what holds
+secrets is left out, and all else is searched for them. What cannot be collected
+is noted in the manifest. When the upload fails, the bundle is kept: 'files send'
+sends it again.`
+}
+
+func (c *gtiRemoteCmd) Run(ctx context.Context, e *Env) error {
+	o, err := c.options()
+	if err != nil {
+		return err
+	}
+	if c.Dump {
+		if c.URL != "" || c.Protocol != "" {
+			return usage("gti-remote --dump", "--dump sends nothing: leave out --protocol and the URL")
+		}
+		_, err := e.Host.TechInfo(ctx, e.Caller, TechInfo{Options: o, Dump: true, Status: e.Host.Status()}, e.UI)
+		return err
+	}
+	if c.Protocol == "" || c.URL == "" {
+		return usage("gti-remote --protocol scp --user USERNAME HOST/path/, or gti-remote --dump", "gti-remote needs --protocol and a URL, or --dump")
+	}
+	up, err := c.upload(e, c.Protocol, c.URL)
+	if err != nil {
+		return err
+	}
+	return e.techInfo(ctx, TechInfo{Options: o, Upload: &up})
+}
+
+type supportCmd struct {
+	GetTechInfo getTechInfoCmd `cmd:"" name:"get-tech-info" example:"impctl support get-tech-info --case-number 00123456" exits:"130" help:"collect a support bundle and keep it here"`
+}
+
+type getTechInfoCmd struct{ bundleFlags }
+
+func (getTechInfoCmd) Help() string {
+	return `The bundle that gti-remote sends, in the tech-info folder: 'files list' shows it.`
+}
+
+func (c *getTechInfoCmd) Run(ctx context.Context, e *Env) error {
+	o, err := c.options()
+	if err != nil {
+		return err
+	}
+	return e.techInfo(ctx, TechInfo{Options: o})
+}
+
+func (e *Env) techInfo(ctx context.Context, x TechInfo) error {
+	x.Status = e.Host.Status()
+	r, err := e.Host.TechInfo(ctx, e.Caller, x, e.UI)
+	if err != nil {
+		return err
+	}
+	var b strings.Builder
+	where := "in the tech-info folder"
+	if r.Uploaded != "" {
+		where = "sent to " + r.Uploaded
+	}
+	fmt.Fprintf(&b, "%s: %s, %d files in %s, %s\n", r.Name, size(r.Bytes), r.Files, brief(r.Elapsed), where)
+	for _, n := range r.Notes {
+		fmt.Fprintf(&b, "missing: %s: %s\n", n.Collector, n.Text)
+	}
+	if r.Masked > 0 {
+		fmt.Fprintf(&b, "%d secrets were found in it and overwritten; show log and show audit tell where they come from\n", r.Masked)
+	}
+	return e.Out(r, b.String())
+}

@@ -1,0 +1,170 @@
+package job
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"sealgate/appliance"
+	"sealgate/appliance/disk"
+	"sealgate/appliance/folder"
+	"sealgate/appliance/secret"
+	"sealgate/appliance/store"
+	"sealgate/appliance/techinfo"
+	"sealgate/commands"
+	"sealgate/control"
+)
+
+// techInfo makes a support bundle, or shows what would be in it. A bundle that is
+// sent is kept here until the server has it.
+func techInfo(ctx context.Context, home appliance.Home, x commands.TechInfo, ui control.UI) (r commands.TechInfoResult, err error) {
+	begin := time.Now()
+	src, done, err := techInfoSource(ctx, home, x.Status)
+	if err != nil {
+		return r, err
+	}
+	defer done()
+	var m techinfo.Manifest
+	if x.Dump {
+		m, err = techinfo.Report(ctx, src, x.Options, textWriter{ui})
+	} else {
+		r, m, err = bundle(ctx, src, x, ui, begin)
+	}
+	r.Files, r.Notes, r.Masked, r.Elapsed = len(m.Files), m.Notes, m.Masked, time.Since(begin)
+	return r, err
+}
+
+func bundle(ctx context.Context, src techinfo.Source, x commands.TechInfo, ui control.UI, begin time.Time) (r commands.TechInfoResult, m techinfo.Manifest, err error) {
+	dir := src.Home.TechInfo()
+	space, err := disk.Of(dir)
+	if err != nil {
+		return r, m, err
+	}
+	if space.Free < space.Reserve {
+		return r, m, disk.Full(dir, space)
+	}
+	name, file, err := folder.Unused(dir, techinfo.Name(src.Config, x.Options, begin), ".tgz")
+	if err != nil {
+		return r, m, appliance.Faultf("the tech-info folder must be writable for the appliance, and its disk not full",
+			"the tech-info folder takes no file: %w", err)
+	}
+	m, err = techinfo.Write(ctx, src, x.Options, disk.Writer(file, dir), func(done, total int64) {
+		ui.Progress(control.Progress{Label: "collecting", Unit: "B", Done: done, Total: total})
+	})
+	if err == nil {
+		err = folder.Finish(name, file)
+	}
+	if err != nil {
+		folder.Discard(file)
+		return r, m, full(err)
+	}
+	defer closing(file)
+	info, err := file.Stat()
+	if err != nil {
+		return r, m, err
+	}
+	r.Name, r.Bytes = name, info.Size()
+	if x.Upload == nil {
+		return r, m, nil
+	}
+	sent, err := send(ctx, src.Home, commands.Send{Name: name, Upload: *x.Upload}, ui)
+	if err != nil {
+		return r, m, kept(err, "the bundle", name, *x.Upload)
+	}
+	r.Uploaded = sent.Sent
+	if err := folder.Delete(src.Home, name); err != nil {
+		ui.Text(control.Err, fmt.Sprintf("the copy in the tech-info folder cannot be deleted: %v\n", err))
+	}
+	return r, m, nil
+}
+
+// techInfoSource opens what a bundle is about.
+func techInfoSource(ctx context.Context, home appliance.Home, status commands.Status) (src techinfo.Source, done func(), err error) {
+	config, err := home.Load()
+	if err != nil {
+		return src, nil, err
+	}
+	src = techinfo.Source{Version: control.Version, Home: home, Config: config, Status: status}
+	done = func() {}
+	if config.Role == appliance.ManagementServer {
+		db, err := store.Open(ctx, string(home), store.Options{ReadOnly: true})
+		if err != nil {
+			return src, nil, err
+		}
+		src.Store, done = db, func() { closing(db) }
+	}
+	if src.Secrets, err = knownSecrets(ctx, home, src.Store); err != nil {
+		done()
+		return src, nil, fmt.Errorf("no bundle is made, because the secrets that must not be in it cannot be read: %w", err)
+	}
+	return src, done, nil
+}
+
+// knownSecrets is every secret that the appliance can read.
+func knownSecrets(ctx context.Context, home appliance.Home, db *store.Store) ([][]byte, error) {
+	list, err := secret.Known(string(home))
+	if err != nil {
+		return nil, err
+	}
+	certificates, err := filepath.Glob(filepath.Join(home.Certificate(), "*.pem"))
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range append(certificates, home.Seal()) {
+		data, err := os.ReadFile(path)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		list = append(list, data)
+	}
+	if db == nil {
+		return list, nil
+	}
+	stored, err := storedSecrets(ctx, home, db)
+	return append(list, stored...), err
+}
+
+func storedSecrets(ctx context.Context, home appliance.Home, db *store.Store) (list [][]byte, err error) {
+	keys, err := secret.Open(string(home))
+	if err != nil {
+		return nil, err
+	}
+	snap, err := db.Snapshot(ctx, store.SnapshotOptions{Without: []store.Kind{store.Alerts, store.Violations, store.Audit}, Unseal: keys.Unseal})
+	if err != nil {
+		return nil, err
+	}
+	defer closing(snap)
+	for _, t := range snap.Tables() {
+		if t.Name != "secrets" && t.Name != "users" {
+			continue
+		}
+		err := snap.Rows(ctx, t, func(line []byte) error {
+			var row struct {
+				Value    []byte `json:"value"`
+				Verifier string `json:"verifier"`
+			}
+			if err := json.Unmarshal(line, &row); err != nil {
+				return err
+			}
+			list = append(list, row.Value, []byte(row.Verifier))
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+// textWriter writes to standard output.
+type textWriter struct{ ui control.UI }
+
+func (w textWriter) Write(p []byte) (int, error) {
+	w.ui.Text(control.Out, string(p))
+	return len(p), nil
+}
