@@ -26,6 +26,25 @@ import (
 // source is an appliance with a little of everything.
 func source(t *testing.T) Source {
 	t.Helper()
+	src := fresh(t)
+	if _, err := seed.Fill(t.Context(), src.Store, src.Secrets, seed.Options{Seed: 7, Scale: 0.02}); err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, src.Store.Files()+"/proxy.conf", []byte("a configuration file"))
+	return src
+}
+
+// tiny is one of a few kilobytes.
+func tiny(t *testing.T) Source {
+	t.Helper()
+	src := fresh(t)
+	fillTiny(t, src.Store, src.Secrets)
+	return src
+}
+
+// fresh is one that was just created.
+func fresh(t *testing.T) Source {
+	t.Helper()
 	home := t.TempDir()
 	if err := secret.Create(home, "System-pw-17", "Secure-pw-17"); err != nil {
 		t.Fatal(err)
@@ -34,7 +53,7 @@ func source(t *testing.T) Source {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := store.Create(t.Context(), home, "admin", "verifier", store.Options{}); err != nil {
+	if err := store.Create(t.Context(), home, "admin", secret.FormatVerifier(make([]byte, 16), make([]byte, 32)), store.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	db, err := store.Open(t.Context(), home, store.Options{})
@@ -42,12 +61,6 @@ func source(t *testing.T) Source {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	if _, err := seed.Fill(t.Context(), db, keys, seed.Options{Seed: 7, Scale: 0.02}); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(db.Files()+"/proxy.conf", []byte("a configuration file"), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	return Source{Version: "1", Config: appliance.Config{Name: "mx1"}, Home: appliance.Home(home), Store: db, Secrets: keys}
 }
 
