@@ -89,8 +89,8 @@ func (t configTable) names() string {
 	return strings.Join(names, ", ")
 }
 
-// lookupConfigTable returns the table of a name.
-func lookupConfigTable(name string) (configTable, bool) {
+// lookupConfigTable returns the table of a name, as it is at a schema.
+func lookupConfigTable(name string, schema int64) (configTable, bool) {
 	for _, t := range configTables {
 		if t.name == name {
 			return t, true
