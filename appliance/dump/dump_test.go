@@ -133,7 +133,7 @@ func TestEachHash(t *testing.T) {
 		h.work <- piece{append(<-h.free, "part"...), true}
 		h.work <- piece{append(<-h.free, "another"...), true}
 		want := []string{sumOf(t, a.name, []byte("the first part")), sumOf(t, a.name, []byte("another"))}
-		if diff := cmp.Diff(want, h.wait()); diff != "" {
+		if diff := cmp.Diff(want, h.wait()[a.name]); diff != "" {
 			t.Errorf("%s: %s", a.name, diff)
 		}
 	}
@@ -211,7 +211,7 @@ func TestOptionsLeaveKindsOut(t *testing.T) {
 			m, data := export(t, src, c.options)
 			var in io.Reader = bytes.NewReader(data)
 			if c.options.Passphrase != "" {
-				in = decrypt(t, data, c.options.Passphrase)
+				in = decryptWith(t, data, c.options.Passphrase)
 			}
 			_, content := entries(t, in)
 			var all bytes.Buffer
@@ -238,7 +238,7 @@ func TestOptionsLeaveKindsOut(t *testing.T) {
 	}
 }
 
-func decrypt(t *testing.T, data []byte, passphrase string) io.Reader {
+func decryptWith(t *testing.T, data []byte, passphrase string) io.Reader {
 	t.Helper()
 	if !bytes.HasPrefix(data, ageMagic) {
 		t.Fatalf("not an age file: %.20q", data)
@@ -259,7 +259,7 @@ func TestFitToSend(t *testing.T) {
 	src := source(t)
 	_, plain := export(t, src, Options{NoAudit: true})
 	_, sealed := export(t, src, Options{NoAudit: true, Passphrase: "p"})
-	inner, err := io.ReadAll(decrypt(t, sealed, "p"))
+	inner, err := io.ReadAll(decryptWith(t, sealed, "p"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,9 +25,9 @@ import (
 )
 
 const (
-	sharedFolder = fs.ModeSetgid | 0o770
-	sharedFile   = 0o660
-	sharedRecord = 0o640 // the role reads it
+	sharedFolder  = fs.ModeSetgid | 0o770
+	sharedFile    = 0o660
+	sharedRecord  = 0o640 // the role reads it
 	private       = 0o600
 	privateFolder = 0o700
 )

@@ -6,10 +6,9 @@ import (
 	"fmt"
 )
 
-// loadConfig makes a table of configuration hold the rows of lines that were
-// written at a schema, which the database has.
-func (s *Store) loadConfig(ctx context.Context, name string, schema int64, seal func(string, []byte) []byte, next func() ([]byte, error)) (count int64, err error) {
-	t, ok := lookupConfigTable(name, schema)
+// loadConfig makes a table of configuration hold the rows of lines.
+func (s *Store) loadConfig(ctx context.Context, name string, seal func(string, []byte) []byte, next func() ([]byte, error)) (count int64, err error) {
+	t, ok := lookupConfigTable(name)
 	if !ok {
 		return 0, fmt.Errorf("table %q: %w", name, ErrNotFound)
 	}

@@ -47,7 +47,7 @@ func (p *Snapshot) Rows(ctx context.Context, t Table, fn func(line []byte) error
 }
 
 func (p *Snapshot) configRows(ctx context.Context, name string, fn func(line []byte) error) error {
-	t, _ := lookupConfigTable(name, p.Schema.Config)
+	t, _ := lookupConfigTable(name)
 	query := "SELECT " + t.names() + " FROM " + t.name
 	if condition := p.where(name); condition != "" {
 		query += " WHERE " + condition

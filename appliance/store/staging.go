@@ -104,7 +104,7 @@ func (g *Staging) begin(ctx context.Context) (err error) {
 // Snapshot.Tables, each once. It returns how many rows there were.
 func (g *Staging) Load(ctx context.Context, t Table, seal func(id string, plaintext []byte) []byte, next func() ([]byte, error)) (int64, error) {
 	if t.Day == "" {
-		return g.config.loadConfig(ctx, t.Name, g.schema.Config, seal, next)
+		return g.config.loadConfig(ctx, t.Name, seal, next)
 	}
 	for _, table := range eventTables {
 		if table.name == t.Name {

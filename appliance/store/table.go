@@ -29,6 +29,24 @@ type Table struct {
 	Day  string `json:"day,omitempty"` // "" for configuration
 }
 
+// ConfigTables are the tables of the configuration, in the order of a snapshot.
+func ConfigTables() []Table {
+	var list []Table
+	for _, t := range configTables {
+		list = append(list, Table{Name: t.name, Kind: t.kind})
+	}
+	return list
+}
+
+// EventTables are the tables of a day, in the order of a snapshot.
+func EventTables() []Table {
+	var list []Table
+	for _, t := range eventTables {
+		list = append(list, Table{Name: t.name, Kind: t.kind})
+	}
+	return list
+}
+
 // configTable says how the rows of a configuration table become lines.
 type configTable struct {
 	name    string
@@ -89,8 +107,8 @@ func (t configTable) names() string {
 	return strings.Join(names, ", ")
 }
 
-// lookupConfigTable returns the table of a name, as it is at a schema.
-func lookupConfigTable(name string, schema int64) (configTable, bool) {
+// lookupConfigTable returns the table of a name.
+func lookupConfigTable(name string) (configTable, bool) {
 	for _, t := range configTables {
 		if t.name == name {
 			return t, true
