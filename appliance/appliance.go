@@ -144,7 +144,6 @@ func (h Home) Socket() string      { return h.path("run", "control.sock") }
 func (h Home) Lock() string        { return h.path("run", "lock") }
 func (h Home) Exports() string     { return h.path("exports") }      // dumps
 func (h Home) TechInfo() string    { return h.path("techinfo") }     // support bundles
-func (h Home) Archives() string    { return h.path("archives") }     // archives of alerts and audit data
 func (h Home) Certificate() string { return h.path("certificate") }  // the management address's certificate and key
 func (h Home) KnownHosts() string  { return h.path("known_hosts") }  // SSH host keys that were accepted
 func (h Home) Logs() string        { return h.path("log") }          // the server log

@@ -19,6 +19,9 @@ import (
 	"sealgate/appliance/store"
 )
 
+// product is whose dumps these are.
+const product = "Sealgate"
+
 // Format is the version of the layout that this release writes.
 const Format = 1
 

@@ -26,6 +26,25 @@ import (
 // source is an appliance with a little of everything.
 func source(t *testing.T) Source {
 	t.Helper()
+	src := fresh(t)
+	if _, err := seed.Fill(t.Context(), src.Store, src.Secrets, seed.Options{Seed: 7, Scale: 0.02}); err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, src.Store.Files()+"/proxy.conf", []byte("a configuration file"))
+	return src
+}
+
+// tiny is one of a few kilobytes.
+func tiny(t *testing.T) Source {
+	t.Helper()
+	src := fresh(t)
+	fillTiny(t, src.Store, src.Secrets)
+	return src
+}
+
+// fresh is one that was just created.
+func fresh(t *testing.T) Source {
+	t.Helper()
 	home := t.TempDir()
 	if err := secret.Create(home, "System-pw-17", "Secure-pw-17"); err != nil {
 		t.Fatal(err)
@@ -34,7 +53,7 @@ func source(t *testing.T) Source {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := store.Create(t.Context(), home, "admin", "verifier", store.Options{}); err != nil {
+	if err := store.Create(t.Context(), home, "admin", secret.FormatVerifier(make([]byte, 16), make([]byte, 32)), store.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	db, err := store.Open(t.Context(), home, store.Options{})
@@ -42,12 +61,6 @@ func source(t *testing.T) Source {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	if _, err := seed.Fill(t.Context(), db, keys, seed.Options{Seed: 7, Scale: 0.02}); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(db.Files()+"/proxy.conf", []byte("a configuration file"), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	return Source{Version: "1", Config: appliance.Config{Name: "mx1"}, Home: appliance.Home(home), Store: db, Secrets: keys}
 }
 
@@ -120,7 +133,7 @@ func TestEachHash(t *testing.T) {
 		h.work <- piece{append(<-h.free, "part"...), true}
 		h.work <- piece{append(<-h.free, "another"...), true}
 		want := []string{sumOf(t, a.name, []byte("the first part")), sumOf(t, a.name, []byte("another"))}
-		if diff := cmp.Diff(want, h.wait()); diff != "" {
+		if diff := cmp.Diff(want, h.wait()[a.name]); diff != "" {
 			t.Errorf("%s: %s", a.name, diff)
 		}
 	}
@@ -198,7 +211,7 @@ func TestOptionsLeaveKindsOut(t *testing.T) {
 			m, data := export(t, src, c.options)
 			var in io.Reader = bytes.NewReader(data)
 			if c.options.Passphrase != "" {
-				in = decrypt(t, data, c.options.Passphrase)
+				in = decryptWith(t, data, c.options.Passphrase)
 			}
 			_, content := entries(t, in)
 			var all bytes.Buffer
@@ -225,7 +238,7 @@ func TestOptionsLeaveKindsOut(t *testing.T) {
 	}
 }
 
-func decrypt(t *testing.T, data []byte, passphrase string) io.Reader {
+func decryptWith(t *testing.T, data []byte, passphrase string) io.Reader {
 	t.Helper()
 	if !bytes.HasPrefix(data, ageMagic) {
 		t.Fatalf("not an age file: %.20q", data)
@@ -246,7 +259,7 @@ func TestFitToSend(t *testing.T) {
 	src := source(t)
 	_, plain := export(t, src, Options{NoAudit: true})
 	_, sealed := export(t, src, Options{NoAudit: true, Passphrase: "p"})
-	inner, err := io.ReadAll(decrypt(t, sealed, "p"))
+	inner, err := io.ReadAll(decryptWith(t, sealed, "p"))
 	if err != nil {
 		t.Fatal(err)
 	}

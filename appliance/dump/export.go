@@ -43,7 +43,7 @@ func Export(ctx context.Context, src Source, o Options, w io.Writer, progress fu
 		ctx: ctx, out: out, snap: snap, total: total, progress: progress,
 		manifest: Manifest{
 			Header: Header{
-				Format: Format, Product: "Sealgate", Version: src.Version,
+				Format: Format, Product: product, Version: src.Version,
 				Schema: Schema{snap.Schema.Config, snap.Schema.Events},
 				Name:   src.Config.Name, Created: now, Options: named, Secrets: o.Passphrase != "",
 			},
@@ -150,7 +150,7 @@ func (e *exporter) run() error {
 			return err
 		}
 	}
-	e.manifest.Hash, e.manifest.Parts = e.out.hasher.name, e.out.hashed()
+	e.manifest.Hash, e.manifest.Parts = e.out.hash, e.out.hashed()
 	if err := e.out.json(manifestName, e.manifest); err != nil {
 		return err
 	}

@@ -47,12 +47,12 @@ func fastest() algorithm {
 
 // hasher hashes parts beside everything else.
 type hasher struct {
-	algorithm
-	free chan []byte // buffers; a writer may not have more than there are
-	work chan piece
-	done sync.WaitGroup
-	sums []string // of parts, in their order; only after wait
-	end  sync.Once
+	algorithms []algorithm
+	free       chan []byte // buffers; a writer may not have more than there are
+	work       chan piece
+	done       sync.WaitGroup
+	sums       map[string][]string // by algorithm, of parts in their order; only after wait
+	end        sync.Once
 }
 
 // piece is a part's bytes, or some of them.
@@ -61,9 +61,9 @@ type piece struct {
 	last bool // of its part
 }
 
-func newHasher(a algorithm) *hasher {
+func newHasher(a ...algorithm) *hasher {
 	const buffers = 3 // one is read into, one waits, one is hashed
-	h := &hasher{algorithm: a, free: make(chan []byte, buffers), work: make(chan piece, buffers)}
+	h := &hasher{algorithms: a, sums: map[string][]string{}, free: make(chan []byte, buffers), work: make(chan piece, buffers)}
 	for range buffers {
 		h.free <- make([]byte, 0, bufferSize)
 	}
@@ -72,19 +72,25 @@ func newHasher(a algorithm) *hasher {
 }
 
 func (h *hasher) run() {
-	hash := h.make()
+	hashes := make([]hash.Hash, len(h.algorithms))
+	for i, a := range h.algorithms {
+		hashes[i] = a.make()
+	}
 	for p := range h.work {
-		hash.Write(p.data)
-		if p.last {
-			h.sums = append(h.sums, hex.EncodeToString(hash.Sum(nil)))
-			hash.Reset()
+		for i, hash := range hashes {
+			hash.Write(p.data)
+			if p.last {
+				name := h.algorithms[i].name
+				h.sums[name] = append(h.sums[name], hex.EncodeToString(hash.Sum(nil)))
+				hash.Reset()
+			}
 		}
 		h.free <- p.data[:0]
 	}
 }
 
 // wait ends the hasher and returns what it found.
-func (h *hasher) wait() []string {
+func (h *hasher) wait() map[string][]string {
 	h.end.Do(func() { close(h.work) })
 	h.done.Wait()
 	return h.sums

@@ -31,12 +31,14 @@ type tarball struct {
 	layers  []io.Closer // from the inside out
 	created time.Time
 	parts   []Part
+	hash    string // its algorithm
 	hasher  *hasher
 }
 
 // newTarball stacks tar, gzip and, with a passphrase, age on w.
 func newTarball(w io.Writer, passphrase string, created time.Time) (*tarball, error) {
-	t := &tarball{created: created, hasher: newHasher(fastest())}
+	hash := fastest()
+	t := &tarball{created: created, hash: hash.name, hasher: newHasher(hash)}
 	// Encryption comes in pieces of 64 KiB; who writes or follows the file is
 	// woken for more than that.
 	out := bufio.NewWriterSize(w, writeSize)
@@ -137,7 +139,7 @@ func (t *tarball) file(name string, size int64, r io.Reader) error {
 
 // hashed ends the hashing and returns the parts with their sums.
 func (t *tarball) hashed() []Part {
-	for i, sum := range t.hasher.wait() {
+	for i, sum := range t.hasher.wait()[t.hash] {
 		t.parts[i].Sum = sum
 	}
 	return t.parts

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -76,4 +77,59 @@ func collect(value any, path []string, ids []string) ([]string, error) {
 		}
 	}
 	return ids, nil
+}
+
+// Redirect is the document with each id that it names replaced by what to says of
+// it; an id that to has "" for is taken out. Nothing else changes but the order of
+// fields.
+func (k Kind) Redirect(document []byte, to func(id string) string) ([]byte, error) {
+	numbers := json.NewDecoder(bytes.NewReader(document))
+	numbers.UseNumber() // as they are written
+	var root any
+	if err := numbers.Decode(&root); err != nil {
+		return nil, fmt.Errorf("the document of a %s must be a JSON object", k.Name)
+	}
+	for _, r := range k.References {
+		root = redirect(root, strings.Split(r.Field, "."), to)
+	}
+	var out bytes.Buffer
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(root); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
+}
+
+// redirect is value with the ids at path below it replaced; nil stands for an id
+// that is taken out.
+func redirect(value any, path []string, to func(string) string) any {
+	if len(path) == 0 {
+		id, ok := value.(string)
+		if !ok || id == "" {
+			return value
+		}
+		if id = to(id); id == "" {
+			return nil
+		}
+		return id
+	}
+	object, ok := value.(map[string]any)
+	if !ok {
+		return value
+	}
+	name, isList := strings.CutSuffix(path[0], "[]")
+	switch list, _ := object[name].([]any); {
+	case !isList && object[name] != nil:
+		object[name] = redirect(object[name], path[1:], to)
+	case isList && list != nil:
+		kept := make([]any, 0, len(list))
+		for _, entry := range list {
+			if entry = redirect(entry, path[1:], to); entry != nil {
+				kept = append(kept, entry)
+			}
+		}
+		object[name] = kept
+	}
+	return value
 }

@@ -25,10 +25,11 @@ import (
 )
 
 const (
-	sharedFolder = fs.ModeSetgid | 0o770
-	sharedFile   = 0o660
-	sharedRecord = 0o640 // the role reads it
-	private      = 0o600
+	sharedFolder  = fs.ModeSetgid | 0o770
+	sharedFile    = 0o660
+	sharedRecord  = 0o640 // the role reads it
+	private       = 0o600
+	privateFolder = 0o700
 )
 
 // Umask is that of the processes which work in a home. Each file that they make
@@ -38,7 +39,7 @@ const Umask = 0o007
 
 // shared are the folders of a home in which the role works.
 func shared(home appliance.Home) []string {
-	return []string{filepath.Join(string(home), "data"), filepath.Join(string(home), "events"), home.Archives(), home.Certificate()}
+	return []string{filepath.Join(string(home), "data"), home.Certificate()}
 }
 
 // FileMode is the mode of a new file in folder: for whoever may make files there.
@@ -51,6 +52,16 @@ func FileMode(folder string) (fs.FileMode, error) {
 		return sharedFile, nil
 	}
 	return private, nil
+}
+
+// FolderMode is the mode of a new folder in folder, for whoever may make one there.
+// The umask must not have its say: chmod.
+func FolderMode(folder string) (fs.FileMode, error) {
+	mode, err := FileMode(folder)
+	if mode == sharedFile {
+		return sharedFolder, err
+	}
+	return privateFolder, err
 }
 
 // Owner is who a home belongs to. The zero value is whoever makes it.

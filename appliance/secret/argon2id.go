@@ -95,6 +95,12 @@ func parsePHC(s string) (phc, error) {
 	return p, nil
 }
 
+// CheckVerifier says whether a verifier, from a dump say, is one that Matches obeys.
+func CheckVerifier(verifier string) error {
+	_, err := parsePHC(verifier)
+	return err
+}
+
 func (p phc) matches(ctx context.Context, password string) (bool, error) {
 	hash, err := derive(ctx, password, p.salt, p.passes, p.memory, p.lanes)
 	if err != nil {

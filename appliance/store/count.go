@@ -59,7 +59,7 @@ func (s *Store) countEvents(ctx context.Context) ([]Count, error) {
 		counts[i].Kind = t.kind
 	}
 	for _, name := range names {
-		day, err := beginDay(ctx, s.home, name)
+		day, err := beginDay(ctx, s.data, name)
 		if err != nil {
 			return nil, fmt.Errorf("cannot count the events of %s: %w", name, err)
 		}

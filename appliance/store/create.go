@@ -7,10 +7,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"sealgate/appliance/atomicfile"
 	"sealgate/appliance/model"
+	"sealgate/appliance/ownership"
 )
 
 // Create makes a fresh generation below home, with the default objects and one
@@ -22,27 +24,43 @@ func Create(ctx context.Context, home, admin, verifier string, options Options) 
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	for _, folder := range []string{dataFolder(home), eventsFolder(home), archivesFolder(home)} {
-		if err := os.MkdirAll(folder, 0o700); err != nil {
-			return err
-		}
+	if err := os.MkdirAll(dataFolder(home), 0o700); err != nil {
+		return err
 	}
 	s := &Store{home: home, now: options.Now}
 	if s.now == nil {
 		s.now = time.Now
 	}
-	generation := s.now().UTC().Format("20060102-150405") + "-" + NewID()[:8]
-	folder := filepath.Join(dataFolder(home), generation)
-	if err := os.MkdirAll(filepath.Join(folder, "files"), 0o700); err != nil {
+	data, err := newGeneration(home, s.now())
+	if err != nil {
 		return err
 	}
-	if err := s.fill(ctx, filepath.Join(folder, "config.db"), admin, verifier); err != nil {
-		return errors.Join(err, os.RemoveAll(folder))
+	if err := s.fill(ctx, data.config(), admin, verifier); err != nil {
+		return errors.Join(err, os.RemoveAll(string(data)))
 	}
-	if err := errors.Join(atomicfile.SyncDir(folder), atomicfile.SyncDir(dataFolder(home))); err != nil {
+	if err := errors.Join(atomicfile.SyncDir(string(data)), atomicfile.SyncDir(dataFolder(home))); err != nil {
 		return err
 	}
-	return errors.Join(atomicfile.Symlink(generation, currentLink(home)), atomicfile.SyncDir(home))
+	return errors.Join(atomicfile.Symlink(data.name(), currentLink(home)), atomicfile.SyncDir(home))
+}
+
+// generationLayout begins the name of a generation: when it was made.
+const generationLayout = "20060102-150405"
+
+// newGeneration makes the folders of a generation.
+func newGeneration(home string, now time.Time) (generation, error) {
+	name := now.UTC().Format(generationLayout) + "-" + strings.ReplaceAll(NewID(), "-", "")[16:24]
+	data := generation(filepath.Join(dataFolder(home), name))
+	mode, err := ownership.FolderMode(dataFolder(home))
+	if err != nil {
+		return "", err
+	}
+	for _, folder := range append([]string{string(data)}, data.folders()...) {
+		if err := errors.Join(os.Mkdir(folder, mode), os.Chmod(folder, mode)); err != nil {
+			return "", err
+		}
+	}
+	return data, nil
 }
 
 // fill makes a configuration database with what a fresh one holds.

@@ -24,7 +24,7 @@ const maxOpenDays = 3
 
 // days are the event databases that are open for writing.
 type days struct {
-	home string
+	data generation
 	mu   sync.Mutex // held through an append: each day has one writer
 	open []*day     // the one written last at the end
 }
@@ -66,7 +66,7 @@ func (d *days) get(ctx context.Context, name string) (*day, error) {
 		}
 		d.open = d.open[1:]
 	}
-	path := eventsFile(d.home, name)
+	path := d.data.day(name)
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		if err := createDay(ctx, path); err != nil {
 			return nil, err
@@ -116,18 +116,18 @@ func (d *days) drop(name string) error {
 			break
 		}
 	}
-	entries, err := os.ReadDir(eventsFolder(d.home))
+	entries, err := os.ReadDir(d.data.events())
 	if err != nil {
 		return err
 	}
 	for _, entry := range entries {
 		if strings.HasPrefix(entry.Name(), "."+name+".db.") {
-			if err := os.Remove(filepath.Join(eventsFolder(d.home), entry.Name())); err != nil {
+			if err := os.Remove(filepath.Join(d.data.events(), entry.Name())); err != nil {
 				return err
 			}
 		}
 	}
-	return removeDatabase(eventsFile(d.home, name))
+	return removeDatabase(d.data.day(name))
 }
 
 func (d *days) close() error {
@@ -143,7 +143,7 @@ func (d *days) close() error {
 
 // EventDays lists the days that have events, oldest first, as YYYY-MM-DD (UTC).
 func (s *Store) EventDays(ctx context.Context) ([]string, error) {
-	entries, err := os.ReadDir(eventsFolder(s.home))
+	entries, err := os.ReadDir(s.data.events())
 	if err != nil {
 		return nil, err
 	}
@@ -167,7 +167,7 @@ func (s *Store) DropDay(ctx context.Context, name string) error {
 	if _, err := time.Parse(dayLayout, name); err != nil {
 		return fmt.Errorf("%q is no day of the form YYYY-MM-DD: %w", name, ErrInvalid)
 	}
-	if _, err := os.Stat(eventsFile(s.home, name)); err != nil {
+	if _, err := os.Stat(s.data.day(name)); err != nil {
 		return fmt.Errorf("events of %s: %w", name, ErrNotFound)
 	}
 	if err := s.days.drop(name); err != nil {

@@ -68,7 +68,7 @@ func (p *Snapshot) listFiles(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if p.folders[Archives], err = os.OpenRoot(p.store.Archives()); err != nil {
+	if p.folders[Archives], err = p.store.openFolder(p.store.data.archives()); err != nil {
 		return err
 	}
 	for _, a := range archives {
@@ -84,7 +84,7 @@ func (p *Snapshot) listFiles(ctx context.Context) error {
 // listConfigFiles lists the regular files of the generation. What is no regular
 // file, and what is still being written, belongs to no dump.
 func (p *Snapshot) listConfigFiles() error {
-	folder, err := p.store.openFiles()
+	folder, err := p.store.openFolder(p.store.data.files())
 	if err != nil {
 		return err
 	}
@@ -102,17 +102,13 @@ func (p *Snapshot) listConfigFiles() error {
 	})
 }
 
-// openFiles opens the generation's folder of configuration files, which lies in
-// the data folder whatever the links there say.
-func (s *Store) openFiles() (*os.Root, error) {
+// openFolder opens a folder of the generation, which lies in the data folder
+// whatever the links there say.
+func (s *Store) openFolder(path string) (*os.Root, error) {
 	data, err := os.OpenRoot(dataFolder(s.home))
 	if err != nil {
 		return nil, err
 	}
 	defer data.Close()
-	generation, err := data.Readlink("current")
-	if err != nil {
-		return nil, err
-	}
-	return data.OpenRoot(filepath.Join(generation, "files"))
+	return data.OpenRoot(filepath.Join(s.data.name(), filepath.Base(path)))
 }

@@ -47,12 +47,17 @@ func known(d database) (int64, error) {
 
 // migrate brings a database to the schema that this release knows.
 func migrate(ctx context.Context, db *sql.DB, d database) error {
-	version, err := schemaVersion(ctx, db, d)
+	newest, err := known(d)
 	if err != nil {
 		return err
 	}
-	newest, err := known(d)
-	if err != nil || version == newest {
+	return migrateTo(ctx, db, d, newest)
+}
+
+// migrateTo brings a database up to a schema.
+func migrateTo(ctx context.Context, db *sql.DB, d database, to int64) error {
+	version, err := schemaVersion(ctx, db, d)
+	if err != nil || version >= to {
 		return err
 	}
 	folder, err := fs.Sub(migrations, d.migrations)
@@ -63,8 +68,8 @@ func migrate(ctx context.Context, db *sql.DB, d database) error {
 	if err != nil {
 		return err
 	}
-	if _, err := provider.Up(ctx); err != nil {
-		return fmt.Errorf("cannot bring the %s from schema %d to %d: %w", d.name, version, newest, err)
+	if _, err := provider.UpTo(ctx, to); err != nil {
+		return fmt.Errorf("cannot bring the %s from schema %d to %d: %w", d.name, version, to, err)
 	}
 	return nil
 }

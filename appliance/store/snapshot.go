@@ -116,7 +116,7 @@ func (p *Snapshot) beginDays(ctx context.Context) error {
 		return err
 	}
 	for _, name := range names {
-		day, err := beginDay(ctx, p.store.home, name)
+		day, err := beginDay(ctx, p.store.data, name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // dropped since it was listed
 		}
@@ -129,8 +129,8 @@ func (p *Snapshot) beginDays(ctx context.Context) error {
 }
 
 // beginDay pins a day's database.
-func beginDay(ctx context.Context, home, name string) (*daySnapshot, error) {
-	path := eventsFile(home, name)
+func beginDay(ctx context.Context, data generation, name string) (*daySnapshot, error) {
+	path := data.day(name)
 	if _, err := os.Stat(path); err != nil {
 		return nil, err
 	}

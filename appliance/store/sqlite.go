@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/pressly/goose/v3"
+	"golang.org/x/sys/unix"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
@@ -27,6 +28,7 @@ const dialect = goose.DialectSQLite3
 const (
 	busyTimeout   = 10_000 // milliseconds that a writer waits for another process
 	cacheKiB      = 1024   // for each connection
+	bulkCacheKiB  = 8192   // for the indexes of a day that is loaded
 	configReaders = 4
 )
 
@@ -68,13 +70,42 @@ func openWriter(path string, d database) (*sql.DB, error) {
 	})
 }
 
+// openBulk creates a database that is loaded in one transaction and that nobody
+// reads meanwhile. Nothing takes a failure back: the file is thrown away.
+func openBulk(path string, d database) (*sql.DB, error) {
+	if err := touch(path); err != nil {
+		return nil, err
+	}
+	return openSQLite(path, 1, url.Values{
+		"_pragma": {
+			fmt.Sprintf("page_size(%d)", d.pageSize),
+			"journal_mode(OFF)",
+			"synchronous(OFF)",
+			"locking_mode(EXCLUSIVE)",
+			fmt.Sprintf("cache_size(-%d)", bulkCacheKiB),
+		},
+	})
+}
+
+// endBulk makes the database one like all others.
+func endBulk(ctx context.Context, conn *sql.Conn) error {
+	_, err := conn.ExecContext(ctx, "PRAGMA journal_mode = WAL")
+	return err
+}
+
+// IsFull reports whether the disk had no room for a write.
+func IsFull(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && e.Code() == sqlite3.SQLITE_FULL || errors.Is(err, unix.ENOSPC)
+}
+
 // openReader opens an existing database for reading.
 func openReader(path string, connections int) (*sql.DB, error) {
 	return openSQLite(path, connections, url.Values{"mode": {"ro"}})
 }
 
 func openSQLite(path string, connections int, values url.Values) (*sql.DB, error) {
-	values["_pragma"] = append(values["_pragma"], fmt.Sprintf("busy_timeout(%d)", busyTimeout), fmt.Sprintf("cache_size(-%d)", cacheKiB))
+	values["_pragma"] = append([]string{fmt.Sprintf("busy_timeout(%d)", busyTimeout), fmt.Sprintf("cache_size(-%d)", cacheKiB)}, values["_pragma"]...)
 	values.Set("_dqs", "0")
 	source := url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: values.Encode()}
 	db, err := sql.Open("sqlite", source.String())

@@ -73,7 +73,7 @@ func TestConfigurationWaitsForTheDisk(t *testing.T) {
 	}
 	appendOne(t, s)
 	var size int
-	day := raw(t, filepath.Join(s.Home(), "events", "2026-03-01.db"))
+	day := raw(t, filepath.Join(s.Home(), "data", "current", "events", "2026-03-01.db"))
 	if err := day.QueryRow("PRAGMA page_size").Scan(&size); err != nil || size != 16384 {
 		t.Errorf("pages of events have %d bytes, %v", size, err)
 	}
@@ -104,7 +104,7 @@ func TestOddHomes(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
-		for _, name := range []string{"data/current/config.db", "events/2026-03-01.db"} {
+		for _, name := range []string{"data/current/config.db", "data/current/events/2026-03-01.db"} {
 			if info, err := os.Stat(filepath.Join(home, name)); err != nil || info.Size() == 0 {
 				t.Errorf("%s in %q: %v", name, home, err)
 			}
@@ -126,7 +126,7 @@ func TestNewerSchemaIsRefusedByVersion(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	config, day := filepath.Join(s.Home(), "data", "current", "config.db"), filepath.Join(s.Home(), "events", "2026-03-01.db")
+	config, day := filepath.Join(s.Home(), "data", "current", "config.db"), filepath.Join(s.Home(), "data", "current", "events", "2026-03-01.db")
 	const newer = "INSERT INTO goose_db_version (version_id, is_applied) VALUES (999, 1)"
 	if _, err := raw(t, day).Exec(newer); err != nil {
 		t.Fatal(err)
@@ -193,7 +193,7 @@ func TestReadOnlyAlone(t *testing.T) {
 // no day, and goes with the day.
 func TestHalfMadeDayIsNoDay(t *testing.T) {
 	s := open(t)
-	partial := filepath.Join(s.Home(), "events", ".2026-03-01.db.0.part")
+	partial := filepath.Join(s.Home(), "data", "current", "events", ".2026-03-01.db.0.part")
 	for _, suffix := range []string{"", "-journal", "-wal"} {
 		if err := os.WriteFile(partial+suffix, []byte("half"), 0o600); err != nil {
 			t.Fatal(err)
@@ -206,7 +206,7 @@ func TestHalfMadeDayIsNoDay(t *testing.T) {
 	if err := s.DropDay(t.Context(), "2026-03-01"); err != nil {
 		t.Fatal(err)
 	}
-	if left, err := os.ReadDir(filepath.Join(s.Home(), "events")); err != nil || len(left) != 0 {
+	if left, err := os.ReadDir(filepath.Join(s.Home(), "data", "current", "events")); err != nil || len(left) != 0 {
 		t.Errorf("left %v, %v", left, err)
 	}
 }
@@ -223,7 +223,7 @@ func TestDamageIsFound(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	f, err := os.OpenFile(filepath.Join(s.Home(), "events", "2026-03-01.db"), os.O_WRONLY, 0)
+	f, err := os.OpenFile(filepath.Join(s.Home(), "data", "current", "events", "2026-03-01.db"), os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,5 +240,58 @@ func TestDamageIsFound(t *testing.T) {
 	defer reopened.Close()
 	if err := reopened.Check(t.Context()); err == nil || strings.Contains(err.Error(), "\n") {
 		t.Errorf("damage was reported as %v", err)
+	}
+}
+
+// An older release kept events and archives beside the data folder.
+func TestSettle(t *testing.T) {
+	s := open(t)
+	appendOne(t, s)
+	home := s.Home()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"events", "archives"} {
+		if err := os.Rename(filepath.Join(home, "data", "current", name), filepath.Join(home, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(home, "events", "2026-03-01.db")); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // it may be repeated
+		if err := store.Settle(home); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reopened, err := store.Open(t.Context(), home, store.Options{ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reopened.Close()
+	if days, err := reopened.EventDays(t.Context()); err != nil || len(days) != 1 {
+		t.Errorf("days %q, %v", days, err)
+	}
+	if _, err := os.Stat(reopened.Archives()); err != nil {
+		t.Error(err)
+	}
+	if err := store.Settle(t.TempDir()); err != nil { // a gateway has no data
+		t.Error(err)
+	}
+}
+
+// The role may write the link; it leads nowhere else.
+func TestLinkStaysInTheDataFolder(t *testing.T) {
+	s := open(t)
+	home := s.Home()
+	for _, target := range []string{"../keys", "/etc", ".", "..", "a/b"} {
+		link := filepath.Join(home, "data", "current")
+		if err := errors.Join(os.Remove(link), os.Symlink(target, link)); err != nil {
+			t.Fatal(err)
+		}
+		if other, err := store.Open(t.Context(), home, store.Options{ReadOnly: true}); err == nil {
+			other.Close()
+			t.Errorf("%s was opened", target)
+		}
 	}
 }

@@ -33,10 +33,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/sys/unix"
 )
 
 // Options change how a store is opened.
@@ -53,6 +53,8 @@ type Options struct {
 // processes may have one store open.
 type Store struct {
 	home     string
+	data     generation
+	lock     *os.File // of the data folder, shared; nil when read-only
 	now      func() time.Time
 	readOnly bool
 	writer   *sql.DB // one connection, nil when read-only
@@ -62,22 +64,48 @@ type Store struct {
 
 // Open opens the store below home, migrating it unless it is opened read-only.
 func Open(ctx context.Context, home string, options Options) (*Store, error) {
-	path := configFile(home)
-	if _, err := os.Stat(path); err != nil {
+	data, err := currentOf(home)
+	if err == nil {
+		_, err = os.Stat(data.config())
+	}
+	if err != nil {
 		return nil, fmt.Errorf("there is no database below %s: %w", home, err)
 	}
-	s := &Store{home: home, now: options.Now, readOnly: options.ReadOnly}
+	if options.ReadOnly {
+		return openGeneration(ctx, home, data, options)
+	}
+	lock, err := lockData(home, unix.LOCK_SH)
+	if err != nil {
+		return nil, err
+	}
+	// It was read before the lock was had.
+	if data, err = currentOf(home); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	s, err := openGeneration(ctx, home, data, options)
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	s.lock = lock
+	return s, nil
+}
+
+// openGeneration opens the store of one generation. It stays with it, whatever
+// becomes the one in use.
+func openGeneration(ctx context.Context, home string, data generation, options Options) (*Store, error) {
+	s := &Store{home: home, data: data, now: options.Now, readOnly: options.ReadOnly}
 	if s.now == nil {
 		s.now = time.Now
 	}
-	s.days.home = home
-	if err := s.open(ctx, path); err != nil {
+	s.days.data = data
+	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
 
-func (s *Store) open(ctx context.Context, path string) (err error) {
+func (s *Store) open(ctx context.Context) (err error) {
+	path := s.data.config()
 	if !s.readOnly {
 		if s.writer, err = openWriter(path, configDatabase); err != nil {
 			return err
@@ -103,6 +131,10 @@ func (s *Store) Close() error {
 			errs = append(errs, db.Close())
 		}
 	}
+	if s.lock != nil {
+		errs = append(errs, s.lock.Close())
+		s.lock = nil
+	}
 	return errors.Join(errs...)
 }
 
@@ -110,23 +142,23 @@ func (s *Store) Close() error {
 func (s *Store) Home() string { return s.home }
 
 // Files is the folder of the generation's configuration files.
-func (s *Store) Files() string { return filepath.Join(currentLink(s.home), "files") }
+func (s *Store) Files() string { return s.data.files() }
 
 // Archives is the folder of the archives' bytes.
-func (s *Store) Archives() string { return archivesFolder(s.home) }
+func (s *Store) Archives() string { return s.data.archives() }
 
 // Check reads the whole of the databases and says what is damaged.
 func (s *Store) Check(ctx context.Context) error {
 	if err := checkDatabase(ctx, s.reader); err != nil {
-		return fmt.Errorf("%s: %w", configFile(s.home), err)
+		return fmt.Errorf("%s: %w", s.data.config(), err)
 	}
 	days, err := s.EventDays(ctx)
 	if err != nil {
 		return err
 	}
 	for _, day := range days {
-		if err := checkDay(ctx, eventsFile(s.home, day)); err != nil {
-			return fmt.Errorf("%s: %w", eventsFile(s.home, day), err)
+		if err := checkDay(ctx, s.data.day(day)); err != nil {
+			return fmt.Errorf("%s: %w", s.data.day(day), err)
 		}
 	}
 	return nil

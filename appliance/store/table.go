@@ -29,6 +29,24 @@ type Table struct {
 	Day  string `json:"day,omitempty"` // "" for configuration
 }
 
+// ConfigTables are the tables of the configuration, in the order of a snapshot.
+func ConfigTables() []Table {
+	var list []Table
+	for _, t := range configTables {
+		list = append(list, Table{Name: t.name, Kind: t.kind})
+	}
+	return list
+}
+
+// EventTables are the tables of a day, in the order of a snapshot.
+func EventTables() []Table {
+	var list []Table
+	for _, t := range eventTables {
+		list = append(list, Table{Name: t.name, Kind: t.kind})
+	}
+	return list
+}
+
 // configTable says how the rows of a configuration table become lines.
 type configTable struct {
 	name    string

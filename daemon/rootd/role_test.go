@@ -273,7 +273,7 @@ func TestOtherHomes(t *testing.T) {
 	if out, err := app.Run("impctl user list"); err == nil || !strings.Contains(out, "not available") {
 		t.Errorf("user list says %s", out)
 	}
-	for _, path := range []string{"data", "events", "archives", "certificate", "keys", "exports"} {
+	for _, path := range []string{"data", "certificate", "keys", "exports"} {
 		if info, err := os.Stat(filepath.Join(home, path)); err != nil || info.Mode().Perm() != 0o700 {
 			t.Errorf("%s: %v, %v", path, info.Mode(), err)
 		}
@@ -326,7 +326,7 @@ func TestOwnersOfANewHome(t *testing.T) {
 	}
 	for path, want := range map[string]uint32{
 		"": 0o711, "appliance.json": 0o640, "keys": 0o700, "keys/master.key": 0o600, "exports": 0o700, "techinfo": 0o700,
-		"data": 0o2770, "data/current/": 0o2770, "data/current/files": 0o2770, "data/current/config.db": 0o660, "events": 0o2770, "archives": 0o2770, "certificate": 0o2770,
+		"data": 0o2770, "data/current/": 0o2770, "data/current/files": 0o2770, "data/current/config.db": 0o660, "data/current/events": 0o2770, "data/current/archives": 0o2770, "certificate": 0o2770,
 	} {
 		var stat syscall.Stat_t
 		if err := syscall.Stat(filepath.Join(app.Home, path), &stat); err != nil || stat.Mode&0o7777 != want {

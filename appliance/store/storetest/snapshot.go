@@ -3,6 +3,7 @@ package storetest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -195,8 +196,77 @@ func taken(t *testing.T, s *store.Store, options store.SnapshotOptions) string {
 
 func roundTrip(t *testing.T, open func(*testing.T) *store.Store) {
 	from, to := open(t), open(t)
+	home := to.Home()
+	if _, err := store.Stage(t.Context(), home, schema(t), store.Options{}); !errors.Is(err, store.ErrInUse) {
+		t.Errorf("staging beside a writer: %v", err)
+	}
+	if err := to.Close(); err != nil {
+		t.Fatal(err)
+	}
 	fillAll(t, from)
 	options := store.SnapshotOptions{Unseal: unseal}
+	staging, err := store.Stage(t.Context(), home, schema(t), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Open(t.Context(), home, store.Options{}); !errors.Is(err, store.ErrInUse) {
+		t.Errorf("writing beside a staging: %v", err)
+	}
+	load(t, staging, from, options)
+	if err := staging.Finish(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	check(t, staging.Store)
+	if err := staging.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	to = reopen(t, home)
+	want, got := dump(t, from, options), dump(t, to, options)
+	if !bytes.Equal(want, got) {
+		t.Errorf("rows changed on the way (-from +to):\n%s", cmp.Diff(string(want), string(got)))
+	}
+	check(t, to)
+	if err := to.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	if err := store.Rollback(home); err != nil {
+		t.Fatal(err)
+	}
+	to = reopen(t, home)
+	if days, err := to.EventDays(t.Context()); err != nil || len(days) != 0 {
+		t.Errorf("after going back there are days %q, %v", days, err)
+	}
+	if err := to.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Rollback(home); !errors.Is(err, store.ErrNoPrevious) {
+		t.Errorf("going back twice: %v", err)
+	}
+}
+
+func schema(t *testing.T) store.Schema {
+	t.Helper()
+	known, err := store.KnownSchema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return known
+}
+
+func reopen(t *testing.T, home string) *store.Store {
+	t.Helper()
+	s, err := store.Open(t.Context(), home, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// load loads all rows of a store.
+func load(t *testing.T, to *store.Staging, from *store.Store, options store.SnapshotOptions) {
+	t.Helper()
 	snap, err := from.Snapshot(t.Context(), options)
 	if err != nil {
 		t.Fatal(err)
@@ -213,15 +283,11 @@ func roundTrip(t *testing.T, open func(*testing.T) *store.Store) {
 			}
 			return line, nil
 		}
-		if err := to.Load(t.Context(), table, sealer{}.Seal, next); err != nil {
-			t.Fatal(err)
+		want := int64(len(lines))
+		if n, err := to.Load(t.Context(), table, sealer{}.Seal, next); err != nil || n != want {
+			t.Fatalf("%d rows of %d, %v", n, want, err)
 		}
 	}
-	want, got := dump(t, from, options), dump(t, to, options)
-	if !bytes.Equal(want, got) {
-		t.Errorf("rows changed on the way (-from +to):\n%s", cmp.Diff(string(want), string(got)))
-	}
-	check(t, to)
 }
 
 // twoOpeners is a role that writes while a job reads.

@@ -1,0 +1,89 @@
+package dump
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"sealgate/appliance"
+	"sealgate/appliance/secret"
+	"sealgate/appliance/store"
+)
+
+func noProgress(int64, int64) {}
+
+// target is an appliance that nothing has open, with something of its own.
+func target(t *testing.T) Target {
+	t.Helper()
+	src := fresh(t)
+	addArchive(t, src.Store, "of-its-own.gz", store.ArchiveGood, []byte("own"))
+	writeFile(t, filepath.Join(src.Store.Files(), "own.conf"), []byte("own"))
+	if err := src.Store.Append(t.Context(), store.Batch{Alerts: []store.Alert{{ID: "own", Time: noon.UnixMilli()}}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := src.Store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return Target{Home: src.Home, Secrets: src.Secrets, Author: "anna"}
+}
+
+func take(ctx context.Context, to Target, data []byte, o ImportOptions) (Imported, error) {
+	return Import(ctx, to, bytes.NewReader(data), int64(len(data)), o, noProgress)
+}
+
+// imported takes a dump that must be fit for it.
+func imported(t *testing.T, to Target, data []byte, o ImportOptions) Imported {
+	t.Helper()
+	r, err := take(t.Context(), to, data, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// content is what an export of a home holds, part by part, without what depends
+// on when and how it was made.
+func content(t *testing.T, home appliance.Home, o Options) map[string][]byte {
+	t.Helper()
+	keys, err := secret.Open(string(home))
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := store.Open(t.Context(), string(home), store.Options{ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	_, data := export(t, Source{Version: "1", Home: home, Store: db, Secrets: keys}, o)
+	return parts(t, data, o.Passphrase)
+}
+
+func parts(t *testing.T, data []byte, passphrase string) map[string][]byte {
+	t.Helper()
+	var in io.Reader = bytes.NewReader(data)
+	if passphrase != "" {
+		in = decryptWith(t, data, passphrase)
+	}
+	_, content := entries(t, in)
+	delete(content, headerName)
+	delete(content, manifestName)
+	return content
+}
+
+func TestImport(t *testing.T) {
+	src := tiny(t)
+	for _, passphrase := range []string{"", "p"} {
+		o := Options{FailedArchives: true, Passphrase: passphrase}
+		_, data := export(t, src, o)
+		to := target(t)
+		r := imported(t, to, data, ImportOptions{Passphrase: passphrase})
+		t.Logf("%+v", r)
+		if diff := cmp.Diff(parts(t, data, passphrase), content(t, to.Home, o)); diff != "" {
+			t.Errorf("the dump changed on the way:\n%s", diff)
+		}
+	}
+}

@@ -1,0 +1,154 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// stagedDay is one day's database while it is loaded, in one transaction.
+type stagedDay struct {
+	name string
+	from int64 // its first millisecond
+	db   *sql.DB
+	conn *sql.Conn
+}
+
+const dayLength = 24 * 60 * 60 * 1000 // milliseconds
+
+func stageDay(ctx context.Context, path, name string, schema int64) (*stagedDay, error) {
+	begin, err := time.Parse(dayLayout, name)
+	if err != nil {
+		return nil, err
+	}
+	db, err := openBulk(path, eventDatabase)
+	if err != nil {
+		return nil, err
+	}
+	d := &stagedDay{name: name, from: begin.UnixMilli(), db: db}
+	if err := d.begin(ctx, schema); err != nil {
+		return nil, errors.Join(err, d.close())
+	}
+	return d, nil
+}
+
+func (d *stagedDay) begin(ctx context.Context, schema int64) (err error) {
+	if err := migrateTo(ctx, d.db, eventDatabase, schema); err != nil {
+		return err
+	}
+	if d.conn, err = d.db.Conn(ctx); err != nil {
+		return err
+	}
+	return begin(ctx, d.conn)
+}
+
+// rowsAtATime are decoded while the ones before are stored.
+const rowsAtATime = 128
+
+// load stores the rows of one table. Decoding takes about as long as storing, and
+// runs beside it.
+func (d *stagedDay) load(ctx context.Context, t eventTable, next func() ([]byte, error)) (int64, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	batches, failed := make(chan []row, 2), make(chan error, 1)
+	go func() {
+		defer close(batches)
+		failed <- d.decode(ctx, t, next, batches)
+	}()
+	count, err := d.store(ctx, t, batches)
+	cancel()
+	for range batches { // ends when nobody calls next any more
+	}
+	return count, errors.Join(<-failed, err)
+}
+
+func (d *stagedDay) decode(ctx context.Context, t eventTable, next func() ([]byte, error), batches chan<- []row) error {
+	for done := false; !done; {
+		batch := make([]row, 0, rowsAtATime)
+		for len(batch) < rowsAtATime {
+			line, err := next()
+			if err != nil {
+				return err
+			}
+			if line == nil {
+				done = true
+				break
+			}
+			r, err := eventRow(t, line)
+			if err != nil {
+				return err
+			}
+			if r.time < d.from || r.time >= d.from+dayLength {
+				return fmt.Errorf("a line of table %s is not of %s: %w", t.name, d.name, ErrInvalid)
+			}
+			batch = append(batch, r)
+		}
+		select {
+		case batches <- batch:
+		case <-ctx.Done():
+			return nil // why, the other side knows
+		}
+	}
+	return nil
+}
+
+func (d *stagedDay) store(ctx context.Context, t eventTable, batches <-chan []row) (int64, error) {
+	insert, err := d.conn.PrepareContext(ctx, "INSERT INTO "+t.name+" ("+t.columns+") VALUES ("+t.insert+")")
+	if err != nil {
+		return 0, err
+	}
+	defer insert.Close()
+	var count, size int64
+	for batch := range batches {
+		for _, r := range batch {
+			if _, err := insert.ExecContext(ctx, r.values...); err != nil {
+				if isDuplicate(err) {
+					err = fmt.Errorf("an event is there twice: %w", ErrInvalid)
+				}
+				return 0, fmt.Errorf("cannot load a line of table %s: %w", t.name, err)
+			}
+			document, _ := r.values[len(r.values)-1].(string)
+			count++
+			size += int64(len(document))
+		}
+	}
+	_, err = d.conn.ExecContext(ctx, "UPDATE totals SET rows = rows + $1, bytes = bytes + $2 WHERE name = $3", count, size, t.name)
+	return count, err
+}
+
+// finish commits the day and closes it.
+func (d *stagedDay) finish(ctx context.Context) error {
+	_, err := d.conn.ExecContext(ctx, "COMMIT")
+	if err == nil {
+		err = endBulk(ctx, d.conn)
+	}
+	return errors.Join(err, d.close())
+}
+
+func (d *stagedDay) close() error {
+	var errs []error
+	if d.conn != nil {
+		errs = append(errs, d.conn.Close())
+	}
+	return errors.Join(append(errs, d.db.Close())...)
+}
+
+// eventRow derives the columns of an event from its document, which is kept as it
+// is.
+func eventRow(t eventTable, line []byte) (row, error) {
+	var event interface{ row(string) row }
+	switch t.kind {
+	case Alerts:
+		event = new(Alert)
+	case Violations:
+		event = new(Violation)
+	default:
+		event = new(AuditRecord)
+	}
+	if err := json.Unmarshal(line, event); err != nil {
+		return row{}, fmt.Errorf("a line of table %s is no event: %w", t.name, err)
+	}
+	return event.row(string(line)), nil
+}

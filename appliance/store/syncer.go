@@ -1,0 +1,55 @@
+package store
+
+import (
+	"errors"
+	"os"
+)
+
+// syncer syncs files beside everything else: the last of them does not wait for
+// the disk to take all that came before.
+type syncer struct {
+	work chan func() error
+	done chan error
+}
+
+func (s *syncer) start() {
+	if s.work != nil {
+		return
+	}
+	s.work, s.done = make(chan func() error, 16), make(chan error, 1)
+	go func() {
+		var failed error
+		for do := range s.work {
+			if err := do(); failed == nil {
+				failed = err
+			}
+		}
+		s.done <- failed
+	}()
+}
+
+func (s *syncer) file(file *os.File) {
+	s.start()
+	s.work <- func() error { return errors.Join(file.Sync(), file.Close()) }
+}
+
+func (s *syncer) path(path string) {
+	s.start()
+	s.work <- func() error {
+		file, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		return errors.Join(file.Sync(), file.Close())
+	}
+}
+
+// wait returns the first failure.
+func (s *syncer) wait() error {
+	if s.work == nil {
+		return nil
+	}
+	close(s.work)
+	s.work = nil
+	return <-s.done
+}
