@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -27,6 +28,8 @@ type days struct {
 	data generation
 	mu   sync.Mutex // held through an append: each day has one writer
 	open []*day     // the one written last at the end
+
+	migrating sync.Mutex // a day is brought to the schema, or dropped; taken after mu
 }
 
 // day is one open event database.
@@ -76,12 +79,49 @@ func (d *days) get(ctx context.Context, name string) (*day, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := migrate(ctx, db, eventDatabase); err != nil {
+	d.migrating.Lock()
+	err = migrate(ctx, db, eventDatabase)
+	d.migrating.Unlock()
+	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	opened := &day{name: name, db: db}
 	d.open = append(d.open, opened)
 	return opened, nil
+}
+
+// MigrateDays brings the days that an older release wrote to this one's schema, the
+// newest first. Each is one transaction: cut short, it goes on where it was. It
+// takes some ten seconds a million violations, during which everything else works;
+// until a day's turn comes, searches in it are slower, and exports are as always.
+func (s *Store) MigrateDays(ctx context.Context) error {
+	if s.readOnly {
+		return ErrReadOnly
+	}
+	names, err := s.EventDays(ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range slices.Backward(names) {
+		if err := s.days.migrate(ctx, s.data.day(name)); err != nil {
+			return fmt.Errorf("events of %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func (d *days) migrate(ctx context.Context, path string) (err error) {
+	d.migrating.Lock()
+	defer d.migrating.Unlock()
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil // dropped since it was listed
+	}
+	db, err := openWriter(path, eventDatabase)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	return migrate(ctx, db, eventDatabase)
 }
 
 // createDay makes a day's database under another name and links it when it is
@@ -107,6 +147,8 @@ func createDay(ctx context.Context, path string) (err error) {
 func (d *days) drop(name string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.migrating.Lock()
+	defer d.migrating.Unlock()
 	for i, open := range d.open {
 		if open.name == name {
 			d.open = append(d.open[:i:i], d.open[i+1:]...)

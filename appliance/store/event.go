@@ -115,16 +115,21 @@ var (
 type row struct {
 	time   int64
 	values []any
+	facet  facet // of a violation
 }
 
 func (a *Alert) row(document string) row {
-	return row{a.Time, []any{a.ID, a.Number, a.Time, a.Severity, a.SourceIP, a.ServerGroup, a.Service, a.Application, document}}
+	return row{time: a.Time, values: []any{a.ID, a.Number, a.Time, a.Severity, a.SourceIP, a.ServerGroup, a.Service, a.Application, document}}
 }
 
 func (v *Violation) row(document string) row {
-	return row{v.Time, []any{v.ID, v.EventNumber, v.AlertNumber, v.Time, v.Severity, v.SourceIP, v.Path, v.Site, v.ServerGroup, v.Service, v.Application, document}}
+	return row{
+		time:   v.Time,
+		values: []any{v.ID, v.EventNumber, v.AlertNumber, v.Time, v.Severity, v.SourceIP, v.Path, v.Site, v.ServerGroup, v.Service, v.Application, document},
+		facet:  facet{v.Site, v.ServerGroup, v.Service, v.Application, v.Severity},
+	}
 }
 
 func (a *AuditRecord) row(document string) row {
-	return row{a.Time, []any{a.ID, a.Time, a.SourceIP, a.User, a.Path, int64(a.Status), a.Service, a.Application, document}}
+	return row{time: a.Time, values: []any{a.ID, a.Time, a.SourceIP, a.User, a.Path, int64(a.Status), a.Service, a.Application, document}}
 }

@@ -47,6 +47,7 @@ type daySnapshot struct {
 	db     *sql.DB
 	conn   *sql.Conn
 	totals map[string]Count
+	schema int64
 	last   int // index in tables of its last table, after which it is closed
 }
 
@@ -152,7 +153,7 @@ func (d *daySnapshot) begin(ctx context.Context) (err error) {
 	if err := begin(ctx, d.conn); err != nil {
 		return err
 	}
-	if _, err := schemaVersion(ctx, d.conn, eventDatabase); err != nil {
+	if d.schema, err = schemaVersion(ctx, d.conn, eventDatabase); err != nil {
 		return err
 	}
 	d.totals, err = readTotals(ctx, d.conn)

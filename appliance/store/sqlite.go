@@ -27,7 +27,7 @@ const dialect = goose.DialectSQLite3
 
 const (
 	busyTimeout   = 10_000 // milliseconds that a writer waits for another process
-	cacheKiB      = 1024   // for each connection
+	cacheKiB      = 1024   // for each connection, unless its database says otherwise
 	bulkCacheKiB  = 8192   // for the indexes of a day that is loaded
 	configReaders = 4
 )
@@ -38,15 +38,19 @@ type database struct {
 	migrations  string // folder below migrations/
 	pageSize    int
 	synchronous string
+	writerCache int // KiB
 }
 
 // Events are read from end to end, and records of 1 to 4 KiB fill pages of 16 KiB
 // well: exports read them half again as fast as from pages of 4 KiB, and the file
 // is a tenth larger than its records rather than a half. An event that a power cut
-// loses is sent again by its gateway, so only configuration waits for the disk.
+// loses is sent again by its gateway, so only configuration waits for the disk. The
+// parts of indexes that an hour of violations goes to fit into a cache of 8 MiB:
+// with one of 1 MiB they are read and written again and again, and a third fewer
+// violations are stored in a second.
 var (
-	configDatabase = database{name: "configuration database", migrations: "migrations/config", pageSize: 4096, synchronous: "FULL"}
-	eventDatabase  = database{name: "event database", migrations: "migrations/events", pageSize: 16384, synchronous: "NORMAL"}
+	configDatabase = database{name: "configuration database", migrations: "migrations/config", pageSize: 4096, synchronous: "FULL", writerCache: cacheKiB}
+	eventDatabase  = database{name: "event database", migrations: "migrations/events", pageSize: 16384, synchronous: "NORMAL", writerCache: 8 * cacheKiB}
 )
 
 // scanOrder is the order in which an export reads events: as they were written.
@@ -59,7 +63,7 @@ func openWriter(path string, d database) (*sql.DB, error) {
 	if err := touch(path); err != nil {
 		return nil, err
 	}
-	return openSQLite(path, 1, url.Values{
+	return openSQLite(path, 1, d.writerCache, url.Values{
 		"_txlock":       {"immediate"},
 		"_journal_mode": {"WAL"},
 		"_pragma": {
@@ -76,13 +80,12 @@ func openBulk(path string, d database) (*sql.DB, error) {
 	if err := touch(path); err != nil {
 		return nil, err
 	}
-	return openSQLite(path, 1, url.Values{
+	return openSQLite(path, 1, bulkCacheKiB, url.Values{
 		"_pragma": {
 			fmt.Sprintf("page_size(%d)", d.pageSize),
 			"journal_mode(OFF)",
 			"synchronous(OFF)",
 			"locking_mode(EXCLUSIVE)",
-			fmt.Sprintf("cache_size(-%d)", bulkCacheKiB),
 		},
 	})
 }
@@ -101,11 +104,11 @@ func IsFull(err error) bool {
 
 // openReader opens an existing database for reading.
 func openReader(path string, connections int) (*sql.DB, error) {
-	return openSQLite(path, connections, url.Values{"mode": {"ro"}})
+	return openSQLite(path, connections, cacheKiB, url.Values{"mode": {"ro"}})
 }
 
-func openSQLite(path string, connections int, values url.Values) (*sql.DB, error) {
-	values["_pragma"] = append([]string{fmt.Sprintf("busy_timeout(%d)", busyTimeout), fmt.Sprintf("cache_size(-%d)", cacheKiB)}, values["_pragma"]...)
+func openSQLite(path string, connections, cache int, values url.Values) (*sql.DB, error) {
+	values["_pragma"] = append([]string{fmt.Sprintf("busy_timeout(%d)", busyTimeout), fmt.Sprintf("cache_size(-%d)", cache)}, values["_pragma"]...)
 	values.Set("_dqs", "0")
 	source := url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: values.Encode()}
 	db, err := sql.Open("sqlite", source.String())

@@ -36,6 +36,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"accounts", accounts},
 		{"jobs", jobs},
 		{"events", events},
+		{"search", search},
 		{"snapshot isolation", isolation},
 		{"snapshot of a dropped day", droppedDay},
 		{"leaving kinds out", leavingOut},

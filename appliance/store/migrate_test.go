@@ -1,0 +1,85 @@
+package store_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/pressly/goose/v3"
+
+	"sealgate/appliance/store"
+	"sealgate/appliance/store/storetest"
+)
+
+// older takes a day back to schema 1, as an older release left it.
+func older(t *testing.T, path string) {
+	t.Helper()
+	provider, err := goose.NewProvider(goose.DialectSQLite3, raw(t, path), os.DirFS("migrations/events"), goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := provider.DownTo(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := provider.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func version(t *testing.T, path string) (version int) {
+	t.Helper()
+	if err := raw(t, path).QueryRow("SELECT MAX(version_id) FROM goose_db_version").Scan(&version); err != nil {
+		t.Fatal(err)
+	}
+	return version
+}
+
+// Days of schema 1 are searched as they are, some before and some after they have
+// been migrated, and take events.
+func TestOldDaysAreSearchedAndMigrated(t *testing.T) {
+	s := open(t)
+	r := storetest.Random(t)
+	list := storetest.Violations(r, 3, 4000)
+	if err := s.Append(t.Context(), store.Batch{Violations: list}); err != nil {
+		t.Fatal(err)
+	}
+	home := s.Home()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	days, err := filepath.Glob(filepath.Join(home, "data", "current", "events", "*.db"))
+	if err != nil || len(days) < 3 {
+		t.Fatalf("%q, %v", days, err)
+	}
+	for _, day := range days {
+		older(t, day)
+	}
+	reader, err := store.Open(t.Context(), home, store.Options{ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	storetest.Search(t, reader, list, r)
+	if s, err = store.Open(t.Context(), home, store.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	late := store.Violation{ID: "late", EventNumber: 1e6, AlertNumber: 1, Time: list[0].Time, Severity: "high", Service: "Service of tomorrow"}
+	if err := s.Append(t.Context(), store.Batch{Violations: []store.Violation{late}}); err != nil {
+		t.Fatal(err)
+	}
+	list = append(list, late)
+	storetest.Search(t, s, list, r)
+	if err := s.MigrateDays(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, day := range days {
+		if v := version(t, day); v != 2 {
+			t.Errorf("%s has schema %d after the migration", day, v)
+		}
+	}
+	storetest.Search(t, reader, list, r)
+	if err := s.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+}

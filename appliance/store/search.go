@@ -1,0 +1,370 @@
+package store
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"time"
+)
+
+// ViolationFilter says which violations are wanted: those that meet all that is
+// set.
+type ViolationFilter struct {
+	From, To int64    // milliseconds since 1970, both included; 0 is no bound
+	Sites    []string // any of them; nil is all
+
+	SourceIP    string
+	Path        string
+	Severity    string
+	Site        string
+	ServerGroup string
+	Service     string
+	Application string
+	AlertNumber int64
+	EventNumber int64
+}
+
+// searchSchema is the schema of days that have what searches need.
+const searchSchema = 2
+
+// fewFacets is up to how many facets are searched each on its own. More of them are
+// so many of an hour's violations that going through the hour meets them soon.
+const fewFacets = 48
+
+// Violations returns up to limit violations, the newest first, those of one
+// millisecond by falling event number. Each day is one consistent reading.
+func (s *Store) Violations(ctx context.Context, f ViolationFilter, limit int) ([]Violation, error) {
+	if f.To == 0 {
+		f.To = math.MaxInt64
+	}
+	names, err := s.EventDays(ctx)
+	if err != nil || f.Sites != nil && len(f.Sites) == 0 {
+		return nil, err
+	}
+	var found []Violation
+	for _, name := range slices.Backward(names) {
+		begin, err := time.Parse(dayLayout, name)
+		if err != nil {
+			return nil, err
+		}
+		first := begin.UnixMilli()
+		within := f
+		within.From, within.To = max(f.From, first), min(f.To, first+24*hour-1)
+		if within.From > within.To || len(found) == limit {
+			continue
+		}
+		some, err := s.searchDay(ctx, name, within, limit-len(found))
+		if err != nil {
+			return nil, fmt.Errorf("search the violations of %s: %w", name, err)
+		}
+		found = append(found, some...)
+	}
+	return found, nil
+}
+
+func (s *Store) searchDay(ctx context.Context, name string, f ViolationFilter, limit int) (found []Violation, err error) {
+	day, err := beginDay(ctx, s.data, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // dropped since it was listed
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, day.close()) }()
+	d := search{ctx: ctx, conn: day.conn, filter: f, limit: limit, statements: make(map[string]*sql.Stmt)}
+	defer d.close()
+	switch {
+	case f.EventNumber != 0 || day.schema < searchSchema || f.everything():
+		err = d.take(condition{}, f.From, f.To)
+	case f.facets().none():
+		err = d.hours()
+	default:
+		err = d.facetHours()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return decode(d.found)
+}
+
+func decode(hits []hit) ([]Violation, error) {
+	found := make([]Violation, len(hits))
+	for i, h := range hits {
+		if err := json.Unmarshal(h.document, &found[i]); err != nil {
+			return nil, fmt.Errorf("a violation is damaged: %w", err)
+		}
+	}
+	return found, nil
+}
+
+// everything reports whether only the time matters.
+func (f ViolationFilter) everything() bool {
+	return f.facets().none() && f.SourceIP == "" && f.Path == "" && f.AlertNumber == 0
+}
+
+// condition is a part of a query and the values in it, each as "?".
+type condition struct {
+	terms  []string
+	values []any
+}
+
+func (c *condition) add(term string, values ...any) {
+	c.terms, c.values = append(c.terms, term), append(c.values, values...)
+}
+
+func (c condition) none() bool { return len(c.terms) == 0 }
+
+// where writes the condition with numbered parameters.
+func (c condition) where() string {
+	parts := strings.Split(strings.Join(c.terms, " AND "), "?")
+	var b strings.Builder
+	b.WriteString(" WHERE ")
+	for i, part := range parts {
+		if i > 0 {
+			fmt.Fprintf(&b, "$%d", i)
+		}
+		b.WriteString(part)
+	}
+	return b.String()
+}
+
+// facets is the part of the filter that the table of facets answers.
+func (f ViolationFilter) facets() condition {
+	var c condition
+	for _, equal := range []struct{ column, value string }{
+		{"site", f.Site}, {"server_group", f.ServerGroup}, {"service", f.Service}, {"application", f.Application}, {"severity", f.Severity},
+	} {
+		if equal.value != "" {
+			c.add(equal.column+" = ?", equal.value)
+		}
+	}
+	if f.Sites != nil {
+		values := make([]any, len(f.Sites))
+		for i, site := range f.Sites {
+			values[i] = site
+		}
+		c.add("site IN ("+strings.TrimSuffix(strings.Repeat("?, ", len(values)), ", ")+")", values...)
+	}
+	return c
+}
+
+// others is the rest of it, without the time.
+func (f ViolationFilter) others() condition {
+	var c condition
+	if f.EventNumber != 0 {
+		c.add("number = ?", f.EventNumber)
+	}
+	if f.AlertNumber != 0 {
+		c.add("alert_number = ?", f.AlertNumber)
+	}
+	if f.SourceIP != "" {
+		c.add("source_ip = ?", f.SourceIP)
+	}
+	if f.Path != "" {
+		c.add("path = ?", f.Path)
+	}
+	return c
+}
+
+// search is the search of one day, in one transaction.
+type search struct {
+	ctx        context.Context
+	conn       *sql.Conn
+	filter     ViolationFilter
+	limit      int
+	statements map[string]*sql.Stmt
+	found      []hit
+}
+
+// hit is a violation that was found.
+type hit struct {
+	time, number int64
+	document     []byte
+}
+
+func newestFirst(a, b hit) int {
+	return cmp.Or(cmp.Compare(b.time, a.time), cmp.Compare(b.number, a.number))
+}
+
+func (s *search) close() {
+	for _, statement := range s.statements {
+		_ = statement.Close() // its connection is closed next
+	}
+}
+
+// full reports whether nothing older is wanted.
+func (s *search) full() bool { return len(s.found) >= s.limit }
+
+// query runs a query that is prepared once.
+func (s *search) query(query string, values []any) (*sql.Rows, error) {
+	statement := s.statements[query]
+	if statement == nil {
+		var err error
+		if statement, err = s.conn.PrepareContext(s.ctx, query); err != nil {
+			return nil, err
+		}
+		s.statements[query] = statement
+	}
+	return statement.QueryContext(s.ctx, values...)
+}
+
+// violations returns what meets a condition and the time, the newest first, as far
+// as it is wanted.
+func (s *search) violations(c condition, from, to int64) ([]hit, error) {
+	c.add("time BETWEEN ? AND ?", from, to)
+	values := append(c.values, s.limit-len(s.found))
+	query := "SELECT time, number, CAST(document AS BLOB) FROM violations" + c.where() +
+		fmt.Sprintf(" ORDER BY time DESC, number DESC LIMIT $%d", len(values))
+	rows, err := s.query(query, values)
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, func(h *hit) error {
+		var document sql.RawBytes
+		err := rows.Scan(&h.time, &h.number, &document)
+		h.document = bytes.Clone(document)
+		return err
+	})
+}
+
+// take finds what meets a condition and the filter.
+func (s *search) take(c condition, from, to int64) error {
+	for _, more := range []condition{s.filter.others(), s.filter.facets()} {
+		c.terms, c.values = append(c.terms, more.terms...), append(c.values, more.values...)
+	}
+	found, err := s.violations(c, from, to)
+	s.found = append(s.found, found...)
+	return err
+}
+
+// hours goes through the hours by what is most telling beside facets.
+func (s *search) hours() error {
+	for h := s.filter.To / hour; h >= s.filter.From/hour && !s.full(); h-- {
+		if err := s.hour(h); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// hour looks into one hour by its index.
+func (s *search) hour(h int64) error {
+	var c condition
+	c.add("time / 3600000 = ?", h)
+	from, to := s.within(h)
+	return s.take(c, from, to)
+}
+
+// within is what of an hour is wanted.
+func (s *search) within(h int64) (from, to int64) {
+	return max(s.filter.From, h*hour), min(s.filter.To, (h+1)*hour-1)
+}
+
+// facetHours goes through the hours in which facets occur that are wanted.
+func (s *search) facetHours() error {
+	facets, err := s.facets()
+	if err != nil || len(facets) == 0 {
+		return err
+	}
+	for h := s.filter.To / hour; h >= s.filter.From/hour && !s.full(); h-- {
+		here, err := s.facetsIn(h, facets)
+		if err != nil {
+			return err
+		}
+		switch {
+		case len(here) == 0:
+		case !s.filter.others().none():
+			err = s.hour(h)
+		case len(here) > fewFacets:
+			from, to := s.within(h)
+			err = s.take(condition{}, from, to)
+		default:
+			err = s.each(h, here)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// facets are those of the day that meet the filter, by id.
+func (s *search) facets() (map[int64]facet, error) {
+	c := s.filter.facets()
+	rows, err := s.query("SELECT id, "+facetColumns+" FROM facets"+c.where(), c.values)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	facets := make(map[int64]facet)
+	for rows.Next() {
+		var id int64
+		var f facet
+		if err := rows.Scan(&id, &f.site, &f.serverGroup, &f.service, &f.application, &f.severity); err != nil {
+			return nil, err
+		}
+		facets[id] = f
+	}
+	return facets, rows.Err()
+}
+
+// facetsIn are those of facets that occur in an hour.
+func (s *search) facetsIn(h int64, facets map[int64]facet) ([]facet, error) {
+	query, values := "SELECT facet FROM facet_hours WHERE hour = $1", []any{h}
+	if len(facets) <= fewFacets {
+		ids := slices.Sorted(maps.Keys(facets))
+		for _, id := range ids {
+			values = append(values, id)
+		}
+		query += " AND facet IN (" + strings.TrimPrefix(placeholders(len(values)), "$1, ") + ")"
+	}
+	rows, err := s.query(query, values)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var here []facet
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		if f, ok := facets[id]; ok {
+			here = append(here, f)
+		}
+	}
+	return here, rows.Err()
+}
+
+// each looks for each facet in an hour, and keeps the newest of all.
+func (s *search) each(h int64, facets []facet) error {
+	wanted := s.limit - len(s.found)
+	from, to := s.within(h)
+	var newest []hit
+	for _, f := range facets {
+		var c condition
+		c.add("time / 3600000 = ?", h)
+		c.add("site = ? AND server_group = ? AND service = ? AND application = ? AND severity = ?", f.values()...)
+		some, err := s.violations(c, from, to)
+		if err != nil {
+			return err
+		}
+		newest = append(newest, some...)
+		slices.SortFunc(newest, newestFirst)
+		if len(newest) >= wanted {
+			newest = newest[:wanted]
+			from = newest[wanted-1].time // of the next facet, nothing older is wanted
+		}
+	}
+	s.found = append(s.found, newest...)
+	return nil
+}
