@@ -3,6 +3,7 @@ package store_test
 import (
 	"database/sql"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -135,15 +136,19 @@ func TestNewerSchemaIsRefusedByVersion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	refused := func(what string, err error) {
+	known, err := store.KnownSchema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := func(what string, err error, newest int64) {
 		t.Helper()
-		if !errors.Is(err, store.ErrNewer) || !strings.Contains(err.Error(), "schema 999") || !strings.Contains(err.Error(), "knows 1") {
+		if !errors.Is(err, store.ErrNewer) || !strings.Contains(err.Error(), "schema 999") || !strings.Contains(err.Error(), fmt.Sprintf("knows %d", newest)) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	refused("events", reopened.Append(t.Context(), store.Batch{Violations: []store.Violation{{ID: "w", Time: 1772366400000}}}))
+	refused("events", reopened.Append(t.Context(), store.Batch{Violations: []store.Violation{{ID: "w", Time: 1772366400000}}}), known.Events)
 	_, err = reopened.Snapshot(t.Context(), store.SnapshotOptions{})
-	refused("snapshot", err)
+	refused("snapshot", err, known.Events)
 	if err := reopened.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +157,7 @@ func TestNewerSchemaIsRefusedByVersion(t *testing.T) {
 	}
 	for _, readOnly := range []bool{false, true} {
 		_, err := store.Open(t.Context(), s.Home(), store.Options{ReadOnly: readOnly})
-		refused("configuration", err)
+		refused("configuration", err, known.Config)
 	}
 }
 
