@@ -35,9 +35,13 @@ func (s *Store) Licences(ctx context.Context) ([]Licence, error) {
 	return queries{s.reader}.Licences(ctx)
 }
 
-// Licences lists the licences by the time at which they were loaded.
+// Licences lists the licences by the time at which they were loaded; a database that
+// waits for its migration has none.
 func (q queries) Licences(ctx context.Context) ([]Licence, error) {
 	rows, err := q.q.QueryContext(ctx, "SELECT id, key, created FROM licences ORDER BY created, id")
+	if isMissingTable(err) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}
