@@ -64,7 +64,7 @@ func (certificateRenewCmd) Run(ctx context.Context, e *Env) error {
 }
 
 type certificateRequestCmd struct {
-	Name []string `placeholder:"HOST" help:"a host name or address that it is for, beside the appliance's own; may be repeated"`
+	Name []string `placeholder:"HOST,…" help:"host names and addresses that it is for, beside the appliance's own"`
 }
 
 func (certificateRequestCmd) Help() string {
