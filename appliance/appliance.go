@@ -149,6 +149,7 @@ func (h Home) KnownHosts() string  { return h.path("known_hosts") }  // SSH host
 func (h Home) Logs() string        { return h.path("log") }          // the server log
 func (h Home) Audit() string       { return h.path("log", "audit") } // who did what, chained
 func (h Home) Seal() string        { return h.path("seal", "record") }
+func (h Home) Identity() string    { return h.path("run", "identity.json") } // what licences are bound to, for the role
 
 // Installed says whether h is the home of an installed appliance.
 func (h Home) Installed() bool { return filepath.Clean(string(h)) == string(DefaultHome) }

@@ -273,7 +273,7 @@ func TestComplete(t *testing.T) {
 	for line, want := range map[string][]string{
 		"ex":                             {"exit", "export-local", "export-remote"},
 		"sh":                             {"show"},
-		"impctl ":                        {"known-hosts", "reboot", "seal", "server", "ssh-key", "status", "support", "teardown", "transfer-policy", "user"},
+		"impctl ":                        {"known-hosts", "platform", "reboot", "seal", "server", "ssh-key", "status", "support", "teardown", "transfer-policy", "user"},
 		"impctl server st":               {"start", "status", "stop"},
 		"help fi":                        {"files"},
 		"? impctl server re":             {"restart"},

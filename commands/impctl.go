@@ -8,6 +8,7 @@ type impctlCmd struct {
 	Teardown       teardownCmd       `cmd:"" example:"impctl teardown" help:"stop the role until the next start or boot; the shell stays"`
 	Status         impctlStatus      `cmd:"" example:"impctl status" rights:"operator" help:"the state of the appliance's services"`
 	Support        supportCmd        `cmd:"" example:"impctl support get-tech-info" help:"bundles for support"`
+	Platform       platformCmd       `cmd:"" example:"impctl platform show" help:"the appliance as a whole"`
 	Seal           sealCmd           `cmd:"" example:"impctl seal" help:"seal the appliance again"`
 	KnownHosts     knownHostsCmd     `cmd:"" example:"impctl known-hosts list" help:"SSH host keys that transfers accept"`
 	SSHKey         sshKeyCmd         `cmd:"" name:"ssh-key" example:"impctl ssh-key show" help:"the key by which this appliance logs in to servers"`
@@ -17,10 +18,11 @@ type impctlCmd struct {
 }
 
 type serverCmd struct {
-	Start   startCmd      `cmd:"" example:"impctl server start" help:"start the management server"`
-	Stop    stopCmd       `cmd:"" example:"impctl server stop" help:"stop the management server; exports still work"`
-	Restart restartCmd    `cmd:"" example:"impctl server restart" help:"stop it and start it again"`
-	Status  serviceStatus `cmd:"" example:"impctl server status" rights:"operator" help:"how it is, how often it was restarted and why"`
+	Start       startCmd       `cmd:"" example:"impctl server start" help:"start the management server"`
+	Stop        stopCmd        `cmd:"" example:"impctl server stop" help:"stop the management server; exports still work"`
+	Restart     restartCmd     `cmd:"" example:"impctl server restart" help:"stop it and start it again"`
+	Status      serviceStatus  `cmd:"" example:"impctl server status" rights:"operator" help:"how it is, how often it was restarted and why"`
+	Certificate certificateCmd `cmd:"" example:"impctl server certificate show" help:"the certificate of the management address"`
 }
 
 type gatewayCmd struct {

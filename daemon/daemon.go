@@ -29,6 +29,7 @@ import (
 	"sealgate/appliance"
 	"sealgate/appliance/audit"
 	"sealgate/appliance/folder"
+	"sealgate/appliance/licence"
 	"sealgate/appliance/ownership"
 	"sealgate/appliance/seal"
 	"sealgate/appliance/secret"
@@ -93,6 +94,11 @@ func Run(ctx context.Context, home appliance.Home, console io.Writer, witnesses 
 	}
 	d := &Daemon{home: home, config: config, secrets: secrets, log: log, started: time.Now()}
 	d.seal = seal.New(home, config.ID, secrets)
+	if state := d.sealState(); config.Role == appliance.ManagementServer {
+		if err := licence.WriteIdentity(home, licence.Identity{Challenge: state.Challenge, Deployment: state.Deployment}); err != nil {
+			return fmt.Errorf("tell the management server what licences are bound to: %w", err)
+		}
+	}
 	d.role = newRole(home, config, log, everywhere)
 	d.jobs.log, d.jobs.childLog = log, everywhere
 	d.audit = audit.New(home.Audit())

@@ -14,8 +14,11 @@ import (
 // Product is what a licence must be for.
 const Product = "sealgate"
 
-// Unseal is the feature that unseals an appliance.
-const Unseal = "unseal"
+// Features that the appliance itself looks at.
+const (
+	Unseal   = "unseal"   // unseals an appliance
+	Gateways = "gateways" // =NUMBER: so many gateways may register at a management server
+)
 
 // Licence is what a vendor signs.
 type Licence struct {
@@ -103,12 +106,17 @@ func date(seconds int64) string {
 	return time.Unix(seconds, 0).UTC().Format("2006-01-02 15:04:05 UTC")
 }
 
-// grants checks what a licence is for.
-func (l *Licence) grants() error {
-	switch {
-	case l.Product != Product:
-		return refused("ask the vendor for a licence of "+Product, "it is for another product, %q", l.Product)
-	case !l.Has(Unseal):
+// ours checks the product.
+func (l *Licence) ours() error {
+	if l.Product != Product {
+		return because(ErrProduct, "ask the vendor for a licence of "+Product, "it is for another product, %q", l.Product)
+	}
+	return nil
+}
+
+// unseals checks that a licence is for that.
+func (l *Licence) unseals() error {
+	if !l.Has(Unseal) {
 		return refused("ask the vendor for a licence with the feature "+Unseal,
 			"it does not unseal: its features are %s", strings.Join(l.Features, ", "))
 	}
@@ -120,13 +128,13 @@ func (l *Licence) grants() error {
 func (l *Licence) fits(challenge, deployment string) error {
 	switch {
 	case l.Challenge != "" && challenge == "":
-		return refused("create the appliance without it, and unlock it afterwards",
+		return because(ErrBinding, "create the appliance without it, and unlock it afterwards",
 			"it is bound to the challenge of one appliance, %s", l.Challenge)
 	case l.Challenge != "" && l.Challenge != challenge:
-		return refused("send the vendor this appliance's challenge, "+challenge,
+		return because(ErrBinding, "send the vendor this appliance's challenge, "+challenge,
 			"it is bound to another appliance, whose challenge is %s", l.Challenge)
 	case l.Deployment != "" && l.Deployment != deployment:
-		return refused("the deployment is decided when an appliance is created: sealgated init --deployment ID",
+		return because(ErrBinding, "the deployment is decided when an appliance is created: sealgated init --deployment ID",
 			"it is bound to the deployment %q, and this appliance's is %s", l.Deployment, orNone(deployment))
 	}
 	return nil
@@ -136,7 +144,7 @@ func (l *Licence) fits(challenge, deployment string) error {
 func (l *Licence) valid(at time.Time) error {
 	switch {
 	case l.ended(at.Unix()):
-		return refused("ask the vendor for a new one", "licence %s expired on %s", l.ID, date(l.NotAfter))
+		return because(ErrExpired, "ask the vendor for a new one", "licence %s expired on %s", l.ID, date(l.NotAfter))
 	case at.Add(clockSkew).Unix() < l.Issued:
 		return refused("set the appliance's clock", "licence %s was issued on %s, which the appliance's clock has not reached", l.ID, date(l.Issued))
 	}
@@ -154,5 +162,9 @@ func orNone(deployment string) string {
 
 // refused is an error that carries [ErrRefused] and a hint.
 func refused(hint, format string, args ...any) error {
-	return appliance.Faultf(hint, "%w: %s", ErrRefused, fmt.Sprintf(format, args...))
+	return because(ErrRefused, hint, format, args...)
+}
+
+func because(kind error, hint, format string, args ...any) error {
+	return appliance.Faultf(hint, "%w: %s", kind, fmt.Sprintf(format, args...))
 }

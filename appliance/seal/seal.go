@@ -30,6 +30,18 @@ var (
 	ErrRefused = errors.New("the licence key is refused")
 )
 
+// Why a key was refused, where it matters to whom; they read as [ErrRefused].
+var (
+	ErrProduct = reason{1} // it is another product's
+	ErrBinding = reason{2} // it is another appliance's
+	ErrExpired = reason{3}
+)
+
+type reason struct{ n int }
+
+func (reason) Error() string { return ErrRefused.Error() }
+func (reason) Unwrap() error { return ErrRefused }
+
 // Seal is an appliance's. It may be used concurrently.
 type Seal struct {
 	home     appliance.Home
@@ -110,7 +122,16 @@ func accept(home appliance.Home, key, challenge, deployment string) (*Licence, e
 	if err != nil {
 		return nil, err
 	}
-	return l, cmp.Or(l.grants(), l.fits(challenge, deployment))
+	return l, cmp.Or(l.ours(), l.unseals(), l.fits(challenge, deployment))
+}
+
+// Accept says whether a key holds for what an appliance is, whatever it grants.
+func Accept(home appliance.Home, key, challenge, deployment string, at time.Time) (*Licence, error) {
+	l, err := open(key, readAnchors(home))
+	if err != nil {
+		return nil, err
+	}
+	return l, cmp.Or(l.ours(), l.fits(challenge, deployment), l.valid(at))
 }
 
 // Check says whether key would unseal an appliance that is about to be created

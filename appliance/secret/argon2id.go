@@ -101,6 +101,16 @@ func CheckVerifier(verifier string) error {
 	return err
 }
 
+// Check reports whether a verifier that Hash made is password's. It waits for its
+// turn and for nothing else: who takes attempts from strangers limits them.
+func Check(ctx context.Context, verifier, password string) (bool, error) {
+	parsed, err := parsePHC(verifier)
+	if err != nil {
+		return false, err
+	}
+	return parsed.matches(ctx, password)
+}
+
 func (p phc) matches(ctx context.Context, password string) (bool, error) {
 	hash, err := derive(ctx, password, p.salt, p.passes, p.memory, p.lanes)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 const (
 	Administrator = "administrator"
 	ReadOnlyRole  = "read-only"
+	SiteRole      = "site" // of the sites that the document names
 )
 
 // User is an account of the management server.
@@ -64,16 +65,67 @@ func (t *Tx) AddUser(ctx context.Context, u User) (string, error) {
 	return u.ID, nil
 }
 
+// UpdateUser replaces what the account u.ID has but its id and the time of its making.
+func (t *Tx) UpdateUser(ctx context.Context, u User) error {
+	before, err := t.user(ctx, "id", u.ID)
+	if err != nil {
+		return err
+	}
+	if err := checkName(userKind, u.Name); err != nil {
+		return err
+	}
+	if u.Document, err = compact(userKind, u.Name, u.Document); err != nil {
+		return err
+	}
+	_, err = t.tx.ExecContext(ctx, "UPDATE users SET name = $1, role = $2, verifier = $3, document = $4, updated = $5 WHERE id = $6",
+		u.Name, u.Role, u.Verifier, string(u.Document), t.at, u.ID)
+	if isDuplicate(err) {
+		return fmt.Errorf("user %q: %w", u.Name, ErrExists)
+	}
+	if err != nil {
+		return err
+	}
+	t.record(userKind, u.ID, &State{Name: before.Name, Document: before.Document}, &State{Name: u.Name, Document: u.Document})
+	return nil
+}
+
+// DeleteUser removes an account.
+func (t *Tx) DeleteUser(ctx context.Context, id string) error {
+	before, err := t.user(ctx, "id", id)
+	if err != nil {
+		return err
+	}
+	if _, err := t.tx.ExecContext(ctx, "DELETE FROM users WHERE id = $1", id); err != nil {
+		return err
+	}
+	t.record(userKind, id, &State{Name: before.Name, Document: before.Document}, nil)
+	return nil
+}
+
 // User returns the account with a name.
 func (s *Store) User(ctx context.Context, name string) (User, error) {
-	var u User
-	err := scanUser(s.reader.QueryRowContext(ctx, "SELECT "+userColumns+" FROM users WHERE name = $1", name).Scan, &u)
-	return u, notFound(err, userKind, name)
+	return queries{s.reader}.User(ctx, name)
 }
 
 // Users lists the accounts by name.
 func (s *Store) Users(ctx context.Context) ([]User, error) {
-	rows, err := s.reader.QueryContext(ctx, "SELECT "+userColumns+" FROM users ORDER BY name")
+	return queries{s.reader}.Users(ctx)
+}
+
+// User returns the account with a name.
+func (q queries) User(ctx context.Context, name string) (User, error) {
+	return q.user(ctx, "name", name)
+}
+
+func (q queries) user(ctx context.Context, column, value string) (User, error) {
+	var u User
+	err := scanUser(q.q.QueryRowContext(ctx, "SELECT "+userColumns+" FROM users WHERE "+column+" = $1", value).Scan, &u)
+	return u, notFound(err, userKind, value)
+}
+
+// Users lists the accounts by name.
+func (q queries) Users(ctx context.Context) ([]User, error) {
+	rows, err := q.q.QueryContext(ctx, "SELECT "+userColumns+" FROM users ORDER BY name")
 	if err != nil {
 		return nil, err
 	}

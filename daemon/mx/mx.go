@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"sealgate/appliance"
+	"sealgate/appliance/certificate"
 	"sealgate/appliance/store"
 )
 
@@ -33,13 +34,16 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 		return fmt.Errorf("open the database: %w", err)
 	}
 	defer db.Close()
-	cert, err := certificate(home.Certificate(), config.Name, ln.Addr(), time.Now())
-	if err != nil {
+	if err := certificate.Ensure(home, certificate.NamesOf(config.Name, ln.Addr().String()), time.Now()); err != nil {
 		return fmt.Errorf("the certificate of the management address: %w", err)
+	}
+	keeper, err := certificate.NewKeeper(home, log)
+	if err != nil {
+		return err
 	}
 	srv := &http.Server{
 		Handler:           http.HandlerFunc(notFound),
-		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12},
+		TLSConfig:         &tls.Config{GetCertificate: keeper.Get, MinVersion: tls.VersionTLS12},
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,

@@ -79,6 +79,8 @@ func TestExamplesOfHelp(t *testing.T) {
 		"impctl known-hosts scan":   4,
 		"impctl reboot":             1, // no root service; daemon/rootd has one
 		"impctl user":               1,
+
+		"impctl server certificate install": 1, // standard input is none
 	}
 	if out, err := app.Run("impctl ssh-key renew"); err != nil { // for impctl ssh-key show
 		t.Fatal(out)

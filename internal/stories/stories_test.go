@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -65,6 +66,7 @@ func run(t *testing.T, dir string) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"address":    address,
 			"appliance":  appliance,
 			"daemon":     daemon,
 			"sealsh":     sealsh,
@@ -125,6 +127,17 @@ func appliance(ts *testscript.TestScript, neg bool, args []string) {
 	of(ts).app = app
 	ts.Check(app.Start())
 	ts.Setenv("APP", home)
+}
+
+// address sets $ADDRESS to where the management server listens, and $API to its REST
+// API there.
+func address(ts *testscript.TestScript, neg bool, args []string) {
+	out, err := of(ts).app.Run("impctl server status --json")
+	ts.Check(err)
+	var status struct{ Address string }
+	ts.Check(json.Unmarshal([]byte(out), &status))
+	ts.Setenv("ADDRESS", status.Address)
+	ts.Setenv("API", "https://"+status.Address+"/SecureSphere/api")
 }
 
 // daemon start|stop|kill does that to the appliance's daemon.

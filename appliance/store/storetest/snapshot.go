@@ -35,7 +35,9 @@ func isolation(t *testing.T, open func(*testing.T) *store.Store) {
 		for i := 0; ; i++ {
 			select {
 			case <-stop:
-				return
+				if i > 0 {
+					return
+				}
 			default:
 			}
 			_, err := s.Write(ctx, change, func(tx *store.Tx) error {

@@ -34,6 +34,8 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"references", references},
 		{"revisions", revisions},
 		{"accounts", accounts},
+		{"changed accounts", changedAccounts},
+		{"what belongs to the machine", machines},
 		{"jobs", jobs},
 		{"events", events},
 		{"search", search},

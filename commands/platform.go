@@ -1,0 +1,138 @@
+package commands
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"sealgate/appliance"
+	"sealgate/appliance/licence"
+)
+
+type platformCmd struct {
+	Show platformShowCmd `cmd:"" example:"impctl platform show" rights:"operator" help:"model, role, licences, addresses, releases"`
+}
+
+// platform is what impctl platform show tells.
+type platform struct {
+	Model     string         `json:"model"`
+	Name      string         `json:"name"`
+	Role      appliance.Role `json:"role"`
+	ID        string         `json:"id"`
+	Challenge string         `json:"challenge"`
+	Sealed    bool           `json:"sealed"`
+	Addresses []string       `json:"addresses"`
+	Listening string         `json:"listening,omitempty"`
+	Releases  []string       `json:"releases"` // the one that runs first
+
+	Deployment string            `json:"deployment,omitempty"`
+	Gateways   *int              `json:"gateways,omitempty"` // that licences let register; a management server's
+	Features   []string          `json:"features,omitempty"`
+	Licences   []platformLicence `json:"licences,omitempty"`
+}
+
+type platformLicence struct {
+	ID      string `json:"id"`
+	Until   string `json:"until,omitempty"`
+	Grants  string `json:"grants,omitempty"`
+	Refused string `json:"refused,omitempty"` // why it does not hold
+}
+
+type platformShowCmd struct{}
+
+func (platformShowCmd) Run(ctx context.Context, e *Env) error {
+	s := e.Host.Status()
+	p := platform{Model: model(), Name: s.Name, Role: s.Role, ID: s.ID, Challenge: s.Seal.Challenge, Deployment: s.Seal.Deployment,
+		Sealed: s.Sealed, Addresses: addresses(), Listening: s.Service.Address, Releases: []string{s.Version}}
+	if s.Role == appliance.ManagementServer {
+		held, err := licence.Loaded(ctx, e.Host.Home(), time.Now())
+		if err != nil {
+			return err
+		}
+		p.license(held)
+	}
+	return e.Out(p, p.lines())
+}
+
+func (p *platform) license(held []licence.Held) {
+	n := licence.Gateways(held)
+	p.Gateways, p.Features = &n, licence.Features(held)
+	for _, h := range held {
+		l := platformLicence{ID: h.ID}
+		if h.Licence != nil {
+			l.Until, l.Grants = h.Licence.Until(), strings.Join(h.Licence.Features, ", ")
+		} else {
+			l.Refused = oneLine(h.Refusal.Error())
+		}
+		p.Licences = append(p.Licences, l)
+	}
+}
+
+func (p *platform) lines() string {
+	text := row("model", "%s", p.Model) +
+		row("appliance", "%s, %s, %s", p.Name, p.Role.Title(), sealWord(p.Sealed)) +
+		row("id", "%s", p.ID) +
+		row("challenge", "%s", p.Challenge)
+	if p.Deployment != "" {
+		text += row("deployment", "%s", p.Deployment)
+	}
+	if p.Gateways != nil {
+		text += row("gateways", "licences let %d register (On-Demand ones need none)", *p.Gateways)
+	}
+	if len(p.Features) > 0 {
+		text += row("features", "%s", strings.Join(p.Features, ", "))
+	}
+	for _, l := range p.Licences {
+		if l.Refused != "" {
+			text += row("licence", "%s does not hold: %s", l.ID, l.Refused)
+		} else {
+			text += row("licence", "%s %s: %s", l.ID, l.Until, l.Grants)
+		}
+	}
+	for _, a := range p.Addresses {
+		text += row("address", "%s", a)
+	}
+	if p.Listening != "" {
+		text += row("management", "%s", p.Listening)
+	}
+	for i, r := range p.Releases {
+		runs := ""
+		if i == 0 {
+			runs = " (runs)"
+		}
+		text += row("release", "%s%s", r, runs)
+	}
+	return text
+}
+
+// model is what the machine is: what it calls itself, processors and memory.
+func model() string {
+	name := "machine"
+	if data, err := os.ReadFile("/sys/class/dmi/id/product_name"); err == nil && len(data) < 256 {
+		name = oneLine(string(data))
+	}
+	text := fmt.Sprintf("%s, %d %s", name, runtime.NumCPU(), plural(runtime.NumCPU(), "processor"))
+	var info unix.Sysinfo_t
+	if unix.Sysinfo(&info) == nil {
+		text += fmt.Sprintf(", %s memory", size(int64(info.Totalram)*int64(info.Unit)))
+	}
+	return text
+}
+
+// addresses are the machine's, loopback aside.
+func addresses() []string {
+	all, _ := net.InterfaceAddrs()
+	list := []string{}
+	for _, a := range all {
+		if n, ok := a.(*net.IPNet); ok && n.IP.IsGlobalUnicast() {
+			list = append(list, n.String())
+		}
+	}
+	return list
+}

@@ -1,0 +1,337 @@
+package user
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"sealgate/appliance/secret"
+	"sealgate/appliance/store"
+	"sealgate/daemon/mx/openapi"
+	"sealgate/daemon/mx/wire"
+)
+
+// Codes of faults.
+const (
+	codeLength          = 10145
+	codePasswordMissing = 15100
+	codeNoUser          = 15101
+	codeLastOne         = 15102 // nobody would be left who may everything
+	codePassword        = 15103 // weak
+	codeAuthenticator   = 15104
+	codeNoRole          = 15105
+	codeExists          = 15106
+	codeName            = 15107
+	codeEmail           = 15108
+	codeNotYours        = 15109 // only who may everything manages accounts
+	codeRolesMissing    = 15110
+)
+
+var faultf = openapi.Faultf
+
+// Limits, in characters.
+const (
+	maxName = 100
+	maxText = 256
+)
+
+// internal is the one authenticator that there is.
+const internal = "internal"
+
+// Accounts are the operations on accounts.
+type Accounts struct {
+	db        *store.Store
+	appliance string          // its name, which no password may contain
+	changed   func(id string) // told of each account that is not as it was
+}
+
+// New are the operations on the accounts of db. changed is called after an account was
+// changed or removed.
+func New(db *store.Store, appliance string, changed func(id string)) *Accounts {
+	return &Accounts{db, appliance, changed}
+}
+
+// Operations are what a router needs.
+func (a *Accounts) Operations() []openapi.Operation {
+	const one = "/v1/conf/users/{userName}"
+	return []openapi.Operation{
+		{Method: http.MethodGet, Path: "/v1/conf/users", Do: a.list},
+		{Method: http.MethodGet, Path: one, Codes: []int{codeNoUser}, Do: a.get},
+		{Method: http.MethodPost, Path: one, Do: a.add, Codes: []int{codeLength, codePasswordMissing, codePassword, codeAuthenticator,
+			codeNoRole, codeExists, codeName, codeEmail, codeNotYours, codeRolesMissing}},
+		{Method: http.MethodPut, Path: one, Do: a.update, Codes: []int{codeLength, codePasswordMissing, codeNoUser, codeLastOne, codePassword,
+			codeAuthenticator, codeNoRole, codeEmail, codeNotYours, codeRolesMissing}},
+		{Method: http.MethodDelete, Path: one, Codes: []int{codeNoUser, codeLastOne, codeNotYours}, Do: a.remove},
+	}
+}
+
+// may refuses who may not manage accounts. Who looks at itself is no manager.
+func may(c *openapi.Call) error {
+	if c.Caller.Sites == nil && (!c.Caller.ReadOnly || c.Request.Method == http.MethodGet) {
+		return nil
+	}
+	if c.Request.Method == http.MethodGet && c.Path["userName"] == c.Caller.Name {
+		return nil
+	}
+	return faultf(codeNotYours, "accounts are for an %s of all sites, and user %q is none", store.Administrator, c.Caller.Name)
+}
+
+func (a *Accounts) list(ctx context.Context, c *openapi.Call) (any, error) {
+	if err := may(c); err != nil {
+		return nil, err
+	}
+	users, err := a.db.Users(ctx)
+	names := make([]string, len(users))
+	for i, u := range users {
+		names[i] = u.Name
+	}
+	return map[string][]string{"usernames": names}, err
+}
+
+// shown is an account as clients see it. Nobody sees a password.
+type shown struct {
+	Authenticator string   `json:"authenticator"`
+	Enabled       bool     `json:"enabled"`
+	Locked        bool     `json:"locked"`
+	ReadOnly      bool     `json:"readOnly"`
+	FullName      string   `json:"fullName,omitempty"`
+	Email         string   `json:"email,omitempty"`
+	Phone         string   `json:"phone,omitempty"`
+	Title         string   `json:"title,omitempty"`
+	Location      string   `json:"location,omitempty"`
+	Department    string   `json:"department,omitempty"`
+	Roles         []string `json:"roles"`
+}
+
+func (a *Accounts) get(ctx context.Context, c *openapi.Call) (any, error) {
+	if err := may(c); err != nil {
+		return nil, err
+	}
+	u, err := a.db.User(ctx, c.Path["userName"])
+	if err != nil {
+		return nil, missing(err, c.Path["userName"])
+	}
+	d, err := DetailsOf(u)
+	if err != nil {
+		return nil, err
+	}
+	roles, err := Roles(ctx, a.db, u, d)
+	return shown{internal, !d.Disabled, d.Locked, d.ReadOnly || u.Role == store.ReadOnlyRole,
+		d.FullName, d.Email, d.Phone, d.Title, d.Location, d.Department, roles}, err
+}
+
+func missing(err error, name string) error {
+	if errors.Is(err, store.ErrNotFound) {
+		return faultf(codeNoUser, "there is no user %q", name)
+	}
+	return err
+}
+
+func (a *Accounts) add(ctx context.Context, c *openapi.Call) (any, error) {
+	name := c.Path["userName"]
+	if err := may(c); err != nil {
+		return nil, err
+	}
+	if err := checkName(name); err != nil {
+		return nil, err
+	}
+	if _, err := a.db.User(ctx, name); !errors.Is(err, store.ErrNotFound) {
+		return nil, exists(err, name)
+	}
+	f, err := a.read(c.Body, name)
+	if err != nil {
+		return nil, err
+	}
+	if f.password == "" {
+		return nil, faultf(codePasswordMissing, "field password is missing")
+	}
+	u := store.User{Name: name}
+	if u.Verifier, err = secret.Hash(ctx, f.password); err != nil {
+		return nil, err
+	}
+	d := Details{FirstTime: true, PasswordSet: time.Now().UnixMilli()}
+	_, err = a.db.Write(ctx, store.Change{Author: c.Caller.Name, Summary: "create user " + name}, func(tx *store.Tx) error {
+		if err := f.apply(ctx, tx, &u, &d, true); err != nil {
+			return err
+		}
+		_, err := tx.AddUser(ctx, u)
+		return err
+	})
+	if errors.Is(err, store.ErrExists) {
+		err = exists(nil, name)
+	}
+	return nil, err
+}
+
+func exists(err error, name string) error {
+	if err != nil {
+		return err
+	}
+	return faultf(codeExists, "there is a user %q already", name)
+}
+
+func checkName(name string) error {
+	if n := utf8.RuneCountInString(name); n == 0 || n > maxName {
+		return faultf(codeLength, "a user's name has 1 to %d characters, this one has %d", maxName, n)
+	}
+	if !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return r == ':' || unicode.IsControl(r) || !unicode.IsPrint(r) }) {
+		return faultf(codeName, "a user's name is of characters that can be seen, blanks included, without the ':' that ends it in HTTP Basic")
+	}
+	return nil
+}
+
+func (a *Accounts) update(ctx context.Context, c *openapi.Call) (any, error) {
+	name := c.Path["userName"]
+	if err := may(c); err != nil {
+		return nil, err
+	}
+	if _, err := a.db.User(ctx, name); err != nil {
+		return nil, missing(err, name)
+	}
+	f, err := a.read(c.Body, name)
+	if err != nil {
+		return nil, err
+	}
+	verifier := ""
+	if f.password != "" {
+		if verifier, err = secret.Hash(ctx, f.password); err != nil {
+			return nil, err
+		}
+	}
+	var u store.User
+	_, err = a.db.Write(ctx, store.Change{Author: c.Caller.Name, Summary: "change user " + name}, func(tx *store.Tx) (err error) {
+		if u, err = tx.User(ctx, name); err != nil {
+			return missing(err, name)
+		}
+		d, err := DetailsOf(u)
+		if err != nil {
+			return err
+		}
+		if verifier != "" {
+			u.Verifier, d.PasswordSet, d.FirstTime = verifier, time.Now().UnixMilli(), c.Caller.Name != name
+		}
+		if err := f.apply(ctx, tx, &u, &d, false); err != nil {
+			return err
+		}
+		if err := tx.UpdateUser(ctx, u); err != nil {
+			return err
+		}
+		return somebodyLeft(ctx, tx)
+	})
+	if err == nil {
+		a.changed(u.ID)
+	}
+	return nil, err
+}
+
+func (a *Accounts) remove(ctx context.Context, c *openapi.Call) (any, error) {
+	name := c.Path["userName"]
+	if err := may(c); err != nil {
+		return nil, err
+	}
+	var u store.User
+	_, err := a.db.Write(ctx, store.Change{Author: c.Caller.Name, Summary: "delete user " + name}, func(tx *store.Tx) (err error) {
+		if u, err = tx.User(ctx, name); err != nil {
+			return missing(err, name)
+		}
+		if err := tx.DeleteUser(ctx, u.ID); err != nil {
+			return err
+		}
+		return somebodyLeft(ctx, tx)
+	})
+	if err == nil {
+		a.changed(u.ID)
+	}
+	return nil, err
+}
+
+// somebodyLeft keeps the last one who may everything.
+func somebodyLeft(ctx context.Context, tx *store.Tx) error {
+	users, err := tx.Users(ctx)
+	if err != nil {
+		return err
+	}
+	for _, u := range users {
+		if d, err := DetailsOf(u); err == nil && administers(u, d) {
+			return nil
+		}
+	}
+	return faultf(codeLastOne, "nobody would be left who is %s of all sites, enabled, not locked and not readOnly", store.Administrator)
+}
+
+// fields are what a client sent of an account; nil was not sent.
+type fields struct {
+	wire.Fields
+	password string
+	roles    []string
+}
+
+// read reads and checks what does not depend on the account.
+func (a *Accounts) read(body []byte, name string) (fields, error) {
+	sent, err := wire.Read(body)
+	if err != nil {
+		return fields{}, err
+	}
+	f := fields{Fields: sent}
+	authenticator := internal
+	if err := wire.All(f.Text("authenticator", &authenticator), f.Text("password", &f.password), f.Texts("roles", &f.roles)); err != nil {
+		return f, err
+	}
+	if !strings.EqualFold(authenticator, internal) {
+		return f, faultf(codeAuthenticator, "field authenticator is %q, and must be %s", authenticator, internal)
+	}
+	if f.Has("password") {
+		if err := CheckPassword(f.password, name, a.appliance); err != nil {
+			return f, err
+		}
+	}
+	return f, nil
+}
+
+// CheckPassword refuses a weak password of an account.
+func CheckPassword(password, name, appliance string) error {
+	if password == "" {
+		return faultf(codePasswordMissing, "field password is empty")
+	}
+	if err := secret.CheckPassword("user's", password, name, appliance); err != nil {
+		return faultf(codePassword, "%v", err)
+	}
+	return nil
+}
+
+// apply writes what was sent into an account.
+func (f fields) apply(ctx context.Context, tx *store.Tx, u *store.User, d *Details, fresh bool) error {
+	enabled := !d.Disabled
+	err := wire.All(f.Bool("enabled", &enabled), f.Bool("locked", &d.Locked), f.Bool("readOnly", &d.ReadOnly),
+		f.text("fullName", &d.FullName), f.text("email", &d.Email), f.text("phone", &d.Phone), f.text("title", &d.Title),
+		f.text("location", &d.Location), f.text("department", &d.Department))
+	if err != nil {
+		return err
+	}
+	d.Disabled = !enabled
+	if d.Email != "" && !strings.Contains(d.Email, "@") {
+		return faultf(codeEmail, "field email is %q, and must be an address NAME@HOST", d.Email)
+	}
+	if fresh || f.Has("roles") {
+		if err := setRoles(ctx, tx, f.roles, u, d); err != nil {
+			return err
+		}
+	}
+	u.Document, err = json.Marshal(d)
+	return err
+}
+
+func (f fields) text(name string, to *string) error {
+	if err := f.Text(name, to); err != nil {
+		return err
+	}
+	if n := utf8.RuneCountInString(*to); n > maxText {
+		return faultf(codeLength, "field %s has %d characters, and may have %d", name, n, maxText)
+	}
+	return nil
+}
