@@ -58,6 +58,9 @@ func collect(value any, path []string, ids []string) ([]string, error) {
 	if !ok {
 		return nil, errShape
 	}
+	if name, isMap := strings.CutSuffix(path[0], "{}"); isMap {
+		return collectMap(object[name], path[1:], ids)
+	}
 	name, isList := strings.CutSuffix(path[0], "[]")
 	if !isList {
 		return collect(object[name], path[1:], ids)
@@ -72,6 +75,20 @@ func collect(value any, path []string, ids []string) ([]string, error) {
 	for _, entry := range list {
 		var err error
 		if ids, err = collect(entry, path[1:], ids); err != nil {
+			return nil, err
+		}
+	}
+	return ids, nil
+}
+
+func collectMap(value any, path []string, ids []string) ([]string, error) {
+	entries, ok := value.(map[string]any)
+	if !ok && value != nil {
+		return nil, errShape
+	}
+	for _, entry := range entries {
+		var err error
+		if ids, err = collect(entry, path, ids); err != nil {
 			return nil, err
 		}
 	}
