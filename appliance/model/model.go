@@ -26,17 +26,81 @@ const (
 	Credential = "credential"
 )
 
-// Kind declares one kind of configuration objects.
+// Kind declares one kind of configuration objects: how it is stored, what its
+// documents hold, and where clients of the OpenAPI find it.
 type Kind struct {
-	Name       string      // also the kind's column in the store
-	Parent     string      // kind of the parent; "" is the root
-	References []Reference // fields of the document that hold ids
+	Name   string // also the kind's column in the store
+	Parent string // kind of the parent; "" is the root
+	Title  string // what faults call it: "server group"
+
+	Fields     []Field
+	Views      []View
+	References []Reference // fields of the document that hold ids; those of Fields and Views are added
 	Defaults   []Default   // what a fresh server holds, with RootID or another default as parent
+	First      []First     // what each new object gets
+
+	Path      string   // of one object, its name in the last braces; "" is none
+	Aliases   []string // older paths of the same
+	Methods   string   // of Path; "" is GET POST PUT DELETE
+	List      string   // key of the list of names at the path above; "" is no list, "-" a list without a key
+	Joined    bool     // the list is one string, with commas
+	Whole     bool     // the list holds objects instead of names
+	Filters   []string // query parameters of the list: fields that must be equal
+	NameField string   // field that shows the name
+	Renames   bool     // PUT of NameField renames
+	Numbered  bool     // names are whole numbers from 1
+	Anywhere  bool     // paths begin at it, whatever parent it has
+	Single    bool     // a parent has one at most, named Name: Path ends in the parent's name
+
+	Missing  int // code: there is no such object
+	Exists   int // code of a name that exists; 0 is 10005
+	Kept     int // code of deleting a predefined one; 0 is 10030
+	MaxName  int // bytes; 0 is MaxName
+	LongName int // code of a longer one; 0 is 10086
+
+	// Name says what is wrong with a new name, in words that fit after the value.
+	ValidName func(string) error
+	NameCode  int
+
+	// Check says what is wrong with a document as a whole.
+	Check func(document map[string]any) []Fault
+
+	// Apart says what is wrong with having both of two objects under one parent; it
+	// is asked when one of ApartBy is sent, or an object is new.
+	Apart   func(name string, document map[string]any, otherName string, other map[string]any) *Fault
+	ApartBy []string
+}
+
+// View is a path that shows some of an object's fields: GET reads them, PUT merges
+// them.
+type View struct {
+	Path    string
+	Methods string // "" is GET PUT
+	Fields  []Field
+}
+
+// First is an object that each new one gets, and the field that names it.
+type First struct{ Kind, Name, Field string }
+
+// MaxName is the longest name in bytes, where a kind does not say less.
+const MaxName = 250
+
+// All are the fields of a kind's documents.
+func (k Kind) All() []Field {
+	all := slices.Clone(k.Fields)
+	for _, v := range k.Views {
+		for _, f := range v.Fields {
+			if !slices.ContainsFunc(all, func(have Field) bool { return have.Name == f.Name }) {
+				all = append(all, f)
+			}
+		}
+	}
+	return all
 }
 
 // Reference is a field that names others by id.
 type Reference struct {
-	Field string   // names joined by dots; "[]" after a name means each entry of a list
+	Field string   // names joined by dots; "[]" after a name means each entry of a list, "{}" each value of an object
 	To    []string // kinds that it may name
 }
 
@@ -48,7 +112,46 @@ type Default struct {
 }
 
 // Kinds are all resources, parents before children.
-var Kinds = slices.Concat(siteKinds, gatewayKinds, globalKinds, policyKinds, systemKinds)
+var Kinds = complete(slices.Concat(siteKinds, gatewayKinds, globalKinds, policyKinds, systemKinds))
+
+// complete adds the references that fields declare.
+func complete(kinds []Kind) []Kind {
+	for i, k := range kinds {
+		kinds[i].References = slices.Concat(k.References, references(k.All(), ""))
+	}
+	return kinds
+}
+
+// missingCode is the code of a reference that names no object of kinds.
+func missingCode(kinds []string) int {
+	for _, name := range kinds {
+		if k := byName[name]; k.Missing != 0 {
+			return k.Missing
+		}
+	}
+	return CodeIllegal
+}
+
+// nouns words kinds.
+func nouns(kinds []string) string {
+	titles := make([]string, len(kinds))
+	for i, name := range kinds {
+		titles[i] = Title(name)
+	}
+	return strings.Join(titles, " or ")
+}
+
+// Title is what faults call a kind.
+func Title(kind string) string {
+	switch k := byName[kind]; {
+	case k.Title != "":
+		return k.Title
+	case kind == SSLKey:
+		return "SSL key"
+	default:
+		return kind
+	}
+}
 
 var byName = func() map[string]Kind {
 	m := make(map[string]Kind, len(Kinds))

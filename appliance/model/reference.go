@@ -59,6 +59,9 @@ func collect(value any, path []string, ids []string) ([]string, error) {
 	if !ok {
 		return nil, errShape
 	}
+	if name, isMap := strings.CutSuffix(path[0], "{}"); isMap {
+		return collectMap(object[name], path[1:], ids)
+	}
 	name, isList := strings.CutSuffix(path[0], "[]")
 	if !isList {
 		return collect(object[name], path[1:], ids)
@@ -90,7 +93,7 @@ func (k Kind) Redirect(document []byte, to func(id string) string) ([]byte, erro
 		return nil, fmt.Errorf("the document of a %s must be a JSON object", k.Name)
 	}
 	for _, r := range k.References {
-		root = redirect(root, strings.Split(r.Field, "."), to)
+		root = redirected(root, strings.Split(r.Field, "."), to)
 	}
 	var out bytes.Buffer
 	e := json.NewEncoder(&out)
@@ -101,9 +104,9 @@ func (k Kind) Redirect(document []byte, to func(id string) string) ([]byte, erro
 	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
 }
 
-// redirect is value with the ids at path below it replaced; nil stands for an id
+// redirected is value with the ids at path below it replaced; nil stands for an id
 // that is taken out.
-func redirect(value any, path []string, to func(string) string) any {
+func redirected(value any, path []string, to func(string) string) any {
 	if len(path) == 0 {
 		id, ok := value.(string)
 		if !ok || id == "" {
@@ -118,18 +121,41 @@ func redirect(value any, path []string, to func(string) string) any {
 	if !ok {
 		return value
 	}
+	if name, isMap := strings.CutSuffix(path[0], "{}"); isMap {
+		entries, _ := object[name].(map[string]any)
+		for key, entry := range entries {
+			if entries[key] = redirected(entry, path[1:], to); entries[key] == nil {
+				delete(entries, key)
+			}
+		}
+		return value
+	}
 	name, isList := strings.CutSuffix(path[0], "[]")
 	switch list, _ := object[name].([]any); {
 	case !isList && object[name] != nil:
-		object[name] = redirect(object[name], path[1:], to)
+		object[name] = redirected(object[name], path[1:], to)
 	case isList && list != nil:
 		kept := make([]any, 0, len(list))
 		for _, entry := range list {
-			if entry = redirect(entry, path[1:], to); entry != nil {
+			if entry = redirected(entry, path[1:], to); entry != nil {
 				kept = append(kept, entry)
 			}
 		}
 		object[name] = kept
 	}
 	return value
+}
+
+func collectMap(value any, path []string, ids []string) ([]string, error) {
+	entries, ok := value.(map[string]any)
+	if !ok && value != nil {
+		return nil, errShape
+	}
+	for _, entry := range entries {
+		var err error
+		if ids, err = collect(entry, path, ids); err != nil {
+			return nil, err
+		}
+	}
+	return ids, nil
 }

@@ -5,10 +5,15 @@ const (
 	SystemDefinition = "systemDefinition"
 	HTTPProxy        = "httpProxy"
 	ArchiveSettings  = "archiveSettings"
+	StrictMode       = "strictMode"
 )
 
 var systemKinds = []Kind{
 	{Name: SystemDefinition},
+	{
+		Name: StrictMode, Title: "strict mode", Single: true, Path: "/v1/administration/strict", Methods: "PUT",
+		Fields: []Field{text("mode").oneOf("true", "false", "on", "off").required(10016)},
+	},
 	{Name: HTTPProxy, References: []Reference{{Field: "credential", To: []string{Credential}}},
 		Defaults: []Default{{Name: "httpProxy", Document: object{"useProxy": false}}}},
 	{Name: ArchiveSettings, Defaults: []Default{{Name: "Default Archive Settings", Document: object{

@@ -14,6 +14,7 @@ var (
 	ErrReadOnly   = errors.New("the store is open for reading only")
 	ErrNewer      = errors.New("written by a newer release")
 	ErrDangling   = errors.New("names what does not exist")
+	ErrBusy       = errors.New("another process is writing")
 	ErrPredefined = errors.New("is predefined and cannot be deleted")
 )
 

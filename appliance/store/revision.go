@@ -94,6 +94,9 @@ func (s *Store) transaction(ctx context.Context, fn func(*sql.Tx) error) error {
 		return ErrReadOnly
 	}
 	tx, err := s.writer.BeginTx(ctx, nil)
+	if isBusy(err) {
+		return fmt.Errorf("%w: %w", ErrBusy, err)
+	}
 	if err != nil {
 		return err
 	}

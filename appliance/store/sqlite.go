@@ -159,6 +159,12 @@ func isDuplicate(err error) bool {
 	return e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY
 }
 
+// isBusy reports whether another process held the write lock for too long.
+func isBusy(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_BUSY
+}
+
 // isMissingTable reports whether a query named a table that does not exist.
 func isMissingTable(err error) bool {
 	var e *sqlite.Error

@@ -1,9 +1,8 @@
 // Package mx is the management server: the process that owns the
 // configuration database and answers on the management address.
 //
-// In this release it migrates and holds the database and speaks TLS on its
-// address, where it has no resource yet: every URL is 404, which clients take
-// for a server without that function.
+// It migrates and holds the database and speaks TLS on its address, where it
+// answers the OpenAPI. Nobody can log in yet.
 package mx
 
 import (
@@ -18,6 +17,7 @@ import (
 	"sealgate/appliance"
 	"sealgate/appliance/certificate"
 	"sealgate/appliance/store"
+	"sealgate/daemon/mx/openapi"
 )
 
 // shutdownGrace is less than the daemon's patience with a role that stops.
@@ -42,7 +42,7 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 		return err
 	}
 	srv := &http.Server{
-		Handler:           http.HandlerFunc(notFound),
+		Handler:           openapi.New(openapi.Config{Store: db, Sessions: nobody{}, Log: log}),
 		TLSConfig:         &tls.Config{GetCertificate: keeper.Get, MinVersion: tls.VersionTLS12},
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
@@ -69,8 +69,9 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 	return nil
 }
 
-func notFound(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(http.StatusNotFound)
-	fmt.Fprintln(w, `{"errors":[{"error-code":"404","description":"this release has no such URL"}]}`)
+// nobody has a session.
+type nobody struct{}
+
+func (nobody) Caller(*http.Request) (openapi.Caller, error) {
+	return openapi.Caller{}, openapi.ErrNoSession
 }

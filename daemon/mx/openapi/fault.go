@@ -4,23 +4,22 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"sealgate/appliance/model"
 )
 
 // ErrNoSession makes the answer 401: a bad login, or a session that ended.
 var ErrNoSession = errors.New("there is no session, or it has ended")
 
 // Fault is one thing that is wrong with a request.
-type Fault struct {
-	Code        int    // 10005 is written IMP-10005
-	Description string // names field, value and what is allowed; no capital, no full stop
-}
+type Fault = model.Fault
 
 // Faults is everything that is wrong with a request; it is answered with 406.
 type Faults []Fault
 
 // Faultf is one fault.
 func Faultf(code int, format string, args ...any) error {
-	return Faults{{code, fmt.Sprintf(format, args...)}}
+	return Faults{{Code: code, Description: fmt.Sprintf(format, args...)}}
 }
 
 func (f Faults) Error() string {

@@ -13,6 +13,9 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
+
+	"sealgate/appliance/model"
 )
 
 // Base is what all paths start with.
@@ -25,6 +28,9 @@ type Caller struct {
 	Sites    []string // names of the sites that it may see and change; nil is all
 	Address  netip.Addr
 }
+
+// sees reports whether the caller may know of a site.
+func (c Caller) sees(site string) bool { return c.Sites == nil || slices.Contains(c.Sites, site) }
 
 // Call is one request, authenticated and read.
 type Call struct {
@@ -44,6 +50,12 @@ type Operation struct {
 	Open   bool   // needs no session
 	Query  []string
 	Codes  []int // of the faults that it may answer, as in 10005
+
+	// What it takes and answers, for the OpenAPI document; nil says nothing. Bare
+	// answers and bodies are lists of such objects.
+	In, Out           []model.Field
+	BareIn, BareOut   bool
+	Summary, Resource string
 
 	// Do returns what is answered as JSON; nil is an empty body. An error that is
 	// not Faults is logged and answered as IMP-10007.

@@ -1,0 +1,68 @@
+package model
+
+import (
+	"net/netip"
+	"net/url"
+	"regexp"
+	"regexp/syntax"
+	"strconv"
+	"strings"
+)
+
+// errAllowed says what is allowed, in words that follow a value.
+type errAllowed string
+
+func (e errAllowed) Error() string { return string(e) }
+
+func address(s string) error {
+	if _, err := netip.ParseAddr(s); err != nil {
+		return errAllowed("must be an IPv4 or IPv6 address")
+	}
+	return nil
+}
+
+var (
+	hostForm   = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9])?)*$`)
+	headerForm = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
+)
+
+// host wants a host's name or address.
+func host(s string) error {
+	if address(s) == nil || hostForm.MatchString(s) {
+		return nil
+	}
+	return errAllowed("must be a host name or an IP address")
+}
+
+func header(s string) error {
+	if len(s) > 256 || !headerForm.MatchString(s) {
+		return errAllowed("must be the name of an HTTP header")
+	}
+	return nil
+}
+
+// regex wants an expression that this release compiles in bounded size.
+func regex(s string) error {
+	if _, err := syntax.Parse(s, syntax.Perl); err != nil {
+		return errAllowed("must be a regular expression (RE2)")
+	}
+	return nil
+}
+
+func status(s string) error {
+	if n, err := strconv.Atoi(s); s != "" && (err != nil || n < 100 || n > 599) {
+		return errAllowed("must be a status of HTTP, 100 to 599")
+	}
+	return nil
+}
+
+func redirect(s string) error {
+	if s == "" {
+		return nil
+	}
+	u, err := url.Parse(s)
+	if err != nil || strings.ContainsAny(s, "\r\n") || !(u.Scheme == "http" || u.Scheme == "https" || u.Scheme == "" && strings.HasPrefix(s, "/")) {
+		return errAllowed("must be a URL with http or https, or a path")
+	}
+	return nil
+}

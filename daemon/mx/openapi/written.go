@@ -1,0 +1,8 @@
+package openapi
+
+import "slices"
+
+// written are the operations that no declaration can say; each says why.
+func (a *API) written() []Operation {
+	return slices.Concat(a.inboundOperations(), a.protectedIPOperations(), a.mappingOperations())
+}
