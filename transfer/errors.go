@@ -45,6 +45,7 @@ const (
 	CertificateInvalid Kind = "certificate invalid" // TLS: the server's certificate does not verify
 	HostKeyUnknown     Kind = "host key unknown"    // SSH: never seen, and nobody accepted it
 	HostKeyChanged     Kind = "host key changed"    // SSH: not the key that is known
+	TLSWithdrawn       Kind = "tls withdrawn"       // ftp: the server offered TLS before, and offers none now
 	LoginRefused       Kind = "login refused"       // user or password
 	Refused            Kind = "refused"             // the server said no to something else
 	ProtocolBroken     Kind = "protocol broken"     // the server's answer makes no sense

@@ -29,7 +29,12 @@ type fake struct {
 
 func newFake(t *testing.T, serve func(f *fake, c net.Conn)) *fake {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	return newFakeAt(t, "127.0.0.1:0", serve)
+}
+
+func newFakeAt(t *testing.T, addr string, serve func(f *fake, c net.Conn)) *fake {
+	t.Helper()
+	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
