@@ -62,15 +62,10 @@ func notAGateway(answer *http.Response) bool {
 
 // verifyGateway compares the size that the proxy tells, when it does.
 func (u *upload) verifyGateway(ctx context.Context, transport *http.Transport) error {
-	request, err := u.request(ctx, http.MethodHead, u.target, nil)
+	answer, err := u.head(ctx, transport, u.target)
 	if err != nil {
 		return err
 	}
-	answer, err := transport.RoundTrip(request)
-	if err != nil {
-		return u.fault(ctx, OpVerify, err)
-	}
-	answer.Body.Close()
 	if answer.StatusCode != http.StatusOK || answer.ContentLength < 0 {
 		u.notice("the proxy does not tell the size of what the server holds")
 		return nil

@@ -236,7 +236,7 @@ func TestExpectationFailed(t *testing.T) {
 		if n, err := io.Copy(io.Discard, request.Body); n != source.size || err != nil {
 			t.Errorf("%d bytes, %v", n, err)
 		}
-		io.WriteString(c, "HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")
+		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 	})
 	if err := send(t, "http", f, source); err != nil {
 		t.Fatal(err)
