@@ -11,10 +11,10 @@ import (
 )
 
 type knownHostsCmd struct {
-	List   knownHostsListCmd   `cmd:"" example:"impctl known-hosts list" rights:"operator" help:"list the host keys that are accepted"`
+	List   knownHostsListCmd   `cmd:"" example:"impctl known-hosts list" rights:"operator" help:"list the host keys that are accepted, and the ftp servers that must offer TLS"`
 	Add    knownHostsAddCmd    `cmd:"" example:"impctl known-hosts add backup.example.com:2222" exits:"4,130" help:"fetch a server's host key and accept it"`
 	Scan   knownHostsScanCmd   `cmd:"" example:"impctl known-hosts scan backup.example.com:2222" looks:"" exits:"4,130" help:"show a server's host keys, and accept none"`
-	Remove knownHostsRemoveCmd `cmd:"" example:"impctl known-hosts remove backup.example.com:2222" help:"forget a server's host keys"`
+	Remove knownHostsRemoveCmd `cmd:"" example:"impctl known-hosts remove backup.example.com:2222" help:"forget a server's host keys, or that it must offer TLS"`
 }
 
 // AcceptHostKey is the work of impctl known-hosts add.
@@ -29,19 +29,15 @@ type AcceptHostKey struct {
 type HostKey struct {
 	Hosts       []string `json:"hosts"`
 	Type        string   `json:"type"`
-	Fingerprint string   `json:"fingerprint"`
+	Fingerprint string   `json:"fingerprint,omitempty"` // none: the type is ftp-tls, an ftp server that has offered TLS
 }
 
 type knownHostsListCmd struct{}
 
 func (knownHostsListCmd) Run(_ context.Context, e *Env) error {
-	known, err := transfer.KnownHosts(e.Host.Home().KnownHosts())
+	list, err := e.knownHosts()
 	if err != nil {
 		return err
-	}
-	list := []HostKey{}
-	for _, k := range known {
-		list = append(list, HostKey{k.Hosts, k.Key.Type(), k.Fingerprint()})
 	}
 	if len(list) == 0 && !e.json {
 		e.Say("no host key is accepted; impctl known-hosts add HOST[:PORT] fetches one")
@@ -49,10 +45,31 @@ func (knownHostsListCmd) Run(_ context.Context, e *Env) error {
 	return e.Out(list, hostKeyLines(list))
 }
 
+// knownHosts are the host keys that are accepted and the ftp servers that may not stop offering TLS.
+func (e *Env) knownHosts() ([]HostKey, error) {
+	list := []HostKey{}
+	known, err := transfer.KnownHosts(e.Host.Home().KnownHosts())
+	for _, k := range known {
+		list = append(list, HostKey{k.Hosts, k.Key.Type(), k.Fingerprint()})
+	}
+	if err != nil {
+		return nil, err
+	}
+	servers, err := transfer.TLSServers(e.Host.Home().TLSServers())
+	for _, server := range servers {
+		list = append(list, HostKey{Hosts: []string{server}, Type: "ftp-tls"})
+	}
+	return list, err
+}
+
 func hostKeyLines(list []HostKey) string {
 	var b strings.Builder
 	for _, k := range list {
-		fmt.Fprintf(&b, "%-30s %-20s %s\n", strings.Join(k.Hosts, ","), k.Type, k.Fingerprint)
+		fingerprint := k.Fingerprint
+		if fingerprint == "" {
+			fingerprint = "must offer TLS, as it has before"
+		}
+		fmt.Fprintf(&b, "%-30s %-20s %s\n", strings.Join(k.Hosts, ","), k.Type, fingerprint)
 	}
 	return b.String()
 }
@@ -117,8 +134,15 @@ func (c *knownHostsRemoveCmd) Run(_ context.Context, e *Env) error {
 	if err != nil {
 		return err
 	}
+	forgotten, err := transfer.ForgetTLSServer(e.Host.Home().TLSServers(), t.Host, t.Port)
+	if err != nil {
+		return err
+	}
+	if forgotten {
+		n++
+	}
 	if n == 0 {
-		return &Failure{control.ExitFailed, fmt.Sprintf("no host key of %s is known", quote(c.Host)), "impctl known-hosts list"}
+		return &Failure{control.ExitFailed, fmt.Sprintf("nothing is known of %s", quote(c.Host)), "impctl known-hosts list"}
 	}
 	return e.Out(struct {
 		Removed int `json:"removed"`
@@ -139,14 +163,14 @@ func hostAndPort(s string) (transfer.Target, error) {
 }
 
 func (e *Env) hostCandidates(prefix string) []control.Candidate {
-	known, err := transfer.KnownHosts(e.Host.Home().KnownHosts())
+	known, err := e.knownHosts()
 	if err != nil {
 		return nil
 	}
 	var list []control.Candidate
 	for _, k := range known {
 		for _, host := range k.Hosts {
-			list = append(list, control.Candidate{Value: prefix + host, Help: k.Key.Type()})
+			list = append(list, control.Candidate{Value: prefix + host, Help: k.Type})
 		}
 	}
 	return list

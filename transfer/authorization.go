@@ -78,11 +78,16 @@ func usableDigest(challenge string) *digest.Challenge {
 func foreign(challenges []string) string {
 	var names []string
 	for _, challenge := range challenges {
-		if name := scheme(challenge); !strings.EqualFold(name, "Basic") && usableDigest(challenge) == nil && !slices.Contains(names, name) {
+		if name := scheme(challenge); !isKnown(challenge) && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}
 	return strings.Join(names, ", ")
+}
+
+// isKnown says whether challenge can be answered by who has the password.
+func isKnown(challenge string) bool {
+	return strings.EqualFold(scheme(challenge), "Basic") || usableDigest(challenge) != nil
 }
 
 func scheme(challenge string) string {

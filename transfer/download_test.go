@@ -16,7 +16,8 @@ import (
 	"sealgate/transfer"
 )
 
-// hold puts a file of source's bytes on the server.
+// hold puts a file of source's bytes on the server, an hour old: servers tell a file that has just changed by nothing that
+// could be relied on.
 func (p *place) hold(t *testing.T, name string, source *random) {
 	t.Helper()
 	content, _ := source.Open(t.Context())
@@ -25,7 +26,8 @@ func (p *place) hold(t *testing.T, name string, source *random) {
 		t.Fatal(err)
 	}
 	_, err = io.Copy(file, content)
-	if err := errors.Join(err, file.Close()); err != nil {
+	earlier := time.Now().Add(-time.Hour)
+	if err := errors.Join(err, file.Close(), os.Chtimes(file.Name(), earlier, earlier)); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -45,6 +45,7 @@ const (
 	CertificateInvalid Kind = "certificate invalid" // TLS: the server's certificate does not verify
 	HostKeyUnknown     Kind = "host key unknown"    // SSH: never seen, and nobody accepted it
 	HostKeyChanged     Kind = "host key changed"    // SSH: not the key that is known
+	TLSWithdrawn       Kind = "tls withdrawn"       // ftp: the server offered TLS before, and offers none now
 	LoginRefused       Kind = "login refused"       // user or password
 	Refused            Kind = "refused"             // the server said no to something else
 	ProtocolBroken     Kind = "protocol broken"     // the server's answer makes no sense
@@ -137,7 +138,7 @@ func plainWords(err error) string {
 }
 
 // jargon is what the libraries say for their own readers.
-var jargon = strings.NewReplacer("net/http: ", "", "HTTP/1.x transport connection broken: ", "", "tls: ", "", "x509: ", "", "ssh: ", "", "sftp: ", "", "handshake failed: ", "")
+var jargon = strings.NewReplacer("remote error: ", "", "net/http: ", "", "HTTP/1.x transport connection broken: ", "", "tls: ", "", "x509: ", "", "ssh: ", "", "sftp: ", "", "handshake failed: ", "")
 
 // worded is a failure in our words that still unwraps to its cause.
 type worded struct {
@@ -187,6 +188,8 @@ func (s *session) fault(ctx context.Context, op Op, err error) error {
 	return s.wrap(op, kind, err, hint)
 }
 
+const otherTLS = "TLS 1.2 and later are spoken here: look at the server's settings"
+
 const tryAgain = "try again; if it stays, look at the network between here and there"
 
 // classify judges by what the error is and, where that says too little, by the step that it ended.
@@ -203,12 +206,18 @@ func classify(op Op, err error) (kind Kind, hint string) {
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok && op == OpTLS {
 		return ProtocolBroken, "the server does not speak TLS on this port"
 	}
+	if alert, ok := errors.AsType[*net.OpError](err); ok && op == OpTLS && alert.Op == "remote error" {
+		return ProtocolBroken, otherTLS
+	}
 	if op == OpConnect || op == OpProxy {
 		return Unreachable, "check the host, the port and the firewalls between here and there"
 	}
 	if _, ok := errors.AsType[net.Error](err); ok || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
 		errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded) {
 		return ConnectionLost, tryAgain
+	}
+	if op == OpTLS {
+		return ProtocolBroken, otherTLS
 	}
 	return ProtocolBroken, ""
 }

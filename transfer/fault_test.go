@@ -72,6 +72,9 @@ func TestServerKilledHalfWay(t *testing.T) {
 			_, err := p.upload(t, t.Context(), "file", halfway(func(context.Context) error { p.server.Kill(); return nil }))
 			fault := mustFail(t, err, "", transfer.ConnectionLost)
 			for _, name := range p.names(t) {
+				if p.name == "apache" && strings.HasPrefix(name, ".davfs.tmp") {
+					continue // its own affair
+				}
 				if !strings.HasPrefix(name, "file.") || !strings.HasSuffix(name, ".part") {
 					t.Errorf("%q is on the server", name)
 				}

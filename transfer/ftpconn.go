@@ -81,9 +81,14 @@ func (l *ftpLine) start(ctx context.Context, raw *conn) error {
 			return l.s.fault(ctx, OpTLS, err)
 		}
 		l.control.Conn = secured
+		l.s.hasTLS()
 	case offer.Code/100 != 5:
 		// "Not now" is not "not offered".
 		return l.s.ftpFault(ctx, OpTLS, offer)
+	default:
+		if err := l.s.withoutTLS(); err != nil {
+			return err
+		}
 	}
 	// The library wants to read a greeting itself. The server's own was judged above.
 	l.control.greeting = strings.NewReader("220 \r\n")

@@ -18,6 +18,9 @@ func (s *session) mayUseGateway(err error) bool {
 // ftpGateway has the proxy speak ftp for us: PUT with an ftp URL. It knows no TLS, no renames and no deletes, so
 // the file grows under its final name; its size is compared where the proxy tells it. refused is what CONNECT gave.
 func (u *upload) ftpGateway(ctx context.Context, refused error) error {
+	if err := u.withoutTLS(); err != nil {
+		return err
+	}
 	u.notice("the proxy refuses CONNECT for ftp, so its FTP gateway is used: the password and the file travel in the clear, and the file grows under its final name")
 	transport := u.httpTransport(ctx)
 	defer transport.CloseIdleConnections()
@@ -59,15 +62,10 @@ func notAGateway(answer *http.Response) bool {
 
 // verifyGateway compares the size that the proxy tells, when it does.
 func (u *upload) verifyGateway(ctx context.Context, transport *http.Transport) error {
-	request, err := u.request(ctx, http.MethodHead, u.target, nil)
+	answer, err := u.head(ctx, transport, u.target)
 	if err != nil {
 		return err
 	}
-	answer, err := transport.RoundTrip(request)
-	if err != nil {
-		return u.fault(ctx, OpVerify, err)
-	}
-	answer.Body.Close()
 	if answer.StatusCode != http.StatusOK || answer.ContentLength < 0 {
 		u.notice("the proxy does not tell the size of what the server holds")
 		return nil

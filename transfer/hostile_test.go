@@ -29,7 +29,12 @@ type fake struct {
 
 func newFake(t *testing.T, serve func(f *fake, c net.Conn)) *fake {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	return newFakeAt(t, "127.0.0.1:0", serve)
+}
+
+func newFakeAt(t *testing.T, addr string, serve func(f *fake, c net.Conn)) *fake {
+	t.Helper()
+	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -231,7 +236,7 @@ func TestExpectationFailed(t *testing.T) {
 		if n, err := io.Copy(io.Discard, request.Body); n != source.size || err != nil {
 			t.Errorf("%d bytes, %v", n, err)
 		}
-		io.WriteString(c, "HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")
+		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 	})
 	if err := send(t, "http", f, source); err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -47,8 +48,10 @@ func (u *upload) httpOnce(ctx context.Context, transport *http.Transport) error 
 		switch {
 		case err != nil:
 			return err
+		case answer.StatusCode == http.StatusCreated || answer.StatusCode == http.StatusNoContent:
+			return u.verifyHTTP(ctx, transport, to)
 		case answer.StatusCode/100 == 2:
-			return nil
+			return nil // it took the file, and does not say that it lies there
 		case u.proxySaid(to, answer.Response):
 			return u.proxyRefused(answer.Response, to.addr())
 		case answer.StatusCode == http.StatusTemporaryRedirect || answer.StatusCode == http.StatusPermanentRedirect:
@@ -116,6 +119,7 @@ func (s *session) httpTransport(ctx context.Context) *http.Transport {
 			return secured, nil
 		},
 		ExpectContinueTimeout:  expectPatience,
+		ResponseHeaderTimeout:  s.o.IdleTimeout, // a header that drips is never idle
 		MaxResponseHeaderBytes: maxHTTPHeader,
 		WriteBufferSize:        copyBuffer,
 		ReadBufferSize:         copyBuffer,
@@ -207,6 +211,31 @@ func (u *upload) put(ctx context.Context, transport *http.Transport, to Target, 
 	return newAnswer(response, cancel), nil
 }
 
+// verifyHTTP compares the size that the server tells of a file. Many tell none, or let nobody read what they take.
+func (u *upload) verifyHTTP(ctx context.Context, transport *http.Transport, to Target) error {
+	answer, err := u.head(ctx, transport, to)
+	if ctx.Err() != nil {
+		return u.fault(ctx, OpVerify, err)
+	}
+	if err != nil || answer.StatusCode != http.StatusOK || markOf(answer.Header) == "" || answer.ContentLength < 0 {
+		return nil
+	}
+	return u.verify(answer.ContentLength)
+}
+
+func (u *upload) head(ctx context.Context, transport *http.Transport, to Target) (*http.Response, error) {
+	request, err := u.request(ctx, http.MethodHead, to, nil)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := transport.RoundTrip(request)
+	if err != nil {
+		return nil, u.fault(ctx, OpVerify, err)
+	}
+	answer.Body.Close()
+	return answer, nil
+}
+
 // newAnswer keeps the beginning of a plain text. cancel ends the request when the server drips.
 func newAnswer(response *http.Response, cancel func()) *httpAnswer {
 	answer := &httpAnswer{Response: response}
@@ -266,6 +295,9 @@ func (s *session) statusFault(answer *httpAnswer, op Op) error {
 	kind := Refused
 	if answer.StatusCode == http.StatusUnauthorized {
 		op, kind = OpLogin, LoginRefused
+		if asks := answer.Header.Values("WWW-Authenticate"); len(asks) > 0 && !slices.ContainsFunc(asks, isKnown) {
+			words, hint = "that it wants "+foreign(asks), "Basic and Digest are supported"
+		}
 	}
 	said := answer.Status
 	if answer.text != "" {

@@ -111,6 +111,9 @@ func markOf(header http.Header) string {
 
 // ftpGateway has the proxy speak ftp for us: GET with an ftp URL. refused is what CONNECT gave.
 func (d *download) ftpGateway(ctx context.Context, refused error) error {
+	if err := d.withoutTLS(); err != nil {
+		return err
+	}
 	d.notice("the proxy refuses CONNECT for ftp, so its FTP gateway is used: the password and the file travel in the clear")
 	transport := d.httpTransport(ctx)
 	defer transport.CloseIdleConnections()

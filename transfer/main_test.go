@@ -68,6 +68,9 @@ func endpoints() []endpoint {
 		{"http", "http", nginx(false), false},
 		{"https", "https", nginx(true), false},
 		{"scp", "scp", func() (*peers.Server, error) { return peers.StartSSHD(peers.SSHDConfig{Account: account}) }, true},
+		{"apache", "https", func() (*peers.Server, error) {
+			return peers.StartApache(peers.ApacheConfig{Account: account, TLS: true, Digest: true})
+		}, false},
 	}
 }
 

@@ -164,7 +164,7 @@ func TestStatusIsTriedAgain(t *testing.T) {
 				if request, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
 					io.Copy(io.Discard, request.Body)
 				}
-				io.WriteString(c, "HTTP/1.1 "+[]string{test.answer, "201 Created"}[asked.Add(1)-1]+"\r\nContent-Length: 0\r\n\r\n")
+				io.WriteString(c, "HTTP/1.1 "+[]string{test.answer, "200 OK"}[asked.Add(1)-1]+"\r\nContent-Length: 0\r\n\r\n")
 			})
 			target, err := transfer.ParseTarget("http", f.addr+"/file", "")
 			if err != nil {

@@ -72,6 +72,10 @@ type Options struct {
 	// take its time. When it is nil an unknown key is refused. A changed key is refused without asking.
 	AskHostKey func(ctx context.Context, host, keyType, fingerprint string) (bool, error)
 
+	// TLSServers is a file of the ftp servers that have offered TLS. One that stops offering it is refused. It is created
+	// when the first one does; empty remembers nothing.
+	TLSServers string
+
 	// Progress is told how many bytes were handed to the network, or came from it, at most ten times a second and once at
 	// the end. Calls never overlap and none comes after Upload or Download has returned. The count goes back when a redirect or
 	// a retry makes the file start again, or go on from where the server has it.

@@ -30,6 +30,7 @@ type wire struct {
 type quota struct {
 	left atomic.Int64
 	cut  func()
+	up   atomic.Int64 // bytes that the client has sent
 }
 
 // cutAfter cuts the wire once more bytes than n have come from the server.
@@ -116,11 +117,13 @@ func (w *wire) carry(t *testing.T, to, from net.Conn, answers, down bool) {
 			return
 		default:
 		}
+		w.mu.Lock()
+		quota := w.quota
+		w.mu.Unlock()
 		if down {
-			w.mu.Lock()
-			quota := w.quota
-			w.mu.Unlock()
 			quota.spend(n)
+		} else {
+			quota.up.Add(int64(n))
 		}
 		if _, err := to.Write(buffer[:n]); err != nil {
 			return
@@ -158,7 +161,7 @@ func (w *wire) freeze() {
 // through makes p reach its server over a wire.
 func (p *place) through(t *testing.T, answer func(line string) string) *wire {
 	t.Helper()
-	w := newWire(t, p.server.Addr, p.name == "ftp", answer)
+	w := newWire(t, p.server.Addr, p.protocol == "ftp" && p.server.CAs == nil, answer)
 	p.addr = w.addr
 	if p.protocol == "scp" {
 		p.trust(t)

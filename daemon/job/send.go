@@ -59,6 +59,7 @@ func upload(ctx context.Context, home appliance.Home, target transfer.Target, sr
 		Insecure:   up.Insecure,
 		Proxy:      up.Proxy,
 		KnownHosts: home.KnownHosts(),
+		TLSServers: home.TLSServers(),
 		Notice:     func(line string) { ui.Text(control.Err, line+"\n") },
 		Progress: func(sent int64) {
 			// While the file grows, the export's own progress says more.

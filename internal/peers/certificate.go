@@ -53,6 +53,9 @@ func (s *Server) certify() error {
 	)
 }
 
+// TLSFiles are the server's certificate and its key.
+func (s *Server) TLSFiles() (certificate, key string) { return s.path("cert.pem"), s.path("key.pem") }
+
 func certificate(name string) *x509.Certificate {
 	now := time.Now()
 	return &x509.Certificate{

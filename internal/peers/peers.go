@@ -152,3 +152,16 @@ func needRoot() error {
 	}
 	return nil
 }
+
+// concat makes one file of several.
+func (s *Server) concat(name string, parts ...string) error {
+	var whole []byte
+	for _, part := range parts {
+		text, err := os.ReadFile(s.path(part))
+		if err != nil {
+			return err
+		}
+		whole = append(whole, text...)
+	}
+	return s.write(name, string(whole), 0o600)
+}
