@@ -103,6 +103,7 @@ func plainWords(err error) string {
 	var errno syscall.Errno
 	var asURL *url.Error
 	var path *os.PathError
+	var record tls.RecordHeaderError
 	var ours *worded
 	var idle *idleError
 	var refused *forbidden
@@ -124,6 +125,8 @@ func plainWords(err error) string {
 			return "no such host: " + dns.Name
 		}
 		return "the name server did not answer for " + dns.Name
+	case errors.As(err, &record):
+		return "what came is not TLS"
 	case errors.As(err, &path):
 		return path.Path + ": " + plainWords(path.Err)
 	case errors.As(err, &errno):
@@ -202,6 +205,8 @@ func classify(op Op, err error) (kind Kind, hint string) {
 	}
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok && op == OpTLS {
 		return ProtocolBroken, "the server does not speak TLS on this port"
+	} else if ok {
+		return ConnectionLost, tryAgain
 	}
 	if op == OpConnect || op == OpProxy {
 		return Unreachable, "check the host, the port and the firewalls between here and there"
@@ -213,7 +218,19 @@ func classify(op Op, err error) (kind Kind, hint string) {
 	return ProtocolBroken, ""
 }
 
+// usualHints are what to try where nobody knows better.
+var usualHints = map[Kind]string{
+	SourceFailed:   "look at this machine's disk",
+	Refused:        "ask the server's owner; its log may say more",
+	ProtocolBroken: "check the port; if it is right, something between here and there may change what is sent",
+	SizeMismatch:   "send it again when the file does not change any more",
+	LocalFailure:   "look at this machine's disk",
+}
+
 func (s *session) wrap(op Op, kind Kind, err error, hint string) *Error {
+	if hint == "" {
+		hint = usualHints[kind]
+	}
 	return &Error{Op: op, Kind: kind, Target: s.target.String(), Err: err, Hint: hint, secrets: s.secrets()}
 }
 
