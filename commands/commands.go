@@ -77,6 +77,7 @@ type Env struct {
 	Begin func(Entry) error
 
 	json   bool
+	told   bool // the JSON result says what failed, too
 	leave  bool
 	parser *parser
 }
@@ -133,7 +134,9 @@ func (e *Env) Say(format string, args ...any) {
 func Run(ctx context.Context, e *Env, words []string) (control.Result, Entry) {
 	words, res := e.run(ctx, words)
 	entry := e.entry(words, res)
-	if res.Error != "" && e.json {
+	if res.Error != "" && e.told {
+		res.Error, res.Hint = "", ""
+	} else if res.Error != "" && e.json {
 		line, _ := json.Marshal(struct {
 			Error string `json:"error"`
 			Hint  string `json:"hint,omitempty"`

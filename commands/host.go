@@ -49,6 +49,7 @@ type Host interface {
 	Export(context.Context, Caller, Export, control.UI) (ExportResult, error)
 	Send(context.Context, Caller, Send, control.UI) (SendResult, error)
 	AcceptHostKey(context.Context, Caller, AcceptHostKey, control.UI) ([]HostKey, error)
+	TestConnection(context.Context, Caller, ConnectionTest, control.UI) (ConnectionResult, error)
 }
 
 // Export is the work of export-local and export-remote.

@@ -32,6 +32,7 @@ const (
 	OpSave    Op = "save"
 	OpVerify  Op = "verify"
 	OpRename  Op = "rename"
+	OpDelete  Op = "delete"
 )
 
 // Kind is what a caller may act upon.

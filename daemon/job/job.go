@@ -28,14 +28,16 @@ const (
 	KindExport  = "export"
 	KindSend    = "upload"
 	KindHostKey = "host key check"
+	KindTest    = "connection test"
 )
 
 // Spec is what a job is to do: exactly one of its pointers is set.
 type Spec struct {
-	Home          appliance.Home          `json:"home"`
-	Export        *commands.Export        `json:"export,omitempty"`
-	Send          *commands.Send          `json:"send,omitempty"`
-	AcceptHostKey *commands.AcceptHostKey `json:"accept_host_key,omitempty"`
+	Home          appliance.Home           `json:"home"`
+	Export        *commands.Export         `json:"export,omitempty"`
+	Send          *commands.Send           `json:"send,omitempty"`
+	AcceptHostKey *commands.AcceptHostKey  `json:"accept_host_key,omitempty"`
+	Test          *commands.ConnectionTest `json:"test,omitempty"`
 }
 
 const (
@@ -89,6 +91,8 @@ func serve(ctx context.Context, _ control.Peer, req control.Request, s *control.
 		out, err = send(ctx, spec.Home, *spec.Send, s)
 	case spec.AcceptHostKey != nil:
 		out, err = acceptHostKey(ctx, spec.Home, *spec.AcceptHostKey, s)
+	case spec.Test != nil:
+		out, err = testConnection(ctx, spec.Home, *spec.Test, s)
 	default:
 		err = fmt.Errorf("the job's specification names no work")
 	}
