@@ -37,7 +37,8 @@ bench: build ## the figures of docs/BENCHMARKS.md, beside the peers'
 	$(GO) test -count=1 -timeout 60m -run '^$$' -bench . -benchtime 1x -v -p 1 ./internal/bench ./internal/login ./appliance/seed
 
 FUZZTIME ?= 2m
-soak: ## every fuzz target, FUZZTIME each
+soak: ## every fuzz target, FUZZTIME each, and a thousand faults for each protocol and direction
+	SEALGATE_FAULTS=1000 $(GO) test -count=1 -timeout 60m -run '^TestBadNetwork$$' ./transfer
 	@for pkg in $$($(GO) list ./...); do \
 	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep ^Fuzz); do \
 	    echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; done; done

@@ -78,6 +78,7 @@ type Env struct {
 	Begin func(Entry) error
 
 	json   bool
+	told   bool // the JSON result says what failed, too
 	leave  bool
 	parser *parser
 }
@@ -134,7 +135,9 @@ func (e *Env) Say(format string, args ...any) {
 func Run(ctx context.Context, e *Env, words []string) (control.Result, Entry) {
 	words, res := e.run(ctx, words)
 	entry := e.entry(words, res)
-	if res.Error != "" && e.json {
+	if res.Error != "" && e.told {
+		res.Error, res.Hint = "", ""
+	} else if res.Error != "" && e.json {
 		line, _ := json.Marshal(struct {
 			Error string `json:"error"`
 			Hint  string `json:"hint,omitempty"`

@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -17,6 +18,7 @@ import (
 	"sealgate/appliance/audit"
 	"sealgate/appliance/seal"
 	"sealgate/control"
+	"sealgate/transfer"
 )
 
 // host is an appliance that only notes what it is asked to do.
@@ -64,6 +66,10 @@ func (h *host) TechInfo(context.Context, Caller, TechInfo, control.UI) (TechInfo
 }
 func (h *host) AcceptHostKey(context.Context, Caller, AcceptHostKey, control.UI) ([]HostKey, error) {
 	return nil, nil
+}
+func (h *host) TestConnection(_ context.Context, _ Caller, x ConnectionTest, ui control.UI) (ConnectionResult, error) {
+	ui.Text(control.Out, ConnectionStep{Name: transfer.OpResolve, State: "failed", Note: "no such host"}.Line())
+	return ConnectionResult{Target: x.Upload.URL, Error: "no such host", Hint: "check it", Exit: control.ExitTransfer}, nil
 }
 
 func (h *host) Accounts(context.Context) ([]account.Account, error) {
@@ -273,7 +279,7 @@ func TestComplete(t *testing.T) {
 	for line, want := range map[string][]string{
 		"ex":                             {"exit", "export-local", "export-remote"},
 		"sh":                             {"show"},
-		"impctl ":                        {"known-hosts", "platform", "reboot", "seal", "server", "ssh-key", "status", "support", "teardown", "transfer-policy", "user"},
+		"impctl ":                        {"known-hosts", "platform", "reboot", "seal", "server", "ssh-key", "status", "support", "teardown", "test-connection", "transfer-policy", "user"},
 		"impctl server st":               {"start", "status", "stop"},
 		"help fi":                        {"files"},
 		"? impctl server re":             {"restart"},
@@ -418,4 +424,20 @@ func FuzzCommands(f *testing.F) {
 		Complete(e, list)
 		Next(e, list)
 	})
+}
+
+// A test that failed is one result: its steps, and the error with them.
+func TestConnectionTestAsJSON(t *testing.T) {
+	e, _, u := newEnv(t, appliance.ManagementServer, Administrator)
+	res, entry := Run(t.Context(), e, words("impctl test-connection --json --protocol http 127.0.0.1:1/x"))
+	var r ConnectionResult
+	if err := json.Unmarshal([]byte(u.out.String()), &r); err != nil {
+		t.Fatalf("%v in %q", err, u.out.String())
+	}
+	if r.OK || r.Error != "no such host" || r.Hint == "" || r.Exit != control.ExitTransfer {
+		t.Errorf("the result is %+v", r)
+	}
+	if res.Exit != control.ExitTransfer || res.Error != "" || entry.Error != "no such host" {
+		t.Errorf("the end is %+v, the log keeps %+v", res, entry)
+	}
 }

@@ -51,6 +51,7 @@ type Host interface {
 	Send(context.Context, Caller, Send, control.UI) (SendResult, error)
 	TechInfo(context.Context, Caller, TechInfo, control.UI) (TechInfoResult, error)
 	AcceptHostKey(context.Context, Caller, AcceptHostKey, control.UI) ([]HostKey, error)
+	TestConnection(context.Context, Caller, ConnectionTest, control.UI) (ConnectionResult, error)
 }
 
 // Export is the work of export-local and export-remote.

@@ -102,6 +102,13 @@ func (d *Daemon) AcceptHostKey(ctx context.Context, c commands.Caller, x command
 	return r, err
 }
 
+// TestConnection goes the way of an upload.
+func (d *Daemon) TestConnection(ctx context.Context, c commands.Caller, x commands.ConnectionTest, ui control.UI) (commands.ConnectionResult, error) {
+	var r commands.ConnectionResult
+	err := d.jobs.run(ctx, job.KindTest, c, job.Spec{Home: d.home, Test: &x}, ui, &r)
+	return r, err
+}
+
 // swept removes what a failed job could not remove itself.
 func (d *Daemon) swept(err error) error {
 	if err == nil {

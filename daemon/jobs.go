@@ -23,7 +23,7 @@ import (
 )
 
 // maxJobs of a kind run at a time: an export takes both memory and disk.
-var maxJobs = map[string]int{job.KindExport: 1, job.KindSend: 4, job.KindHostKey: 4, job.KindTechInfo: 1}
+var maxJobs = map[string]int{job.KindExport: 1, job.KindSend: 4, job.KindHostKey: 4, job.KindTechInfo: 1, job.KindTest: 4}
 
 // jobs are the children that run heavy commands.
 type jobs struct {

@@ -32,6 +32,7 @@ const (
 	OpSave    Op = "save"
 	OpVerify  Op = "verify"
 	OpRename  Op = "rename"
+	OpDelete  Op = "delete"
 )
 
 // Kind is what a caller may act upon.
@@ -104,6 +105,7 @@ func plainWords(err error) string {
 	var errno syscall.Errno
 	var asURL *url.Error
 	var path *os.PathError
+	var record tls.RecordHeaderError
 	var ours *worded
 	var idle *idleError
 	var refused *forbidden
@@ -125,6 +127,8 @@ func plainWords(err error) string {
 			return "no such host: " + dns.Name
 		}
 		return "the name server did not answer for " + dns.Name
+	case errors.As(err, &record):
+		return "what came is not TLS"
 	case errors.As(err, &path):
 		return path.Path + ": " + plainWords(path.Err)
 	case errors.As(err, &errno):
@@ -205,6 +209,8 @@ func classify(op Op, err error) (kind Kind, hint string) {
 	}
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok && op == OpTLS {
 		return ProtocolBroken, "the server does not speak TLS on this port"
+	} else if ok {
+		return ConnectionLost, tryAgain
 	}
 	if alert, ok := errors.AsType[*net.OpError](err); ok && op == OpTLS && alert.Op == "remote error" {
 		return ProtocolBroken, otherTLS
@@ -222,7 +228,19 @@ func classify(op Op, err error) (kind Kind, hint string) {
 	return ProtocolBroken, ""
 }
 
+// usualHints are what to try where nobody knows better.
+var usualHints = map[Kind]string{
+	SourceFailed:   "look at this machine's disk",
+	Refused:        "ask the server's owner; its log may say more",
+	ProtocolBroken: "check the port; if it is right, something between here and there may change what is sent",
+	SizeMismatch:   "send it again when the file does not change any more",
+	LocalFailure:   "look at this machine's disk",
+}
+
 func (s *session) wrap(op Op, kind Kind, err error, hint string) *Error {
+	if hint == "" {
+		hint = usualHints[kind]
+	}
 	return &Error{Op: op, Kind: kind, Target: s.target.String(), Err: err, Hint: hint, secrets: s.secrets()}
 }
 

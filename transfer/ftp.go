@@ -17,11 +17,17 @@ import (
 // tells is ignored.
 func (u *upload) ftp(ctx context.Context) error {
 	part := partName(u.target.name())
+	var locked []string
 	pasv, left := false, false
 	err := u.retry(ctx, func() int64 { return u.safe }, func() error {
 		for {
+			before, again := u.safe, left
 			stays, err := u.ftpStore(ctx, part, pasv, left)
 			left = stays
+			if again && left && u.safe <= before && isLost(err) {
+				// A session whose end the server has not noticed may keep the part locked; vsftpd does, for five minutes.
+				locked, part, left, u.safe = append(locked, part), partName(u.target.name()), false, 0
+			}
 			missing, ok := errors.AsType[*noDataConnection](err)
 			if !ok || !missing.ipv4 || pasv || ctx.Err() != nil {
 				return err
@@ -35,9 +41,17 @@ func (u *upload) ftp(ctx context.Context) error {
 		return u.retry(ctx, nothing, func() error { return u.ftpGateway(ctx, refused) })
 	}
 	if left {
-		return u.discard(ctx, err, part, func(ctx context.Context) error { return u.ftpRemove(ctx, part) })
+		locked = append(locked, part)
+	}
+	for _, part := range locked {
+		err = u.discard(ctx, err, part, func(ctx context.Context) error { return u.ftpRemove(ctx, part) })
 	}
 	return err
+}
+
+func isLost(err error) bool {
+	fault, ok := errors.AsType[*Error](err)
+	return ok && fault.Kind == ConnectionLost
 }
 
 // ftpStore makes one attempt; there says that an earlier one may have left the part on the server. It reports whether

@@ -66,6 +66,8 @@ func (s *session) worthAnother(err error) bool {
 	switch fault.Kind {
 	case ConnectionLost:
 		return fault.Op != OpLogin
+	case SizeMismatch:
+		return fault.Op == OpVerify // a connection that was cut may look like one that was closed
 	case Unreachable:
 		timeout, ok := errors.AsType[net.Error](err)
 		return s.began.Load() || ok && timeout.Timeout()

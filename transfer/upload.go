@@ -74,14 +74,18 @@ func partName(name string) string {
 	return name + "." + hex.EncodeToString(random[:]) + ".part"
 }
 
-// discard removes a part after fault, and tells where it lies when that is not possible.
+// discard removes a part, after fault or where another one arrived, and tells where it lies when that is not possible.
 func (s *session) discard(ctx context.Context, fault error, part string, remove func(ctx context.Context) error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
 	defer cancel()
-	if remove(ctx) != nil {
-		return addHint(fault, "the unfinished "+part+" may have stayed on the server")
+	if remove(ctx) == nil {
+		return fault
 	}
-	return fault
+	stayed := "the unfinished " + part + " may have stayed on the server"
+	if fault == nil {
+		s.notice(stayed)
+	}
+	return addHint(fault, stayed)
 }
 
 func addHint(err error, hint string) error {

@@ -29,15 +29,17 @@ const (
 	KindSend     = "upload"
 	KindHostKey  = "host key check"
 	KindTechInfo = "get-tech-info"
+	KindTest     = "connection test"
 )
 
 // Spec is what a job is to do: exactly one of its pointers is set.
 type Spec struct {
-	Home          appliance.Home          `json:"home"`
-	Export        *commands.Export        `json:"export,omitempty"`
-	Send          *commands.Send          `json:"send,omitempty"`
-	TechInfo      *commands.TechInfo      `json:"tech_info,omitempty"`
-	AcceptHostKey *commands.AcceptHostKey `json:"accept_host_key,omitempty"`
+	Home          appliance.Home           `json:"home"`
+	Export        *commands.Export         `json:"export,omitempty"`
+	Send          *commands.Send           `json:"send,omitempty"`
+	TechInfo      *commands.TechInfo       `json:"tech_info,omitempty"`
+	AcceptHostKey *commands.AcceptHostKey  `json:"accept_host_key,omitempty"`
+	Test          *commands.ConnectionTest `json:"test,omitempty"`
 }
 
 const (
@@ -93,6 +95,8 @@ func serve(ctx context.Context, _ control.Peer, req control.Request, s *control.
 		out, err = techInfo(ctx, spec.Home, *spec.TechInfo, s)
 	case spec.AcceptHostKey != nil:
 		out, err = acceptHostKey(ctx, spec.Home, *spec.AcceptHostKey, s)
+	case spec.Test != nil:
+		out, err = testConnection(ctx, spec.Home, *spec.Test, s)
 	default:
 		err = fmt.Errorf("the job's specification names no work")
 	}

@@ -43,13 +43,29 @@ func send(ctx context.Context, home appliance.Home, x commands.Send, ui control.
 
 // upload sends src to target on behalf of up.
 func upload(ctx context.Context, home appliance.Home, target transfer.Target, src transfer.Source, up commands.Upload, ui control.UI) error {
-	policy, err := transfer.LoadPolicy(home.TransferPolicy())
+	o, err := options(home, up, ui)
 	if err != nil {
 		return err
 	}
+	o.Progress = func(sent int64) {
+		// While the file grows, the export's own progress says more.
+		if total := src.Size(); total >= 0 {
+			ui.Progress(control.Progress{Label: "uploading", Unit: "B", Done: sent, Total: total})
+		}
+	}
+	_, err = transfer.Upload(ctx, target, src, o)
+	return err
+}
+
+// options are how this appliance goes to a server on behalf of up.
+func options(home appliance.Home, up commands.Upload, ui control.UI) (transfer.Options, error) {
+	policy, err := transfer.LoadPolicy(home.TransferPolicy())
+	if err != nil {
+		return transfer.Options{}, err
+	}
 	key, err := secret.SSHKey(string(home))
 	if err != nil && !errors.Is(err, secret.ErrNoSSHKey) {
-		return err
+		return transfer.Options{}, err
 	}
 	o := transfer.Options{
 		Key:        key,
@@ -61,12 +77,6 @@ func upload(ctx context.Context, home appliance.Home, target transfer.Target, sr
 		KnownHosts: home.KnownHosts(),
 		TLSServers: home.TLSServers(),
 		Notice:     func(line string) { ui.Text(control.Err, line+"\n") },
-		Progress: func(sent int64) {
-			// While the file grows, the export's own progress says more.
-			if total := src.Size(); total >= 0 {
-				ui.Progress(control.Progress{Label: "uploading", Unit: "B", Done: sent, Total: total})
-			}
-		},
 	}
 	if up.Ask {
 		o.AskHostKey = func(ctx context.Context, host, keyType, fingerprint string) (bool, error) {
@@ -75,6 +85,5 @@ func upload(ctx context.Context, home appliance.Home, target transfer.Target, sr
 			return answer == "yes", err
 		}
 	}
-	_, err = transfer.Upload(ctx, target, src, o)
-	return err
+	return o, nil
 }

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// certify writes cert.pem and key.pem for localhost and both loopback addresses, signed by an authority that exists for
-// this server alone: ca.pem, CertFile and CAs.
+// certify writes cert.pem and key.pem for localhost, both loopback addresses, and two more at which a test may lead to
+// the server. They are signed by an authority that exists for this server alone: ca.pem, CertFile and CAs.
 func (s *Server) certify() error {
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -33,7 +33,7 @@ func (s *Server) certify() error {
 	leaf := certificate("localhost")
 	leaf.SerialNumber = big.NewInt(2)
 	leaf.KeyUsage, leaf.ExtKeyUsage = x509.KeyUsageDigitalSignature, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
-	leaf.DNSNames, leaf.IPAddresses = []string{"localhost"}, []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
+	leaf.DNSNames, leaf.IPAddresses = []string{"localhost"}, []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback, net.IPv4(127, 0, 0, 2), net.IPv4(127, 0, 0, 3)}
 	leafDER, err := x509.CreateCertificate(rand.Reader, leaf, ca, key.Public(), caKey)
 	if err != nil {
 		return err

@@ -77,6 +77,7 @@ func TestExamplesOfHelp(t *testing.T) {
 		"impctl known-hosts add":    2, // nobody compares the fingerprint
 		"impctl known-hosts remove": 1,
 		"impctl known-hosts scan":   4,
+		"impctl test-connection":    4,
 		"impctl reboot":             1, // no root service; daemon/rootd has one
 		"impctl user":               1,
 
