@@ -3,9 +3,11 @@ package dump
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -72,6 +74,41 @@ func parts(t *testing.T, data []byte, passphrase string) map[string][]byte {
 	delete(content, headerName)
 	delete(content, manifestName)
 	return content
+}
+
+// Licences are the machine's: a dump neither brings nor takes them.
+func TestImportKeepsLicences(t *testing.T) {
+	_, data := export(t, tiny(t), Options{})
+	to := target(t)
+	db, err := store.Open(t.Context(), string(to.Home), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	_, err = db.Write(t.Context(), store.Change{Author: "t"}, func(tx *store.Tx) error {
+		return errors.Join(tx.AddLicence(t.Context(), store.Licence{ID: "L1", Key: "key"}, []byte("{}")),
+			tx.AddRegistrationToken(t.Context(), "t", "verifier", now.Add(time.Hour)))
+	})
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	imported(t, to, data, ImportOptions{})
+	if db, err = store.Open(t.Context(), string(to.Home), store.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if kept, err := db.Licences(t.Context()); err != nil || len(kept) != 1 || kept[0].Key != "key" {
+		t.Errorf("licences %+v, %v", kept, err)
+	}
+	_, err = db.Write(t.Context(), store.Change{Author: "t"}, func(tx *store.Tx) error {
+		if ok, err := tx.RegistrationToken(t.Context(), "verifier", now); err != nil || !ok {
+			t.Errorf("the token: %v, %v", ok, err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
 }
 
 func TestImport(t *testing.T) {

@@ -2,7 +2,7 @@
 // configuration database and answers on the management address.
 //
 // It migrates and holds the database and speaks TLS on its address, where it
-// answers the OpenAPI. Nobody can log in yet.
+// answers the OpenAPI.
 package mx
 
 import (
@@ -17,7 +17,6 @@ import (
 	"sealgate/appliance"
 	"sealgate/appliance/certificate"
 	"sealgate/appliance/store"
-	"sealgate/daemon/mx/openapi"
 )
 
 // shutdownGrace is less than the daemon's patience with a role that stops.
@@ -29,6 +28,8 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 	if err != nil {
 		return err
 	}
+	level := new(slog.LevelVar)
+	log = slog.New(leveled{log.Handler(), level})
 	db, err := store.Open(ctx, string(home), store.Options{})
 	if err != nil {
 		return fmt.Errorf("open the database: %w", err)
@@ -41,8 +42,12 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 	if err != nil {
 		return err
 	}
+	api, err := newAPI(ctx, part{home, config, db, level, log})
+	if err != nil {
+		return err
+	}
 	srv := &http.Server{
-		Handler:           openapi.New(openapi.Config{Store: db, Sessions: nobody{}, Log: log}),
+		Handler:           api,
 		TLSConfig:         &tls.Config{GetCertificate: keeper.Get, MinVersion: tls.VersionTLS12},
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
@@ -67,11 +72,4 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 		log.Warn("requests were cut", "error", err)
 	}
 	return nil
-}
-
-// nobody has a session.
-type nobody struct{}
-
-func (nobody) Caller(*http.Request) (openapi.Caller, error) {
-	return openapi.Caller{}, openapi.ErrNoSession
 }

@@ -16,12 +16,12 @@ import (
 	"sealgate/appliance"
 	"sealgate/appliance/certificate"
 	"sealgate/appliance/licence"
+	"sealgate/appliance/model"
 	"sealgate/appliance/seal"
 	"sealgate/appliance/store"
 	"sealgate/appliance/token"
 	"sealgate/control"
 	"sealgate/daemon/mx/openapi"
-	"sealgate/daemon/mx/wire"
 )
 
 // Codes of faults.
@@ -49,13 +49,13 @@ type Config struct {
 func (c Config) Operations() []openapi.Operation {
 	const base = "/v1/administration/"
 	return []openapi.Operation{
-		{Method: http.MethodGet, Path: base + "version", Do: version},
-		{Method: http.MethodGet, Path: base + "adc/timestamp", Do: timestamp},
-		{Method: http.MethodPut, Path: base + "log/level", Codes: []int{codeIllegal}, Do: c.level},
-		{Method: http.MethodGet, Path: base + "challenge", Do: c.challenge},
-		{Method: http.MethodPost, Path: base + "license", Do: c.license,
+		{Method: http.MethodGet, Path: base + "version", Out: []model.Field{{Name: "serverVersion", Type: model.Text}}, Do: version},
+		{Method: http.MethodGet, Path: base + "adc/timestamp", Out: []model.Field{{Name: "adcTimestamp", Type: model.Int}}, Do: timestamp},
+		{Method: http.MethodPut, Path: base + "log/level", In: levelFields, Codes: []int{codeIllegal}, Do: c.level},
+		{Method: http.MethodGet, Path: base + "challenge", Out: []model.Field{{Name: "challenge", Type: model.Text}}, Do: c.challenge},
+		{Method: http.MethodPost, Path: base + "license", In: licenseFields, Do: c.license,
 			Codes: []int{codeMissing, codeInvalid, codeOther, codeProduct, codeExpired, codeLoaded, codeNothing}},
-		{Method: http.MethodGet, Path: base + "gatewayRegistrationToken", Codes: []int{codeNotYours}, Do: c.registrationToken},
+		{Method: http.MethodGet, Path: base + "gatewayRegistrationToken", Out: []model.Field{{Name: "registration-token", Type: model.Text}}, Codes: []int{codeNotYours}, Do: c.registrationToken},
 	}
 }
 
@@ -80,36 +80,28 @@ func timestamp(context.Context, *openapi.Call) (any, error) {
 	return map[string]int64{"adcTimestamp": at}, nil
 }
 
-// server is the one type of log that there is: the management server's.
-const server = "server"
+// levelFields have the one type of log that there is: the management server's.
+var levelFields = []model.Field{
+	{Name: "level", OneOf: []string{"debug", "info", "warn", "error"}, Code: codeIllegal, Required: codeIllegal},
+	{Name: "type", OneOf: []string{"server"}, Code: codeIllegal},
+}
+
+var licenseFields = []model.Field{{Name: "licenseContent", Required: codeMissing, Code: codeInvalid}}
 
 // level sets how much the management server logs, until it ends.
-func (c Config) level(_ context.Context, call *openapi.Call) (any, error) {
-	f, err := wire.Read(call.Body)
+func (c Config) level(ctx context.Context, call *openapi.Call) (any, error) {
+	sent, err := call.Read(ctx, levelFields)
 	if err != nil {
 		return nil, err
 	}
-	kind, name := server, ""
-	if err := wire.All(f.Text("type", &kind), f.Text("level", &name)); err != nil {
+	name := sent["level"].(string)
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(name)); err != nil {
 		return nil, err
 	}
-	var level slog.Level
-	switch strings.ToLower(name) {
-	case "debug", "info", "warn", "error":
-		err = level.UnmarshalText([]byte(name))
-	case "warning":
-		level = slog.LevelWarn
-	default:
-		return nil, openapi.Faultf(codeIllegal, "argument level is %q, and must be debug, info, warn or error", name)
-	}
-	if !strings.EqualFold(kind, server) {
-		return nil, openapi.Faultf(codeIllegal, "argument type is %q, and must be %s", kind, server)
-	}
-	if err == nil {
-		c.Level.Set(level)
-		c.Log.Warn("the log level was changed", "level", level.String(), "user", call.Caller.Name)
-	}
-	return nil, err
+	c.Level.Set(level)
+	c.Log.Warn("the log level was changed", "level", level.String(), "user", call.Caller.Name)
+	return nil, nil
 }
 
 func (c Config) challenge(context.Context, *openapi.Call) (any, error) {
@@ -119,14 +111,11 @@ func (c Config) challenge(context.Context, *openapi.Call) (any, error) {
 
 // license loads a licence. What it says is checked again at each look.
 func (c Config) license(ctx context.Context, call *openapi.Call) (any, error) {
-	f, err := wire.Read(call.Body)
+	sent, err := call.Read(ctx, licenseFields)
 	if err != nil {
 		return nil, err
 	}
-	text := ""
-	if err := f.Text("licenseContent", &text); err != nil {
-		return nil, err
-	}
+	text := sent["licenseContent"].(string)
 	key := strings.Join(strings.Fields(text), "") // mail breaks lines
 	if key == "" {
 		return nil, openapi.Faultf(codeMissing, "field licenseContent is missing: the line that the vendor sent, which begins with %s", seal.Prefix)

@@ -78,7 +78,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		notFound(w)
 		return
 	}
-	call := &Call{Request: r, Header: w.Header()}
+	call := &Call{Request: r, Header: w.Header(), api: a}
 	answer, err := a.do(r.Context(), w, target, values, call)
 	if err != nil {
 		a.refuse(w, r, err)

@@ -40,6 +40,8 @@ type Call struct {
 	Body    []byte        // bounded; empty when none was sent
 	Request *http.Request // for headers; its body is read already
 	Header  http.Header   // of the answer
+
+	api *API
 }
 
 // Operation is what one method of one path does, where a declaration of a resource

@@ -8,11 +8,11 @@ import (
 	"net/http"
 	"time"
 
+	"sealgate/appliance/model"
 	"sealgate/appliance/secret"
 	"sealgate/appliance/store"
 	"sealgate/daemon/mx/openapi"
 	"sealgate/daemon/mx/user"
-	"sealgate/daemon/mx/wire"
 )
 
 // Codes of faults.
@@ -31,10 +31,10 @@ const maxName = 1024
 func (s *Sessions) Operations() []openapi.Operation {
 	const session, first = "/v1/auth/session", "/v1/administration/user/password/firsttime"
 	return []openapi.Operation{
-		{Method: http.MethodPost, Path: session, Open: true, Codes: []int{codeBusy}, Do: s.login},
+		{Method: http.MethodPost, Path: session, Open: true, Out: openedFields, Codes: []int{codeBusy}, Do: s.login},
 		{Method: http.MethodDelete, Path: session, Do: s.logout},
-		{Method: http.MethodGet, Path: session + "/roles", Do: s.roles},
-		{Method: http.MethodPost, Path: first, Open: true, Codes: []int{codeBusy, codeMissing, codeNoPassword, codeNotFirst, codeSame}, Do: s.firstTime},
+		{Method: http.MethodGet, Path: session + "/roles", BareOut: true, Do: s.roles},
+		{Method: http.MethodPost, Path: first, Open: true, In: firstFields, Out: openedFields, Codes: []int{codeBusy, codeMissing, codeNoPassword, codeNotFirst, codeSame}, Do: s.firstTime},
 	}
 }
 
@@ -42,6 +42,8 @@ func (s *Sessions) Operations() []openapi.Operation {
 type opened struct {
 	ID string `json:"session-id"`
 }
+
+var openedFields = []model.Field{{Name: "session-id"}}
 
 func (s *Sessions) login(ctx context.Context, c *openapi.Call) (any, error) {
 	u, d, err := s.authenticate(ctx, c.Request)
@@ -143,7 +145,7 @@ func (s *Sessions) firstTime(ctx context.Context, c *openapi.Call) (any, error) 
 	if err != nil {
 		return nil, err
 	}
-	password, err := newPassword(c.Body)
+	password, err := newPassword(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -186,17 +188,18 @@ func (s *Sessions) firstTime(ctx context.Context, c *openapi.Call) (any, error) 
 	return s.open(ctx, c, u, d)
 }
 
-func newPassword(body []byte) (string, error) {
-	f, err := wire.Read(body)
+// firstFields are of the body; older clients send the second.
+var firstFields = []model.Field{{Name: "newPassword"}, {Name: "password"}}
+
+func newPassword(ctx context.Context, c *openapi.Call) (string, error) {
+	sent, err := c.Read(ctx, firstFields)
 	if err != nil {
 		return "", err
 	}
-	password := ""
-	if err := wire.All(f.Text("password", &password), f.Text("newPassword", &password)); err != nil {
-		return "", err
+	for _, f := range firstFields {
+		if password, _ := sent[f.Name].(string); password != "" {
+			return password, nil
+		}
 	}
-	if password == "" {
-		return "", openapi.Faultf(codeMissing, "field newPassword is missing")
-	}
-	return password, nil
+	return "", openapi.Faultf(codeMissing, "field newPassword is missing")
 }

@@ -518,10 +518,10 @@ func TestRolesGiveRights(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 	// Who has one site makes no accounts, and sees its own alone.
-	zoe.faults(15109, "POST", "/v1/conf/users/eve", `{"password":"Eve-pw-2026","roles":["administrator"]}`)
-	zoe.faults(15109, "PUT", "/v1/conf/users/zoe", `{"roles":["administrator"]}`)
-	zoe.faults(15109, "GET", "/v1/conf/users/admin", ``)
-	zoe.faults(15109, "DELETE", "/v1/conf/users/admin", ``)
+	zoe.faults(10151, "POST", "/v1/conf/users/eve", `{"password":"Eve-pw-2026","roles":["administrator"]}`)
+	zoe.faults(10151, "PUT", "/v1/conf/users/zoe", `{"roles":["administrator"]}`)
+	zoe.faults(10151, "GET", "/v1/conf/users/admin", ``)
+	zoe.faults(10151, "DELETE", "/v1/conf/users/admin", ``)
 	zoe.must("GET", "/v1/conf/users/zoe", "")
 
 	admin.must("PUT", "/v1/conf/users/zoe", `{"roles":["read-only"]}`)
@@ -532,5 +532,5 @@ func TestRolesGiveRights(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 	zoe.must("GET", "/v1/conf/users/admin", "")
-	zoe.faults(15109, "PUT", "/v1/conf/users/zoe", `{"roles":["administrator"]}`)
+	zoe.faults(10151, "PUT", "/v1/conf/users/zoe", `{"roles":["administrator"]}`)
 }

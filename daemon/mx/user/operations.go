@@ -10,10 +10,10 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"sealgate/appliance/model"
 	"sealgate/appliance/secret"
 	"sealgate/appliance/store"
 	"sealgate/daemon/mx/openapi"
-	"sealgate/daemon/mx/wire"
 )
 
 // Codes of faults.
@@ -28,16 +28,16 @@ const (
 	codeExists          = 15106
 	codeName            = 15107
 	codeEmail           = 15108
-	codeNotYours        = 15109 // only who may everything manages accounts
+	codeNotYours        = 10151 // only who may everything manages accounts
 	codeRolesMissing    = 15110
 )
 
 var faultf = openapi.Faultf
 
-// Limits, in characters.
+// Limits.
 const (
-	maxName = 100
-	maxText = 256
+	maxName = 100 // characters
+	maxText = 256 // bytes
 )
 
 // internal is the one authenticator that there is.
@@ -60,11 +60,11 @@ func New(db *store.Store, appliance string, changed func(id string)) *Accounts {
 func (a *Accounts) Operations() []openapi.Operation {
 	const one = "/v1/conf/users/{userName}"
 	return []openapi.Operation{
-		{Method: http.MethodGet, Path: "/v1/conf/users", Do: a.list},
-		{Method: http.MethodGet, Path: one, Codes: []int{codeNoUser}, Do: a.get},
-		{Method: http.MethodPost, Path: one, Do: a.add, Codes: []int{codeLength, codePasswordMissing, codePassword, codeAuthenticator,
+		{Method: http.MethodGet, Path: "/v1/conf/users", Out: []model.Field{texts("usernames", 0)}, Do: a.list},
+		{Method: http.MethodGet, Path: one, Out: fields(false), Codes: []int{codeNoUser}, Do: a.get},
+		{Method: http.MethodPost, Path: one, In: fields(true), Do: a.add, Codes: []int{codeLength, codePasswordMissing, codePassword, codeAuthenticator,
 			codeNoRole, codeExists, codeName, codeEmail, codeNotYours, codeRolesMissing}},
-		{Method: http.MethodPut, Path: one, Do: a.update, Codes: []int{codeLength, codePasswordMissing, codeNoUser, codeLastOne, codePassword,
+		{Method: http.MethodPut, Path: one, In: fields(false), Do: a.update, Codes: []int{codeLength, codePasswordMissing, codeNoUser, codeLastOne, codePassword,
 			codeAuthenticator, codeNoRole, codeEmail, codeNotYours, codeRolesMissing}},
 		{Method: http.MethodDelete, Path: one, Codes: []int{codeNoUser, codeLastOne, codeNotYours}, Do: a.remove},
 	}
@@ -143,20 +143,17 @@ func (a *Accounts) add(ctx context.Context, c *openapi.Call) (any, error) {
 	if _, err := a.db.User(ctx, name); !errors.Is(err, store.ErrNotFound) {
 		return nil, exists(err, name)
 	}
-	f, err := a.read(c.Body, name)
+	f, err := a.read(ctx, c, fields(true))
 	if err != nil {
 		return nil, err
 	}
-	if f.password == "" {
-		return nil, faultf(codePasswordMissing, "field password is missing")
-	}
 	u := store.User{Name: name}
-	if u.Verifier, err = secret.Hash(ctx, f.password); err != nil {
+	if u.Verifier, err = secret.Hash(ctx, f.password()); err != nil {
 		return nil, err
 	}
 	d := Details{FirstTime: true, PasswordSet: time.Now().UnixMilli()}
 	_, err = a.db.Write(ctx, store.Change{Author: c.Caller.Name, Summary: "create user " + name}, func(tx *store.Tx) error {
-		if err := f.apply(ctx, tx, &u, &d, true); err != nil {
+		if err := f.apply(ctx, tx, &u, &d); err != nil {
 			return err
 		}
 		_, err := tx.AddUser(ctx, u)
@@ -193,13 +190,13 @@ func (a *Accounts) update(ctx context.Context, c *openapi.Call) (any, error) {
 	if _, err := a.db.User(ctx, name); err != nil {
 		return nil, missing(err, name)
 	}
-	f, err := a.read(c.Body, name)
+	f, err := a.read(ctx, c, fields(false))
 	if err != nil {
 		return nil, err
 	}
 	verifier := ""
-	if f.password != "" {
-		if verifier, err = secret.Hash(ctx, f.password); err != nil {
+	if f.password() != "" {
+		if verifier, err = secret.Hash(ctx, f.password()); err != nil {
 			return nil, err
 		}
 	}
@@ -215,7 +212,7 @@ func (a *Accounts) update(ctx context.Context, c *openapi.Call) (any, error) {
 		if verifier != "" {
 			u.Verifier, d.PasswordSet, d.FirstTime = verifier, time.Now().UnixMilli(), c.Caller.Name != name
 		}
-		if err := f.apply(ctx, tx, &u, &d, false); err != nil {
+		if err := f.apply(ctx, tx, &u, &d); err != nil {
 			return err
 		}
 		if err := tx.UpdateUser(ctx, u); err != nil {
@@ -264,33 +261,18 @@ func somebodyLeft(ctx context.Context, tx *store.Tx) error {
 	return faultf(codeLastOne, "nobody would be left who is %s of all sites, enabled, not locked and not readOnly", store.Administrator)
 }
 
-// fields are what a client sent of an account; nil was not sent.
-type fields struct {
-	wire.Fields
-	password string
-	roles    []string
-}
-
 // read reads and checks what does not depend on the account.
-func (a *Accounts) read(body []byte, name string) (fields, error) {
-	sent, err := wire.Read(body)
+func (a *Accounts) read(ctx context.Context, c *openapi.Call, fields []model.Field) (sent, error) {
+	body, err := c.Read(ctx, fields)
 	if err != nil {
-		return fields{}, err
+		return nil, err
 	}
-	f := fields{Fields: sent}
-	authenticator := internal
-	if err := wire.All(f.Text("authenticator", &authenticator), f.Text("password", &f.password), f.Texts("roles", &f.roles)); err != nil {
-		return f, err
-	}
-	if !strings.EqualFold(authenticator, internal) {
-		return f, faultf(codeAuthenticator, "field authenticator is %q, and must be %s", authenticator, internal)
-	}
-	if f.Has("password") {
-		if err := CheckPassword(f.password, name, a.appliance); err != nil {
-			return f, err
+	if password, given := body["password"].(string); given {
+		if err := CheckPassword(password, c.Path["userName"], a.appliance); err != nil {
+			return nil, err
 		}
 	}
-	return f, nil
+	return body, nil
 }
 
 // CheckPassword refuses a weak password of an account.
@@ -304,34 +286,35 @@ func CheckPassword(password, name, appliance string) error {
 	return nil
 }
 
+// sent is what a client sent of an account, read.
+type sent map[string]any
+
+func (s sent) password() string {
+	password, _ := s["password"].(string)
+	return password
+}
+
 // apply writes what was sent into an account.
-func (f fields) apply(ctx context.Context, tx *store.Tx, u *store.User, d *Details, fresh bool) error {
-	enabled := !d.Disabled
-	err := wire.All(f.Bool("enabled", &enabled), f.Bool("locked", &d.Locked), f.Bool("readOnly", &d.ReadOnly),
-		f.text("fullName", &d.FullName), f.text("email", &d.Email), f.text("phone", &d.Phone), f.text("title", &d.Title),
-		f.text("location", &d.Location), f.text("department", &d.Department))
-	if err != nil {
-		return err
+func (s sent) apply(ctx context.Context, tx *store.Tx, u *store.User, d *Details) (err error) {
+	for name, to := range map[string]*bool{"locked": &d.Locked, "readOnly": &d.ReadOnly} {
+		if v, given := s[name].(bool); given {
+			*to = v
+		}
 	}
-	d.Disabled = !enabled
-	if d.Email != "" && !strings.Contains(d.Email, "@") {
-		return faultf(codeEmail, "field email is %q, and must be an address NAME@HOST", d.Email)
+	if enabled, given := s["enabled"].(bool); given {
+		d.Disabled = !enabled
 	}
-	if fresh || f.Has("roles") {
-		if err := setRoles(ctx, tx, f.roles, u, d); err != nil {
+	for name, to := range map[string]*string{"fullName": &d.FullName, "email": &d.Email, "phone": &d.Phone, "title": &d.Title,
+		"location": &d.Location, "department": &d.Department} {
+		if v, given := s[name].(string); given {
+			*to = v
+		}
+	}
+	if roles, given := s["roles"].([]any); given {
+		if err := setRoles(ctx, tx, roles, u, d); err != nil {
 			return err
 		}
 	}
 	u.Document, err = json.Marshal(d)
 	return err
-}
-
-func (f fields) text(name string, to *string) error {
-	if err := f.Text(name, to); err != nil {
-		return err
-	}
-	if n := utf8.RuneCountInString(*to); n > maxText {
-		return faultf(codeLength, "field %s has %d characters, and may have %d", name, n, maxText)
-	}
-	return nil
 }

@@ -92,7 +92,7 @@ func Roles(ctx context.Context, db *store.Store, u store.User, d Details) ([]str
 }
 
 // setRoles gives u the roles of these names.
-func setRoles(ctx context.Context, tx *store.Tx, names []string, u *store.User, d *Details) error {
+func setRoles(ctx context.Context, tx *store.Tx, names []any, u *store.User, d *Details) error {
 	if len(names) == 0 {
 		return faultf(codeRolesMissing, "field roles must name at least one of %s, %s, and SITE%s for a site", store.Administrator, store.ReadOnlyRole, siteRole)
 	}
@@ -101,7 +101,8 @@ func setRoles(ctx context.Context, tx *store.Tx, names []string, u *store.User, 
 		return err
 	}
 	u.Role, d.Sites = "", nil
-	for _, name := range names {
+	for _, n := range names {
+		name, _ := n.(string)
 		switch {
 		case strings.EqualFold(name, store.Administrator):
 			u.Role = store.Administrator
