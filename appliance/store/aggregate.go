@@ -56,7 +56,7 @@ func (a *Aggregator) readNumbers(ctx context.Context) error {
 		return err
 	}
 	for _, name := range names {
-		day, err := beginDay(ctx, a.store.home, name)
+		day, err := beginDay(ctx, a.store.data, name)
 		if err != nil {
 			return fmt.Errorf("events of %s: %w", name, err)
 		}
