@@ -73,16 +73,24 @@ func addEvent(parts map[string]*part, e *encoder, table eventTable, event interf
 }
 
 func addRow(parts map[string]*part, table eventTable, r row) error {
-	at := time.UnixMilli(r.time).UTC()
-	if at.Year() < 1970 || at.Year() > 9999 {
-		return fmt.Errorf("an event for %s has time %d: %w", table.name, r.time, ErrInvalid)
+	name, err := dayOf(r.time)
+	if err != nil {
+		return fmt.Errorf("an event for %s %w", table.name, err)
 	}
-	name := at.Format(dayLayout)
 	if parts[name] == nil {
 		parts[name] = &part{rows: make(map[string][]row)}
 	}
 	parts[name].rows[table.name] = append(parts[name].rows[table.name], r)
 	return nil
+}
+
+// dayOf is the day of a time in milliseconds.
+func dayOf(milliseconds int64) (string, error) {
+	at := time.UnixMilli(milliseconds).UTC()
+	if at.Year() < 1970 || at.Year() > 9999 {
+		return "", fmt.Errorf("has time %d: %w", milliseconds, ErrInvalid)
+	}
+	return at.Format(dayLayout), nil
 }
 
 func (s *Store) appendParts(ctx context.Context, parts map[string]*part) error {
@@ -98,7 +106,7 @@ func (s *Store) appendParts(ctx context.Context, parts map[string]*part) error {
 					return err
 				}
 			}
-			return addFacets(ctx, tx, parts[name].rows[violationTable.name])
+			return addFacets(ctx, tx, parts[name].rows[violationTable.name], make(map[facetHour]bool))
 		})
 		if err != nil {
 			return fmt.Errorf("cannot store the events of %s: %w", name, err)
@@ -112,7 +120,7 @@ func insertEvents(ctx context.Context, tx *sql.Tx, table eventTable, rows []row)
 	if len(rows) == 0 {
 		return nil
 	}
-	insert, err := tx.PrepareContext(ctx, "INSERT INTO "+table.name+" ("+table.columns+") VALUES ("+table.insert+") ON CONFLICT (id) DO NOTHING")
+	insert, err := tx.PrepareContext(ctx, table.insertion()+passOver)
 	if err != nil {
 		return err
 	}

@@ -29,6 +29,8 @@ type days struct {
 	mu   sync.Mutex // held through an append: each day has one writer
 	open []*day     // the one written last at the end
 
+	drops int // how many days were dropped
+
 	migrating sync.Mutex // a day is brought to the schema, or dropped; taken after mu
 }
 
@@ -149,6 +151,7 @@ func (d *days) drop(name string) error {
 	defer d.mu.Unlock()
 	d.migrating.Lock()
 	defer d.migrating.Unlock()
+	d.drops++
 	for i, open := range d.open {
 		if open.name == name {
 			d.open = append(d.open[:i:i], d.open[i+1:]...)

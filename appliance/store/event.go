@@ -101,6 +101,14 @@ type eventTable struct {
 	insert  string
 }
 
+// insertion is the statement that stores a row.
+func (t eventTable) insertion() string {
+	return "INSERT INTO " + t.name + " (" + t.columns + ") VALUES (" + t.insert + ")"
+}
+
+// passOver makes an insertion pass over what is stored already.
+const passOver = " ON CONFLICT (id) DO NOTHING"
+
 var (
 	alertTable = eventTable{"alerts", Alerts,
 		"id, number, time, severity, source_ip, server_group, service, application, document", placeholders(9)}

@@ -24,14 +24,25 @@ type facetHour struct {
 	facet facet
 }
 
-// addFacets notes in which hours the facets of violations occur.
-func addFacets(ctx context.Context, tx *sql.Tx, violations []row) error {
-	if len(violations) == 0 {
-		return nil
+// maxNoted bounds what is remembered of a day's facets.
+const maxNoted = 20_000
+
+// addFacets notes in which hours the facets of violations occur. What is in noted
+// was noted before; what it notes now is added there, and holds if the transaction
+// does.
+func addFacets(ctx context.Context, tx *sql.Tx, violations []row, noted map[facetHour]bool) error {
+	var fresh []facetHour
+	if len(noted) > maxNoted {
+		clear(noted)
 	}
-	seen := make(map[facetHour]bool)
 	for _, v := range violations {
-		seen[facetHour{v.time / hour, v.facet}] = true
+		if at := (facetHour{v.time / hour, v.facet}); !noted[at] {
+			noted[at] = true
+			fresh = append(fresh, at)
+		}
+	}
+	if len(fresh) == 0 {
+		return nil
 	}
 	insert, err := tx.PrepareContext(ctx, "INSERT INTO facets (id, "+facetColumns+
 		") SELECT COALESCE(MAX(id), 0) + 1, $1, $2, $3, $4, $5 FROM facets WHERE TRUE ON CONFLICT ("+facetColumns+") DO NOTHING")
@@ -45,12 +56,12 @@ func addFacets(ctx context.Context, tx *sql.Tx, violations []row) error {
 		return err
 	}
 	defer note.Close()
-	for s := range seen {
-		values := s.facet.values()
+	for _, f := range fresh {
+		values := f.facet.values()
 		if _, err := insert.ExecContext(ctx, values...); err != nil {
 			return err
 		}
-		if _, err := note.ExecContext(ctx, append(values, s.hour)...); err != nil {
+		if _, err := note.ExecContext(ctx, append(values, f.hour)...); err != nil {
 			return err
 		}
 	}

@@ -91,8 +91,8 @@ func openBulk(path string, d database) (*sql.DB, error) {
 }
 
 // endBulk makes the database one like all others.
-func endBulk(ctx context.Context, conn *sql.Conn) error {
-	_, err := conn.ExecContext(ctx, "PRAGMA journal_mode = WAL")
+func endBulk(ctx context.Context, db *sql.DB) error {
+	_, err := db.ExecContext(ctx, "PRAGMA journal_mode = WAL")
 	return err
 }
 

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -19,6 +20,10 @@ type stagedDay struct {
 
 const dayLength = 24 * 60 * 60 * 1000 // milliseconds
 
+// rowSchema is the first schema whose rows are those of today. What later ones add
+// is derived from rows: it is made at the end, for all rows at once.
+const rowSchema = 1
+
 func stageDay(ctx context.Context, path, name string, schema int64) (*stagedDay, error) {
 	begin, err := time.Parse(dayLayout, name)
 	if err != nil {
@@ -36,7 +41,7 @@ func stageDay(ctx context.Context, path, name string, schema int64) (*stagedDay,
 }
 
 func (d *stagedDay) begin(ctx context.Context, schema int64) (err error) {
-	if err := migrateTo(ctx, d.db, eventDatabase, schema); err != nil {
+	if err := migrateTo(ctx, d.db, eventDatabase, min(schema, rowSchema)); err != nil {
 		return err
 	}
 	if d.conn, err = d.db.Conn(ctx); err != nil {
@@ -118,22 +123,29 @@ func (d *stagedDay) store(ctx context.Context, t eventTable, batches <-chan []ro
 	return count, err
 }
 
-// finish commits the day and closes it.
+// finish commits the day, brings it to this release's schema and closes it.
 func (d *stagedDay) finish(ctx context.Context) error {
 	_, err := d.conn.ExecContext(ctx, "COMMIT")
-	if err == nil {
-		err = endBulk(ctx, d.conn)
+	if err := cmp.Or(err, d.free()); err != nil {
+		return errors.Join(err, d.close())
+	}
+	if err = migrate(ctx, d.db, eventDatabase); err == nil {
+		err = endBulk(ctx, d.db)
 	}
 	return errors.Join(err, d.close())
 }
 
-func (d *stagedDay) close() error {
-	var errs []error
-	if d.conn != nil {
-		errs = append(errs, d.conn.Close())
+// free gives the connection back.
+func (d *stagedDay) free() error {
+	if d.conn == nil {
+		return nil
 	}
-	return errors.Join(append(errs, d.db.Close())...)
+	conn := d.conn
+	d.conn = nil
+	return conn.Close()
 }
+
+func (d *stagedDay) close() error { return errors.Join(d.free(), d.db.Close()) }
 
 // eventRow derives the columns of an event from its document, which is kept as it
 // is.

@@ -34,7 +34,6 @@ type Staging struct {
 	lock   *os.File // of the data folder
 	config *Store   // at the schema that is loaded
 	day    *stagedDay
-	days   []string
 	sync   syncer
 }
 
@@ -133,7 +132,6 @@ func (g *Staging) openDay(ctx context.Context, name string) (*stagedDay, error) 
 	}
 	var err error
 	g.day, err = stageDay(ctx, g.data.day(name), name, g.schema.Events)
-	g.days = append(g.days, name)
 	return g.day, err
 }
 
@@ -207,30 +205,8 @@ func (g *Staging) Finish(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	for _, name := range g.days {
-		if err := g.raiseDay(ctx, name); err != nil {
-			return fmt.Errorf("events of %s: %w", name, err)
-		}
-	}
 	g.Store, err = openGeneration(ctx, g.home, g.data, Options{Now: g.now})
 	return err
-}
-
-// raiseDay migrates a day that has an older schema.
-func (g *Staging) raiseDay(ctx context.Context, name string) error {
-	newest, err := known(eventDatabase)
-	if err != nil || g.schema.Events == newest {
-		return err
-	}
-	db, err := openWriter(g.data.day(name), eventDatabase)
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(migrate(ctx, db, eventDatabase), db.Close()); err != nil {
-		return err
-	}
-	g.sync.path(g.data.day(name))
-	return nil
 }
 
 // Base opens the generation in use, for reading.

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -94,6 +95,25 @@ func search(t *testing.T, open func(*testing.T) *store.Store) {
 		}
 	}
 	Search(t, s, list, r)
+	Search(t, imported(t, open, s), list, r)
+}
+
+// imported is a store that another one's rows were loaded into.
+func imported(t *testing.T, open func(*testing.T) *store.Store, from *store.Store) *store.Store {
+	t.Helper()
+	to := open(t)
+	if err := to.Close(); err != nil {
+		t.Fatal(err)
+	}
+	staging, err := store.Stage(t.Context(), to.Home(), schema(t), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	load(t, staging, from, store.SnapshotOptions{Unseal: unseal})
+	if err := errors.Join(staging.Finish(t.Context()), staging.Commit()); err != nil {
+		t.Fatal(err)
+	}
+	return reopen(t, to.Home())
 }
 
 // Search compares searches with going through the violations that the store has.

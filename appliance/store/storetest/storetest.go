@@ -39,6 +39,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"jobs", jobs},
 		{"events", events},
 		{"search", search},
+		{"aggregation", aggregation},
 		{"snapshot isolation", isolation},
 		{"snapshot of a dropped day", droppedDay},
 		{"leaving kinds out", leavingOut},
