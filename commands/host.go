@@ -42,12 +42,20 @@ type Host interface {
 	// VerifySystem checks the database system password.
 	VerifySystem(ctx context.Context, password string) error
 
+	// VerifySecure checks the password by which gateways register.
+	VerifySecure(ctx context.Context, password string) error
+
+	// RollbackImport puts the data back that the last import replaced, and says
+	// when they were made. The role must be stopped.
+	RollbackImport(context.Context) (time.Time, error)
+
 	// Unlock unseals the appliance with a licence key, Seal seals it again.
 	Unlock(ctx context.Context, c Caller, key string) (seal.State, error)
 	Seal(Caller) error
 
 	// What follows runs as a job: a child whose cancel is its end.
 	Export(context.Context, Caller, Export, control.UI) (ExportResult, error)
+	Import(context.Context, Caller, Import, control.UI) (ImportResult, error) // while the role is stopped
 	Send(context.Context, Caller, Send, control.UI) (SendResult, error)
 	TechInfo(context.Context, Caller, TechInfo, control.UI) (TechInfoResult, error)
 	AcceptHostKey(context.Context, Caller, AcceptHostKey, control.UI) ([]HostKey, error)
@@ -86,6 +94,31 @@ type TechInfoResult struct {
 	Masked   int             `json:"masked"`             // secrets that were found and overwritten
 	Uploaded string          `json:"uploaded,omitempty"` // where it is now, when it was sent
 	Elapsed  time.Duration   `json:"elapsed_ns"`
+}
+
+// Import is the work of import-local and import-remote.
+type Import struct {
+	Name     string             `json:"name,omitempty"`     // of the dump in the export folder
+	Download *Download          `json:"download,omitempty"` // where else it is
+	Options  dump.ImportOptions `json:"options"`
+	Author   string             `json:"author"`
+}
+
+// ImportResult says what an import did.
+type ImportResult struct {
+	Name string `json:"name"` // of the dump
+	dump.Imported
+	Elapsed time.Duration `json:"elapsed_ns"`
+}
+
+// Download is where a file comes from and as whom.
+type Download struct {
+	URL      string         `json:"url"` // with its scheme
+	User     string         `json:"user,omitempty"`
+	Password string         `json:"password,omitempty"`
+	Insecure bool           `json:"insecure,omitempty"`
+	Proxy    transfer.Proxy `json:"proxy,omitzero"`
+	Ask      bool           `json:"ask,omitempty"` // a person can be asked about a host key
 }
 
 // Send is the work of files send.

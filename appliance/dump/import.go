@@ -288,11 +288,31 @@ func (i *importer) complete(ctx context.Context) error {
 	if err := i.checkSecrets(ctx); err != nil {
 		return err
 	}
+	if i.options.Merge {
+		return i.merge(ctx)
+	}
 	base, err := i.staging.Base(ctx)
 	if err != nil {
 		return err
 	}
 	return errors.Join(i.replace(ctx, base), base.Close())
+}
+
+// merge is --imptype 2.
+func (i *importer) merge(ctx context.Context) error {
+	if err := i.reconcile(ctx); err != nil {
+		return err
+	}
+	h := i.reader.header
+	merged, err := i.staging.Merge(ctx, store.Change{
+		Author: i.to.Author, Summary: fmt.Sprintf("import of a dump of %s, made %s", h.Name, h.Created.UTC().Format(time.DateTime)),
+	}, !i.options.KeepFiles)
+	if err != nil {
+		return err
+	}
+	i.result.Changes = merged.Taken
+	i.noteCleared(merged.Cleared)
+	return i.room()
 }
 
 // replace is --imptype 1.
@@ -403,10 +423,12 @@ func (i *importer) reconcile(ctx context.Context) error {
 	if i.reader.header.Options.NoCredentials {
 		missing = append(missing, model.Credential)
 	}
-	cleared, err := i.staging.Store.Reconcile(ctx, missing...)
-	if err != nil {
-		return err
-	}
+	cleared, err := i.staging.Store.Reconcile(ctx, !i.options.Merge, missing...)
+	i.noteCleared(cleared)
+	return err
+}
+
+func (i *importer) noteCleared(cleared []store.Cleared) {
 	const shown = 20
 	for n, c := range cleared {
 		if n == shown {
@@ -415,7 +437,6 @@ func (i *importer) reconcile(ctx context.Context) error {
 		}
 		i.note("%s %.80q named %s that the dump left out, and names none now", c.Kind, c.Name, kindWords[c.To])
 	}
-	return nil
 }
 
 // worded adds to errors of the store what to do about them.

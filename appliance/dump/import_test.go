@@ -87,3 +87,40 @@ func TestImport(t *testing.T) {
 		}
 	}
 }
+
+// What is here stays, what is missing comes, and what was written later wins.
+func TestMerge(t *testing.T) {
+	src := tiny(t)
+	o := Options{FailedArchives: true, Passphrase: "p"}
+	_, data := export(t, src, o)
+	to := target(t)
+	before := content(t, to.Home, o)
+	r := imported(t, to, data, ImportOptions{Merge: true, Passphrase: "p"})
+	t.Logf("%+v", r)
+	after := content(t, to.Home, o)
+	for _, name := range []string{"files/own.conf", "files/proxy.conf", "archives/of-its-own.gz", "archives/good.gz"} {
+		if _, ok := after[name]; !ok {
+			t.Errorf("%s is missing", name)
+		}
+	}
+	for name := range before {
+		if _, ok := after[name]; !ok {
+			t.Errorf("%s is gone", name)
+		}
+	}
+	if got := string(after["events/2026-03-01/alerts/0001.jsonl"]); !bytes.Contains([]byte(got), []byte(`"own"`)) || !bytes.Contains([]byte(got), []byte(`"alert-1"`)) {
+		t.Errorf("alerts of both: %s", got)
+	}
+	again := imported(t, to, data, ImportOptions{Merge: true, Passphrase: "p"})
+	for _, taken := range again.Changes {
+		if taken.Added != 0 || taken.Changed != 0 {
+			t.Errorf("the second time: %+v", taken)
+		}
+	}
+	delete(after, "config/revisions/0001.jsonl")
+	twice := content(t, to.Home, o)
+	delete(twice, "config/revisions/0001.jsonl")
+	if diff := cmp.Diff(after, twice); diff != "" {
+		t.Errorf("the second time changed something:\n%s", diff)
+	}
+}

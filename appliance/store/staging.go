@@ -146,8 +146,7 @@ func (g *Staging) closeDay(ctx context.Context) error {
 	if err := day.finish(ctx); err != nil {
 		return fmt.Errorf("cannot store the events of %s: %w", day.name, err)
 	}
-	g.sync.path(g.data.day(day.name))
-	return nil
+	return g.sync.path(g.data.day(day.name))
 }
 
 // Create makes a file: a configuration file, whose name may have folders, or an
@@ -229,8 +228,7 @@ func (g *Staging) raiseDay(ctx context.Context, name string) error {
 	if err := errors.Join(migrate(ctx, db, eventDatabase), db.Close()); err != nil {
 		return err
 	}
-	g.sync.path(g.data.day(name))
-	return nil
+	return g.sync.path(g.data.day(name))
 }
 
 // Base opens the generation in use, for reading.

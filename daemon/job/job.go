@@ -29,12 +29,14 @@ const (
 	KindSend     = "upload"
 	KindHostKey  = "host key check"
 	KindTechInfo = "get-tech-info"
+	KindImport   = "import"
 )
 
 // Spec is what a job is to do: exactly one of its pointers is set.
 type Spec struct {
 	Home          appliance.Home          `json:"home"`
 	Export        *commands.Export        `json:"export,omitempty"`
+	Import        *commands.Import        `json:"import,omitempty"`
 	Send          *commands.Send          `json:"send,omitempty"`
 	TechInfo      *commands.TechInfo      `json:"tech_info,omitempty"`
 	AcceptHostKey *commands.AcceptHostKey `json:"accept_host_key,omitempty"`
@@ -87,6 +89,8 @@ func serve(ctx context.Context, _ control.Peer, req control.Request, s *control.
 	switch {
 	case spec.Export != nil:
 		out, err = export(ctx, spec.Home, *spec.Export, s)
+	case spec.Import != nil:
+		out, err = takeDump(ctx, spec.Home, *spec.Import, s)
 	case spec.Send != nil:
 		out, err = send(ctx, spec.Home, *spec.Send, s)
 	case spec.TechInfo != nil:

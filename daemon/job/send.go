@@ -68,11 +68,7 @@ func upload(ctx context.Context, home appliance.Home, target transfer.Target, sr
 		},
 	}
 	if up.Ask {
-		o.AskHostKey = func(ctx context.Context, host, keyType, fingerprint string) (bool, error) {
-			answer, err := ui.Ask(ctx, control.Question{Confirm: true, Prompt: fmt.Sprintf(
-				"the host key of %s is not known\n%s %s\naccept and keep it? (yes/no) ", host, keyType, fingerprint)})
-			return answer == "yes", err
-		}
+		o.AskHostKey = askHostKey(ui)
 	}
 	_, err = transfer.Upload(ctx, target, src, o)
 	return err

@@ -26,10 +26,10 @@ func TestPleasantPrompt(t *testing.T) {
 	term.expect(`Sealgate \S+, management server mx1, sealed`)
 	term.expect(`\[mx\] mx1> `)
 
-	term.send("imp ser sta\r")
+	term.send("impc ser sta\r")
 	term.expect(`error: "impctl server sta" is short for several commands: impctl server start, impctl server status`)
 	term.expect(`mx1> `)
-	term.send("imp ser statu | match ^manage | cou\t\r")
+	term.send("impc ser statu | match ^manage | cou\t\r")
 	term.expect(`\r\n1\r\n`)
 	term.expect(`mx1> `)
 	term.send("\x1b[A") // the history has the whole words
@@ -72,6 +72,9 @@ func TestExamplesOfHelp(t *testing.T) {
 	defer app.Stop()
 	elsewhere := map[string]int{ // examples that need what this machine lacks
 		"export-remote":             4,
+		"import-local":              1,
+		"import-remote":             3, // the secure password is another one
+		"impctl server rollback":    1, // it runs
 		"files delete":              1,
 		"files send":                1,
 		"impctl known-hosts add":    2, // nobody compares the fingerprint
