@@ -113,7 +113,7 @@ type downloadFlags struct {
 
 // download checks what can be checked before any work is done.
 func (f downloadFlags) download(e *Env, url string) (Download, error) {
-	proxy, err := uploadFlags{Proxy: f.Proxy, ProxyUser: f.ProxyUser}.proxy()
+	proxy, err := accountFlags{Proxy: f.Proxy, ProxyUser: f.ProxyUser}.proxy()
 	if err != nil {
 		return Download{}, err
 	}

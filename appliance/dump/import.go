@@ -6,10 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"sealgate/appliance"
 	"sealgate/appliance/disk"
@@ -72,7 +75,6 @@ type importer struct {
 	counts   map[string]int64 // rows that were loaded, by table
 	lines    []int64          // of each part
 	archives map[string]int   // parts of archive files, by name
-	files    []string         // configuration files
 
 	total    int64
 	read     atomic.Int64
@@ -204,7 +206,11 @@ func (i *importer) piece(e entry, file *os.File) (*os.File, error) {
 	}
 	var err error
 	if e.first && !skip {
-		if file, err = i.staging.Create(e.file, e.name); err != nil {
+		file, err = i.staging.Create(e.file, e.name)
+		if errors.Is(err, fs.ErrExist) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.EISDIR) {
+			err = foreign("names", "file %.80q has the place of another one", e.name)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -318,6 +324,9 @@ func (i *importer) merge(ctx context.Context) error {
 // replace is --imptype 1.
 func (i *importer) replace(ctx context.Context, base *store.Store) error {
 	if err := i.reconcile(ctx); err != nil {
+		return err
+	}
+	if err := i.staging.Store.KeepOwn(ctx, base); err != nil {
 		return err
 	}
 	without, err := i.staging.Store.KeepVerifiers(ctx, base)

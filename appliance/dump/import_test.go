@@ -19,7 +19,12 @@ func noProgress(int64, int64) {}
 // target is an appliance that nothing has open, with something of its own.
 func target(t *testing.T) Target {
 	t.Helper()
-	src := fresh(t)
+	return targetIn(t, t.TempDir())
+}
+
+func targetIn(t *testing.T, home string) Target {
+	t.Helper()
+	src := freshIn(t, home)
 	addArchive(t, src.Store, "of-its-own.gz", store.ArchiveGood, []byte("own"))
 	writeFile(t, filepath.Join(src.Store.Files(), "own.conf"), []byte("own"))
 	if err := src.Store.Append(t.Context(), store.Batch{Alerts: []store.Alert{{ID: "own", Time: noon.UnixMilli()}}}); err != nil {

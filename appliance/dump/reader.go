@@ -49,8 +49,8 @@ type reader struct {
 
 // position is where in the order of a dump a reader is.
 type position struct {
-	section, day, table, number int
-	dayName                     string
+	section, table, number int
+	dayName                string
 }
 
 const (
@@ -131,8 +131,8 @@ func (d *reader) next() (*tar.Header, error) {
 // decode reads an entry that is JSON.
 func (d *reader) decode(v any) error {
 	if err := json.NewDecoder(d.tar).Decode(v); err != nil {
-		if errors.As(err, new(*json.SyntaxError)) || errors.As(err, new(*json.UnmarshalTypeError)) {
-			return damaged("manifest", "the header or the manifest is not what it should be: %w", err)
+		if errors.As(err, new(*json.SyntaxError)) || errors.As(err, new(*json.UnmarshalTypeError)) || errors.As(err, new(*time.ParseError)) {
+			return damaged("manifest", "the header or the manifest is not what it should be")
 		}
 		return readFault(err)
 	}

@@ -33,6 +33,10 @@ func addFacets(ctx context.Context, tx *sql.Tx, violations []row) error {
 	for _, v := range violations {
 		seen[facetHour{v.time / hour, v.facet}] = true
 	}
+	return noteFacets(ctx, tx, seen)
+}
+
+func noteFacets(ctx context.Context, tx *sql.Tx, seen map[facetHour]bool) error {
 	insert, err := tx.PrepareContext(ctx, "INSERT INTO facets (id, "+facetColumns+
 		") SELECT COALESCE(MAX(id), 0) + 1, $1, $2, $3, $4, $5 FROM facets WHERE TRUE ON CONFLICT ("+facetColumns+") DO NOTHING")
 	if err != nil {

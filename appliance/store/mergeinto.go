@@ -178,7 +178,10 @@ func (s *Store) keepEvents(ctx context.Context, day string, t eventTable, rows [
 			added += n
 			size += n * int64(len(document))
 		}
-		return addTotals(ctx, tx, t.name, added, size)
+		if t.kind == Violations {
+			err = addFacets(ctx, tx, rows)
+		}
+		return errors.Join(err, addTotals(ctx, tx, t.name, added, size))
 	})
 	return added, err
 }

@@ -91,8 +91,8 @@ func openBulk(path string, d database) (*sql.DB, error) {
 }
 
 // endBulk makes the database one like all others.
-func endBulk(ctx context.Context, conn *sql.Conn) error {
-	_, err := conn.ExecContext(ctx, "PRAGMA journal_mode = WAL")
+func endBulk(ctx context.Context, db *sql.DB) error {
+	_, err := db.ExecContext(ctx, "PRAGMA journal_mode = WAL")
 	return err
 }
 
@@ -177,6 +177,12 @@ func isDuplicate(err error) bool {
 func isBusy(err error) bool {
 	var e *sqlite.Error
 	return errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_BUSY
+}
+
+// isBroken reports whether a write broke any rule of the schema.
+func isBroken(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_CONSTRAINT
 }
 
 // isMissingTable reports whether a query named a table that does not exist.

@@ -11,11 +11,17 @@ import (
 
 // stagedDay is one day's database while it is loaded, in one transaction.
 type stagedDay struct {
-	name string
-	from int64 // its first millisecond
-	db   *sql.DB
-	conn *sql.Conn
+	name   string
+	from   int64 // its first millisecond
+	schema int64
+	db     *sql.DB
+	tx     *sql.Tx
+	facets map[facetHour]bool // of violations
 }
+
+// facetSchema is the schema in which facets are kept; the migration to it finds
+// those of older rows.
+const facetSchema = 2
 
 const dayLength = 24 * 60 * 60 * 1000 // milliseconds
 
@@ -28,21 +34,19 @@ func stageDay(ctx context.Context, path, name string, schema int64) (*stagedDay,
 	if err != nil {
 		return nil, err
 	}
-	d := &stagedDay{name: name, from: begin.UnixMilli(), db: db}
-	if err := d.begin(ctx, schema); err != nil {
+	d := &stagedDay{name: name, from: begin.UnixMilli(), schema: schema, db: db, facets: map[facetHour]bool{}}
+	if err := d.begin(ctx); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
 	return d, nil
 }
 
-func (d *stagedDay) begin(ctx context.Context, schema int64) (err error) {
-	if err := migrateTo(ctx, d.db, eventDatabase, schema); err != nil {
+func (d *stagedDay) begin(ctx context.Context) (err error) {
+	if err := migrateTo(ctx, d.db, eventDatabase, d.schema); err != nil {
 		return err
 	}
-	if d.conn, err = d.db.Conn(ctx); err != nil {
-		return err
-	}
-	return begin(ctx, d.conn)
+	d.tx, err = d.db.BeginTx(ctx, nil)
+	return err
 }
 
 // rowsAtATime are decoded while the ones before are stored.
@@ -95,7 +99,7 @@ func (d *stagedDay) decode(ctx context.Context, t eventTable, next func() ([]byt
 }
 
 func (d *stagedDay) store(ctx context.Context, t eventTable, batches <-chan []row) (int64, error) {
-	insert, err := d.conn.PrepareContext(ctx, "INSERT INTO "+t.name+" ("+t.columns+") VALUES ("+t.insert+")")
+	insert, err := d.tx.PrepareContext(ctx, "INSERT INTO "+t.name+" ("+t.columns+") VALUES ("+t.insert+")")
 	if err != nil {
 		return 0, err
 	}
@@ -110,29 +114,37 @@ func (d *stagedDay) store(ctx context.Context, t eventTable, batches <-chan []ro
 				return 0, fmt.Errorf("cannot load a line of table %s: %w", t.name, err)
 			}
 			document, _ := r.values[len(r.values)-1].(string)
+			if t.kind == Violations {
+				d.facets[facetHour{r.time / hour, r.facet}] = true
+			}
 			count++
 			size += int64(len(document))
 		}
 	}
-	_, err = d.conn.ExecContext(ctx, "UPDATE totals SET rows = rows + $1, bytes = bytes + $2 WHERE name = $3", count, size, t.name)
-	return count, err
+	return count, addTotals(ctx, d.tx, t.name, count, size)
 }
 
 // finish commits the day and closes it.
 func (d *stagedDay) finish(ctx context.Context) error {
-	_, err := d.conn.ExecContext(ctx, "COMMIT")
+	var err error
+	if d.schema >= facetSchema {
+		err = noteFacets(ctx, d.tx, d.facets)
+	}
 	if err == nil {
-		err = endBulk(ctx, d.conn)
+		err = d.tx.Commit()
+	}
+	if err == nil {
+		err = endBulk(ctx, d.db)
 	}
 	return errors.Join(err, d.close())
 }
 
 func (d *stagedDay) close() error {
-	var errs []error
-	if d.conn != nil {
-		errs = append(errs, d.conn.Close())
+	var err error
+	if d.tx != nil {
+		err = rollback(d.tx)
 	}
-	return errors.Join(append(errs, d.db.Close())...)
+	return errors.Join(err, d.db.Close())
 }
 
 // eventRow derives the columns of an event from its document, which is kept as it
@@ -148,7 +160,19 @@ func eventRow(t eventTable, line []byte) (row, error) {
 		event = new(AuditRecord)
 	}
 	if err := json.Unmarshal(line, event); err != nil {
-		return row{}, fmt.Errorf("a line of table %s is no event: %w", t.name, err)
+		return row{}, fmt.Errorf("a line of table %s is no event: %w", t.name, notJSON(err))
 	}
-	return event.row(string(line)), nil
+	r := event.row(string(line))
+	if r.values[0] == "" {
+		return row{}, fmt.Errorf("a line of table %s has no id: %w", t.name, ErrInvalid)
+	}
+	return r, nil
+}
+
+// notJSON says what is wrong with JSON from elsewhere, without our names of types.
+func notJSON(err error) error {
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return fmt.Errorf("a %s stands in field %q: %w", wrong.Value, wrong.Field, ErrInvalid)
+	}
+	return fmt.Errorf("it is not JSON: %w", ErrInvalid)
 }

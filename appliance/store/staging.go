@@ -284,7 +284,7 @@ func (g *Staging) syncFolders() error {
 func (g *Staging) Discard() error {
 	var errs []error
 	if g.day != nil {
-		errs = append(errs, g.day.db.Close())
+		errs = append(errs, g.day.close())
 		g.day = nil
 	}
 	for _, s := range []*Store{g.config, g.Store} {
