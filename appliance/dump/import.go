@@ -255,6 +255,9 @@ func (i *importer) room() error {
 // agree compares what was read with the manifest.
 func (i *importer) agree(m Manifest) error {
 	sums := i.reader.hasher.wait()[m.Hash]
+	if i.reader.header.Format == 1 {
+		i.reader.header.Hash = m.Hash
+	}
 	switch {
 	case sums == nil && len(m.Parts) > 0:
 		return damaged("hash", "the manifest's hash %.20q is none that this release knows", m.Hash)

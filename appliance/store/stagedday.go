@@ -19,12 +19,6 @@ type stagedDay struct {
 	facets map[facetHour]bool // of violations
 }
 
-// facetSchema is the schema in which facets are kept; the migration to it finds
-// those of older rows.
-const facetSchema = 2
-
-const dayLength = 24 * 60 * 60 * 1000 // milliseconds
-
 func stageDay(ctx context.Context, path, name string, schema int64) (*stagedDay, error) {
 	begin, err := time.Parse(dayLayout, name)
 	if err != nil {
@@ -45,7 +39,7 @@ func (d *stagedDay) begin(ctx context.Context) (err error) {
 	if err := migrateTo(ctx, d.db, eventDatabase, d.schema); err != nil {
 		return err
 	}
-	d.tx, err = d.db.BeginTx(ctx, nil)
+	d.tx, err = d.db.BeginTx(context.WithoutCancel(ctx), nil) // it outlives this call's
 	return err
 }
 
@@ -84,7 +78,7 @@ func (d *stagedDay) decode(ctx context.Context, t eventTable, next func() ([]byt
 			if err != nil {
 				return err
 			}
-			if r.time < d.from || r.time >= d.from+dayLength {
+			if r.time < d.from || r.time >= d.from+24*hour {
 				return fmt.Errorf("a line of table %s is not of %s: %w", t.name, d.name, ErrInvalid)
 			}
 			batch = append(batch, r)
@@ -127,7 +121,7 @@ func (d *stagedDay) store(ctx context.Context, t eventTable, batches <-chan []ro
 // finish commits the day and closes it.
 func (d *stagedDay) finish(ctx context.Context) error {
 	var err error
-	if d.schema >= facetSchema {
+	if d.schema >= searchSchema { // the migration to it finds those of older rows
 		err = noteFacets(ctx, d.tx, d.facets)
 	}
 	if err == nil {
