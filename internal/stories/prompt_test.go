@@ -71,17 +71,17 @@ func TestExamplesOfHelp(t *testing.T) {
 	}
 	defer app.Stop()
 	elsewhere := map[string]int{ // examples that need what this machine lacks
-		"export-remote":             4,
-		"import-local":              1,
-		"import-remote":             3, // the secure password is another one
-		"impctl server rollback":    1, // it runs
-		"files delete":              1,
-		"files send":                1,
-		"impctl known-hosts add":    2, // nobody compares the fingerprint
-		"impctl known-hosts remove": 1,
-		"impctl known-hosts scan":   4,
-		"impctl reboot":             1, // no root service; daemon/rootd has one
-		"impctl user":               1,
+		"export-remote":                 4,
+		"import-local":                  1,
+		"import-remote":                 3, // the secure password is another one
+		"impctl server rollback-import": 1, // it runs
+		"files delete":                  1,
+		"files send":                    1,
+		"impctl known-hosts add":        2, // nobody compares the fingerprint
+		"impctl known-hosts remove":     1,
+		"impctl known-hosts scan":       4,
+		"impctl reboot":                 1, // no root service; daemon/rootd has one
+		"impctl user":                   1,
 
 		"impctl server certificate install": 1, // standard input is none
 	}
@@ -105,7 +105,7 @@ func TestExamplesOfHelp(t *testing.T) {
 		example = strings.TrimSpace(example)
 		cmd := app.Command(example)
 		// In whatever order the line asks for them: the same for all.
-		cmd.Stdin = strings.NewReader(strings.Repeat(trial.System+"\n", 3))
+		cmd.Stdin = strings.NewReader(strings.Repeat(trial.System+"\n", 4))
 		out, _ := cmd.CombinedOutput()
 		want := 0
 		for command, exit := range elsewhere {
