@@ -144,6 +144,7 @@ func (h Home) Socket() string      { return h.path("run", "control.sock") }
 func (h Home) Lock() string        { return h.path("run", "lock") }
 func (h Home) Exports() string     { return h.path("exports") }      // dumps
 func (h Home) TechInfo() string    { return h.path("techinfo") }     // support bundles
+func (h Home) Spool() string       { return h.path("spool") }        // downloads that are not whole yet
 func (h Home) Certificate() string { return h.path("certificate") }  // the management address's certificate and key
 func (h Home) TLSServers() string  { return h.path("tls_servers") }  // ftp servers that have offered TLS
 func (h Home) KnownHosts() string  { return h.path("known_hosts") }  // SSH host keys that were accepted

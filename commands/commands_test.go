@@ -16,6 +16,7 @@ import (
 	"sealgate/appliance"
 	"sealgate/appliance/account"
 	"sealgate/appliance/audit"
+	"sealgate/appliance/dump"
 	"sealgate/appliance/seal"
 	"sealgate/control"
 	"sealgate/transfer"
@@ -23,12 +24,13 @@ import (
 
 // host is an appliance that only notes what it is asked to do.
 type host struct {
-	home   appliance.Home
-	role   appliance.Role
-	export *Export
-	send   *Send
-	acts   []string
-	audit  *audit.Log
+	home     appliance.Home
+	role     appliance.Role
+	export   *Export
+	send     *Send
+	imported *Import
+	acts     []string
+	audit    *audit.Log
 }
 
 func (h *host) Home() appliance.Home { return h.home }
@@ -47,6 +49,20 @@ func (h *host) VerifySystem(_ context.Context, password string) error {
 		return ErrWrongPassword
 	}
 	return nil
+}
+func (h *host) VerifySecure(_ context.Context, password string) error {
+	if password != "secure" {
+		return ErrWrongSecure
+	}
+	return nil
+}
+func (h *host) Import(_ context.Context, _ Caller, x Import, _ control.UI) (ImportResult, error) {
+	h.imported = &x
+	return ImportResult{Name: "box.tgz", Imported: dump.Imported{Notes: []string{"one"}}}, nil
+}
+func (h *host) RollbackImport(context.Context) (time.Time, error) {
+	h.acts = append(h.acts, "rollback")
+	return time.Unix(0, 0), nil
 }
 func (h *host) Unlock(_ context.Context, _ Caller, key string) (seal.State, error) {
 	h.acts = append(h.acts, "unlock "+key)
@@ -139,7 +155,7 @@ func TestEveryFlagReachesTheExport(t *testing.T) {
 	if res.Exit != 0 {
 		t.Fatalf("%+v", res)
 	}
-	want := &Export{Upload: &Upload{Protocol: "scp", URL: "host:22/x/", User: "u", Password: "p", Insecure: true}}
+	want := &Export{Upload: &Upload{Protocol: "scp", URL: "host:22/x/", Access: Access{User: "u", Password: "p", Insecure: true}}}
 	want.Options.NoAlerts, want.Options.FailedArchives, want.Options.NoSSL = true, true, true
 	want.Options.NoAudit, want.Options.NoCredentials, want.Options.Passphrase = true, true, "e"
 	if d := cmp.Diff(want, h.export); d != "" {

@@ -120,6 +120,9 @@ func (e *Env) argumentOffer(n *kong.Node, before []string, partial string) offer
 			return o
 		}
 	}
+	if dumps := flags["dmpfile"]; partial == "" && dumps != nil && !used["dmpfile"] {
+		o = e.valueOffer(dumps.Value, "--dmpfile=", "")
+	}
 	list := withPrefix(flagCandidates(flags, used), partial)
 	if o.more > 0 && len(list) > 0 {
 		o.common = "" // nothing begins both a name and a flag
@@ -204,8 +207,11 @@ func flagCandidates(flags map[string]*kong.Flag, used map[string]bool) []control
 // valueOffer are the values that begin with partial, each with prefix in
 // front.
 func (e *Env) valueOffer(v *kong.Value, prefix, partial string) offer {
-	if v.Tag.Get("complete") == "files" {
+	switch v.Tag.Get("complete") {
+	case "files":
 		return e.fileOffer(prefix, partial)
+	case "dumps":
+		return e.fileOffer(prefix, partial, folder.Dump)
 	}
 	return offer{list: withPrefix(e.valueCandidates(v, prefix), prefix+partial)}
 }
@@ -245,8 +251,9 @@ func enumHelp(v *kong.Value, value string) string {
 	return ""
 }
 
-func (e *Env) fileOffer(prefix, partial string) offer {
-	found, err := folder.Search(e.Host.Home(), partial, maxCandidates)
+// fileOffer are files, of all kinds unless some are named.
+func (e *Env) fileOffer(prefix, partial string, kinds ...string) offer {
+	found, err := folder.Search(e.Host.Home(), partial, maxCandidates, kinds...)
 	if err != nil {
 		return offer{}
 	}

@@ -132,7 +132,7 @@ func (f accountFlags) upload(e *Env, protocol, url string) (Upload, error) {
 	if protocol == "scp" && f.User == "" {
 		return Upload{}, usage("add --user USERNAME", "scp needs a user")
 	}
-	return Upload{Protocol: protocol, URL: url, User: f.User, Password: f.Password, Insecure: f.Insecure, Proxy: proxy, Ask: e.Terminal}, nil
+	return Upload{Protocol: protocol, URL: url, Access: Access{User: f.User, Password: f.Password, Insecure: f.Insecure, Proxy: proxy, Ask: e.Terminal}}, nil
 }
 
 func (f accountFlags) proxy() (transfer.Proxy, error) {

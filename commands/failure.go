@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"sealgate/appliance"
+	"sealgate/appliance/dump"
 	"sealgate/appliance/guard"
 	"sealgate/appliance/seal"
 	"sealgate/control"
@@ -35,6 +36,10 @@ var errInterrupted = &Failure{control.ExitInterrupted, "interrupted", ""}
 var ErrWrongPassword = &Failure{control.ExitDenied, "the database system password (--pwd) is wrong",
 	"it is the system password that was set when the appliance was created; --pwd - asks for it"}
 
+// ErrWrongSecure is what a wrong secure password gives.
+var ErrWrongSecure = &Failure{control.ExitDenied, "the secure password (--securepwd) is wrong",
+	"it is the secure password that was set when the appliance was created; --securepwd - asks for it"}
+
 // ResultOf is the one place where an error becomes an exit status.
 func ResultOf(err error) control.Result {
 	var failure *Failure
@@ -47,6 +52,8 @@ func ResultOf(err error) control.Result {
 		return control.Result{Exit: failure.Exit, Error: failure.Text, Hint: failure.Hint}
 	case errors.Is(err, context.Canceled), errors.Is(err, control.ErrGone):
 		return ResultOf(errInterrupted)
+	case errors.Is(err, dump.ErrPassphrase):
+		return control.Result{Exit: control.ExitDenied, Error: "encryption check: the password (--encryptpwd) does not open the dump", Hint: "nothing was changed; it is the one that the dump was exported with"}
 	case errors.Is(err, guard.ErrBusy):
 		return control.Result{Exit: control.ExitFailed, Error: oneLine(err.Error()), Hint: "somebody is trying passwords or licence keys; the log says who"}
 	case errors.As(err, &sent) && sent.Kind == transfer.Cancelled:

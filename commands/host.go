@@ -42,12 +42,20 @@ type Host interface {
 	// VerifySystem checks the database system password.
 	VerifySystem(ctx context.Context, password string) error
 
+	// VerifySecure checks the password by which gateways register.
+	VerifySecure(ctx context.Context, password string) error
+
+	// RollbackImport puts the data back that the last import replaced, and says
+	// when they were made. The role must be stopped.
+	RollbackImport(context.Context) (time.Time, error)
+
 	// Unlock unseals the appliance with a licence key, Seal seals it again.
 	Unlock(ctx context.Context, c Caller, key string) (seal.State, error)
 	Seal(Caller) error
 
 	// What follows runs as a job: a child whose cancel is its end.
 	Export(context.Context, Caller, Export, control.UI) (ExportResult, error)
+	Import(context.Context, Caller, Import, control.UI) (ImportResult, error) // while the role is stopped
 	Send(context.Context, Caller, Send, control.UI) (SendResult, error)
 	TechInfo(context.Context, Caller, TechInfo, control.UI) (TechInfoResult, error)
 	AcceptHostKey(context.Context, Caller, AcceptHostKey, control.UI) ([]HostKey, error)
@@ -89,6 +97,27 @@ type TechInfoResult struct {
 	Elapsed  time.Duration   `json:"elapsed_ns"`
 }
 
+// Import is the work of import-local and import-remote.
+type Import struct {
+	Name     string             `json:"name,omitempty"`     // of the dump in the export folder
+	Download *Download          `json:"download,omitempty"` // where else it is
+	Options  dump.ImportOptions `json:"options"`
+	Author   string             `json:"author"`
+}
+
+// ImportResult says what an import did.
+type ImportResult struct {
+	Name string `json:"name"` // of the dump
+	dump.Imported
+	Elapsed time.Duration `json:"elapsed_ns"`
+}
+
+// Download is where a file comes from and as whom.
+type Download struct {
+	URL string `json:"url"` // with its scheme
+	Access
+}
+
 // Send is the work of files send.
 type Send struct {
 	Name   string `json:"name"`
@@ -105,8 +134,13 @@ type SendResult struct {
 
 // Upload is where a file goes and as whom.
 type Upload struct {
-	Protocol string         `json:"protocol"`
-	URL      string         `json:"url"`
+	Protocol string `json:"protocol"`
+	URL      string `json:"url"`
+	Access
+}
+
+// Access is as whom a server is asked, and by which way.
+type Access struct {
 	User     string         `json:"user,omitempty"`
 	Password string         `json:"password,omitempty"`
 	Insecure bool           `json:"insecure,omitempty"`

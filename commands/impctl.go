@@ -24,6 +24,8 @@ type serverCmd struct {
 	Restart     restartCmd     `cmd:"" example:"impctl server restart" help:"stop it and start it again"`
 	Status      serviceStatus  `cmd:"" example:"impctl server status" rights:"operator" help:"how it is, how often it was restarted and why"`
 	Certificate certificateCmd `cmd:"" example:"impctl server certificate show" help:"the certificate of the management address"`
+
+	RollbackImport rollbackImportCmd `cmd:"" name:"rollback-import" example:"impctl server rollback-import --yes" help:"put the data back that the last import replaced"`
 }
 
 type gatewayCmd struct {

@@ -274,7 +274,10 @@ var everything = sync.OnceValue(func() whole {
 	var walk func(*kong.Node)
 	walk = func(n *kong.Node) {
 		for _, f := range n.Flags {
-			w.flags[f.Name] = f
+			// Of two with one name, the one whose value is a secret.
+			if known := w.flags[f.Name]; known == nil || known.Tag.Get("secret") == "" {
+				w.flags[f.Name] = f
+			}
 		}
 		for _, c := range n.Children {
 			walk(c)

@@ -17,8 +17,8 @@ import (
 func TestAbbreviations(t *testing.T) {
 	for line, want := range map[string]string{
 		"stat":                 "status",
-		"imp ser sto":          "impctl server stop",
-		"imp ser restart":      "impctl server restart",
+		"impc ser sto":         "impctl server stop",
+		"impc ser restart":     "impctl server restart",
 		"fi l":                 "files list",
 		"--json stat":          "--json status",
 		"he exp":               "", // ambiguous, as it would be without help
@@ -43,8 +43,8 @@ func TestAbbreviations(t *testing.T) {
 	}
 	// Ambiguous ones name the commands, and run none of them.
 	for line, says := range map[string]string{
-		"ex":          `"ex" is short for several commands: exit, export-local, export-remote`,
-		"imp ser sta": `"impctl server sta" is short for several commands: impctl server start, impctl server status`,
+		"ex":           `"ex" is short for several commands: exit, export-local, export-remote`,
+		"impc ser sta": `"impctl server sta" is short for several commands: impctl server start, impctl server status`,
 	} {
 		e, h, _ := newEnv(t, appliance.ManagementServer, Administrator)
 		e.Prompt = true
@@ -55,12 +55,12 @@ func TestAbbreviations(t *testing.T) {
 	// What a caller or a role has not, is not in the way.
 	e, _, _ := newEnv(t, appliance.ManagementServer, Operator)
 	e.Prompt = true
-	if res, _ := Run(t.Context(), e, words("imp ser s")); res.History[2] != "status" {
+	if res, _ := Run(t.Context(), e, words("impc ser s")); res.History[2] != "status" {
 		t.Errorf("%+v", res)
 	}
 	// Scripts write commands out.
 	e, h, _ := newEnv(t, appliance.ManagementServer, Administrator)
-	for _, line := range []string{"stat", "imp ser sto", "impctl server sto"} {
+	for _, line := range []string{"stat", "impc ser sto", "impctl server sto"} {
 		if res, _ := Run(t.Context(), e, words(line)); res.Exit != control.ExitUsage || h.acts != nil {
 			t.Errorf("%q: %+v", line, res)
 		}
@@ -71,11 +71,11 @@ func TestCompleteBehindAbbreviations(t *testing.T) {
 	e, _, _ := newEnv(t, appliance.ManagementServer, Administrator)
 	e.Prompt = true
 	for line, want := range map[string]string{
-		"imp ser st":        "start status stop",
-		"he imp ser re":     "restart",
-		"export-l --exp":    "--exptype",
-		"ex --":             "",
-		"imp --json ser st": "start status stop",
+		"impc ser st":        "start status stop",
+		"he impc ser re":     "restart",
+		"export-l --exp":     "--exptype",
+		"ex --":              "",
+		"impc --json ser st": "start status stop",
 	} {
 		var got []string
 		for _, c := range Complete(e, words(line)).Candidates {
@@ -188,7 +188,7 @@ func BenchmarkComplete10000(b *testing.B) {
 }
 
 func FuzzCompleteWords(f *testing.F) {
-	for _, seed := range []string{"", "imp ser st", "files send ", "export-local --exptype=", "help ?", "? imp ", "-- -", "--json --json ",
+	for _, seed := range []string{"", "impc ser st", "files send ", "export-local --exptype=", "help ?", "? imp ", "-- -", "--json --json ",
 		"export-remote --protocol h", "impctl known-hosts remove ", "files delete a \xff", "e --pwd x --", "help help help"} {
 		f.Add(seed, "ma", true)
 		f.Add(seed, "", false)
@@ -228,7 +228,7 @@ func TestGrammarIsShared(t *testing.T) {
 	for i := range 8 {
 		e, _, _ := newEnv(t, appliance.ManagementServer, Administrator)
 		e.Prompt = true
-		line := words([]string{"help export-local", "imp ser status", "export-local --pwd right --exptype 2", "files delete --"}[i%4])
+		line := words([]string{"help export-local", "impc ser status", "export-local --pwd right --exptype 2", "files delete --"}[i%4])
 		all.Go(func() {
 			for range 20 {
 				Complete(e, line)

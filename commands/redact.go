@@ -56,8 +56,9 @@ type redactor struct {
 	out     []string
 	secrets []string
 	at      int
-	values  []*kong.Positional // that the command still takes
-	places  int                // how many that are
+	flags   map[string]*kong.Flag // of the command
+	values  []*kong.Positional    // that it still takes
+	places  int                   // how many that are
 }
 
 func redact(words []string) (out, secrets []string) {
@@ -71,7 +72,7 @@ func redact(words []string) (out, secrets []string) {
 		node = child
 		r.at++
 	}
-	r.values, r.places = node.Positional, placesOf(node)
+	r.flags, r.values, r.places = flagsOf(node), node.Positional, placesOf(node)
 	for flags := true; r.at < len(words); r.at++ {
 		w := words[r.at]
 		switch bare := strings.TrimLeftFunc(w, isDash); {
@@ -110,7 +111,10 @@ func (r *redactor) hide(i, from int, with string) {
 func (r *redactor) flag(dashes, bare string) {
 	name, _, joined := strings.Cut(bare, "=")
 	value := len(dashes) + len(name) + 1
-	flag := everything().flags[name]
+	flag := r.flags[name]
+	if flag == nil {
+		flag = everything().flags[name]
+	}
 	switch {
 	case flag != nil && flag.IsBool():
 	case flag != nil && flag.Tag.Get("secret") != "":

@@ -88,6 +88,9 @@ func Run(ctx context.Context, home appliance.Home, console io.Writer, witnesses 
 	if err := folder.Sweep(home); err != nil {
 		log.Warn("unfinished exports are left over", "error", err)
 	}
+	if err := settle(home); err != nil {
+		return err
+	}
 	ln, err := listen(home.Socket())
 	if err != nil {
 		return err

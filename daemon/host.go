@@ -44,13 +44,22 @@ func (d *Daemon) RestartRole(ctx context.Context) error {
 
 // VerifySystem checks the database system password.
 func (d *Daemon) VerifySystem(ctx context.Context, password string) error {
-	ok, err := d.secrets.Verify(ctx, secret.System, password)
+	return d.verify(ctx, secret.System, password, commands.ErrWrongPassword)
+}
+
+// VerifySecure checks the password by which gateways register.
+func (d *Daemon) VerifySecure(ctx context.Context, password string) error {
+	return d.verify(ctx, secret.Secure, password, commands.ErrWrongSecure)
+}
+
+func (d *Daemon) verify(ctx context.Context, which secret.Which, password string, wrong error) error {
+	ok, err := d.secrets.Verify(ctx, which, password)
 	debug.FreeOSMemory() // the hash took 19 MiB, and the next one is hours away
 	if err != nil {
 		return err
 	}
 	if !ok {
-		return commands.ErrWrongPassword
+		return wrong
 	}
 	return nil
 }

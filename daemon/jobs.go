@@ -23,7 +23,7 @@ import (
 )
 
 // maxJobs of a kind run at a time: an export takes both memory and disk.
-var maxJobs = map[string]int{job.KindExport: 1, job.KindSend: 4, job.KindHostKey: 4, job.KindTechInfo: 1, job.KindTest: 4}
+var maxJobs = map[string]int{job.KindExport: 1, job.KindImport: 1, job.KindSend: 4, job.KindHostKey: 4, job.KindTechInfo: 1, job.KindTest: 4}
 
 // jobs are the children that run heavy commands.
 type jobs struct {
@@ -50,13 +50,14 @@ func (j *jobs) enter(kind string, c commands.Caller) (*commands.Job, error) {
 	defer j.mu.Unlock()
 	same := 0
 	for _, r := range j.running {
-		if r.Kind != kind {
+		apart := kind == job.KindImport && r.Kind == job.KindExport || kind == job.KindExport && r.Kind == job.KindImport
+		if r.Kind != kind && !apart {
 			continue
 		}
-		if same++; same >= maxJobs[kind] {
+		if same++; apart || same >= maxJobs[kind] {
 			return nil, &commands.Failure{
 				Exit: control.ExitFailed,
-				Text: fmt.Sprintf("another %s runs since %s, started by %s", kind, r.Since.UTC().Format("15:04:05 UTC"), r.User),
+				Text: fmt.Sprintf("another %s runs since %s, started by %s", r.Kind, r.Since.UTC().Format("15:04:05 UTC"), r.User),
 				Hint: "wait for it; status shows what runs",
 			}
 		}

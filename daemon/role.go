@@ -49,6 +49,7 @@ type role struct {
 	done     chan struct{}      // closed when the loop ended
 	now      chan struct{}      // cuts the wait for the next attempt short
 	port     string             // what port 0 became: kept over a restart
+	held     string             // why it may not be started
 }
 
 func newRole(home appliance.Home, config appliance.Config, log *slog.Logger, childLog io.Writer) *role {
@@ -124,7 +125,11 @@ func (r *role) begin(ctx context.Context) (failures int, err error) {
 	defer r.acted()
 	r.mu.Lock()
 	failures = r.failures
+	held := r.held
 	r.mu.Unlock()
+	if held != "" {
+		return 0, appliance.Faultf("wait for it; status shows what runs", "the %s is not started: %s", r.config.Role.Title(), held)
+	}
 	if r.cancel != nil {
 		select {
 		case r.now <- struct{}{}:
@@ -173,6 +178,30 @@ func (r *role) Stop(ctx context.Context) error {
 	r.cancel = nil
 	r.update(func(s *commands.Service) { s.State, s.PID, s.Account, s.Address = stopped, 0, "", "" })
 	return nil
+}
+
+// hold keeps the process, which must be stopped, from being started until it is
+// released. why is said to who tries.
+func (r *role) hold(ctx context.Context, why string) (release func(), err error) {
+	if err := r.act(ctx); err != nil {
+		return nil, err
+	}
+	defer r.acted()
+	if r.cancel != nil {
+		return nil, appliance.Faultf(fmt.Sprintf("impctl %s stop stops it, impctl %[1]s start starts it again afterwards", r.word()),
+			"the %s runs, and its data cannot be replaced", r.config.Role.Title())
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.held != "" {
+		return nil, appliance.Faultf("wait for it; status shows what runs", "%s", r.held)
+	}
+	r.held = why
+	return func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.held = ""
+	}, nil
 }
 
 // listen opens the management address.

@@ -22,8 +22,12 @@ import (
 // product is whose dumps these are.
 const product = "Sealgate"
 
-// Format is the version of the layout that this release writes.
-const Format = 1
+// Format is the version of the layout that this release writes. It reads all
+// before it:
+//
+//	1  the first one; which hash the parts have is known at the end
+//	2  the header names the hash; events can be searched by any attribute
+const Format = 2
 
 // The names in the tar that are not data. The header is its first entry, so
 // that a reader learns what it holds without reading all of it; the manifest is
@@ -59,10 +63,11 @@ type Header struct {
 	Product string    `json:"product"`
 	Version string    `json:"version"`
 	Schema  Schema    `json:"schema"`
-	Name    string    `json:"name"`    // of the appliance
-	Created time.Time `json:"created"` // when the snapshot was taken, UTC
-	Options Options   `json:"options"` // without the passphrase
-	Secrets bool      `json:"secrets"` // private keys and passwords are in it
+	Name    string    `json:"name"`           // of the appliance
+	Created time.Time `json:"created"`        // when the snapshot was taken, UTC
+	Options Options   `json:"options"`        // without the passphrase
+	Secrets bool      `json:"secrets"`        // private keys and passwords are in it
+	Hash    string    `json:"hash,omitempty"` // of the parts: sha256, or blake2b (of 256 bits); in format 1 the manifest alone has it
 }
 
 // Schema is the migration that each kind of database is at.
@@ -74,7 +79,6 @@ type Schema struct {
 // Manifest lists everything that lies between header and manifest.
 type Manifest struct {
 	Header
-	Hash    string           `json:"hash"` // of the parts: sha256, or blake2b (of 256 bits)
 	Parts   []Part           `json:"parts"`
 	Counts  map[string]int64 `json:"counts"`            // rows by table
 	Omitted []string         `json:"omitted,omitempty"` // what was left out, in words

@@ -45,7 +45,14 @@ func tiny(t *testing.T) Source {
 // fresh is one that was just created.
 func fresh(t *testing.T) Source {
 	t.Helper()
-	home := t.TempDir()
+	return freshIn(t, t.TempDir())
+}
+
+func freshIn(t *testing.T, home string) Source {
+	t.Helper()
+	if err := os.MkdirAll(home, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	if err := secret.Create(home, "System-pw-17", "Secure-pw-17"); err != nil {
 		t.Fatal(err)
 	}

@@ -45,7 +45,7 @@ func Export(ctx context.Context, src Source, o Options, w io.Writer, progress fu
 			Header: Header{
 				Format: Format, Product: product, Version: src.Version,
 				Schema: Schema{snap.Schema.Config, snap.Schema.Events},
-				Name:   src.Config.Name, Created: now, Options: named, Secrets: o.Passphrase != "",
+				Name:   src.Config.Name, Created: now, Options: named, Secrets: o.Passphrase != "", Hash: out.hash,
 			},
 			Counts:  map[string]int64{},
 			Omitted: omitted(snap.Omitted(), o),
@@ -150,7 +150,7 @@ func (e *exporter) run() error {
 			return err
 		}
 	}
-	e.manifest.Hash, e.manifest.Parts = e.out.hash, e.out.hashed()
+	e.manifest.Parts = e.out.hashed()
 	if err := e.out.json(manifestName, e.manifest); err != nil {
 		return err
 	}

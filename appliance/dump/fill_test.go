@@ -51,10 +51,13 @@ func fillTiny(t *testing.T, s *store.Store, keys *secret.Keys) {
 		if err != nil {
 			return err
 		}
-		if _, err := create(service, model.InboundRule, "443", doc{"serverCertificate": key, "gatewayGroup": model.DefaultID(model.GatewayGroup, model.DefaultGroupName)}); err != nil {
+		if _, err := create(service, model.InboundRule, "443", doc{"serverCertificate": key, "gatewayGroupName": model.DefaultID(model.GatewayGroup, model.DefaultGroupName)}); err != nil {
 			return err
 		}
-		if _, err := create(group, model.Server, "10.0.0.1", doc{"credential": credential}); err != nil {
+		if _, err := create(group, model.Server, "10.0.0.1", doc{}); err != nil {
+			return err
+		}
+		if _, err := create(model.RootID, model.HTTPProxy, "proxy", doc{"credential": credential}); err != nil {
 			return err
 		}
 		_, err = tx.AddUser(ctx, store.User{Name: "Zoë ", Role: store.ReadOnlyRole, Verifier: secret.FormatVerifier(make([]byte, 16), make([]byte, 32)), Document: []byte(`{"email":"zoe@example.com"}`)})

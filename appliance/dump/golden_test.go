@@ -3,7 +3,13 @@ package dump
 import (
 	"flag"
 	"fmt"
+	"os"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"sealgate/appliance"
+	"sealgate/appliance/store"
 )
 
 var update = flag.Bool("update", false, "write the golden dumps of the present format")
@@ -20,6 +26,8 @@ func golden(format int, passphrase string) string {
 	return fmt.Sprintf("testdata/format-%d-%s.tgz", format, kind)
 }
 
+// Dumps of every format are imported, whatever the schema was, and hold the same
+// then as before.
 func TestGoldenDumps(t *testing.T) {
 	if *update {
 		src := tiny(t)
@@ -27,5 +35,52 @@ func TestGoldenDumps(t *testing.T) {
 			_, data := export(t, src, Options{FailedArchives: true, Passphrase: passphrase})
 			writeFile(t, golden(Format, passphrase), data)
 		}
+	}
+	known, err := store.KnownSchema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for format := 1; format <= Format; format++ {
+		for _, passphrase := range []string{"", goldenPassphrase} {
+			data, err := os.ReadFile(golden(format, passphrase))
+			if err != nil {
+				t.Fatal(err)
+			}
+			to := target(t)
+			r := imported(t, to, data, ImportOptions{Passphrase: passphrase})
+			if r.Header.Format != format || r.Header.Secrets != (passphrase != "") {
+				t.Errorf("imported %+v", r.Header)
+			}
+			o := Options{FailedArchives: true, Passphrase: passphrase}
+			before, after := parts(t, data, passphrase), content(t, to.Home, o)
+			if format < Format { // references are what the present declarations say
+				delete(before, "config/refs/0001.jsonl")
+				delete(after, "config/refs/0001.jsonl")
+			}
+			if diff := cmp.Diff(before, after); diff != "" {
+				t.Errorf("format %d changed on the way:\n%s", format, diff)
+			}
+			searched(t, to.Home)
+			merged := target(t)
+			imported(t, merged, data, ImportOptions{Merge: true, Passphrase: passphrase})
+			searched(t, merged.Home)
+			if format == 1 && (r.Header.Schema.Events >= known.Events) {
+				t.Errorf("format 1 has schema %d already", r.Header.Schema.Events)
+			}
+		}
+	}
+}
+
+// searched finds a violation of the golden dumps by what only newer schemas index.
+func searched(t *testing.T, home appliance.Home) {
+	t.Helper()
+	db, err := store.Open(t.Context(), string(home), store.Options{ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	found, err := db.Violations(t.Context(), store.ViolationFilter{Severity: "high", SourceIP: "192.0.2.1"}, 10)
+	if err != nil || len(found) != 2 {
+		t.Errorf("%d violations are found, %v", len(found), err)
 	}
 }

@@ -6,10 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"sealgate/appliance"
 	"sealgate/appliance/disk"
@@ -72,7 +75,6 @@ type importer struct {
 	counts   map[string]int64 // rows that were loaded, by table
 	lines    []int64          // of each part
 	archives map[string]int   // parts of archive files, by name
-	files    []string         // configuration files
 
 	total    int64
 	read     atomic.Int64
@@ -204,7 +206,11 @@ func (i *importer) piece(e entry, file *os.File) (*os.File, error) {
 	}
 	var err error
 	if e.first && !skip {
-		if file, err = i.staging.Create(e.file, e.name); err != nil {
+		file, err = i.staging.Create(e.file, e.name)
+		if errors.Is(err, fs.ErrExist) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.EISDIR) {
+			err = foreign("names", "file %.80q has the place of another one", e.name)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -249,6 +255,9 @@ func (i *importer) room() error {
 // agree compares what was read with the manifest.
 func (i *importer) agree(m Manifest) error {
 	sums := i.reader.hasher.wait()[m.Hash]
+	if i.reader.header.Format == 1 {
+		i.reader.header.Hash = m.Hash
+	}
 	switch {
 	case sums == nil && len(m.Parts) > 0:
 		return damaged("hash", "the manifest's hash %.20q is none that this release knows", m.Hash)
@@ -288,6 +297,9 @@ func (i *importer) complete(ctx context.Context) error {
 	if err := i.checkSecrets(ctx); err != nil {
 		return err
 	}
+	if i.options.Merge {
+		return i.merge(ctx)
+	}
 	base, err := i.staging.Base(ctx)
 	if err != nil {
 		return err
@@ -295,9 +307,29 @@ func (i *importer) complete(ctx context.Context) error {
 	return errors.Join(i.replace(ctx, base), base.Close())
 }
 
+// merge is --imptype 2.
+func (i *importer) merge(ctx context.Context) error {
+	if err := i.reconcile(ctx); err != nil {
+		return err
+	}
+	h := i.reader.header
+	merged, err := i.staging.Merge(ctx, store.Change{
+		Author: i.to.Author, Summary: fmt.Sprintf("import of a dump of %s, made %s", h.Name, h.Created.UTC().Format(time.DateTime)),
+	}, !i.options.KeepFiles)
+	if err != nil {
+		return err
+	}
+	i.result.Changes = merged.Taken
+	i.noteCleared(merged.Cleared)
+	return i.room()
+}
+
 // replace is --imptype 1.
 func (i *importer) replace(ctx context.Context, base *store.Store) error {
 	if err := i.reconcile(ctx); err != nil {
+		return err
+	}
+	if err := i.staging.Store.KeepOwn(ctx, base); err != nil {
 		return err
 	}
 	without, err := i.staging.Store.KeepVerifiers(ctx, base)
@@ -406,10 +438,12 @@ func (i *importer) reconcile(ctx context.Context) error {
 	if i.reader.header.Options.NoCredentials {
 		missing = append(missing, model.Credential)
 	}
-	cleared, err := i.staging.Store.Reconcile(ctx, missing...)
-	if err != nil {
-		return err
-	}
+	cleared, err := i.staging.Store.Reconcile(ctx, !i.options.Merge, missing...)
+	i.noteCleared(cleared)
+	return err
+}
+
+func (i *importer) noteCleared(cleared []store.Cleared) {
 	const shown = 20
 	for n, c := range cleared {
 		if n == shown {
@@ -418,7 +452,6 @@ func (i *importer) reconcile(ctx context.Context) error {
 		}
 		i.note("%s %.80q named %s that the dump left out, and names none now", c.Kind, c.Name, kindWords[c.To])
 	}
-	return nil
 }
 
 // worded adds to errors of the store what to do about them.

@@ -21,7 +21,12 @@ func noProgress(int64, int64) {}
 // target is an appliance that nothing has open, with something of its own.
 func target(t *testing.T) Target {
 	t.Helper()
-	src := fresh(t)
+	return targetIn(t, t.TempDir())
+}
+
+func targetIn(t *testing.T, home string) Target {
+	t.Helper()
+	src := freshIn(t, home)
 	addArchive(t, src.Store, "of-its-own.gz", store.ArchiveGood, []byte("own"))
 	writeFile(t, filepath.Join(src.Store.Files(), "own.conf"), []byte("own"))
 	if err := src.Store.Append(t.Context(), store.Batch{Alerts: []store.Alert{{ID: "own", Time: noon.UnixMilli()}}}); err != nil {
@@ -122,5 +127,42 @@ func TestImport(t *testing.T) {
 		if diff := cmp.Diff(parts(t, data, passphrase), content(t, to.Home, o)); diff != "" {
 			t.Errorf("the dump changed on the way:\n%s", diff)
 		}
+	}
+}
+
+// What is here stays, what is missing comes, and what was written later wins.
+func TestMerge(t *testing.T) {
+	src := tiny(t)
+	o := Options{FailedArchives: true, Passphrase: "p"}
+	_, data := export(t, src, o)
+	to := target(t)
+	before := content(t, to.Home, o)
+	r := imported(t, to, data, ImportOptions{Merge: true, Passphrase: "p"})
+	t.Logf("%+v", r)
+	after := content(t, to.Home, o)
+	for _, name := range []string{"files/own.conf", "files/proxy.conf", "archives/of-its-own.gz", "archives/good.gz"} {
+		if _, ok := after[name]; !ok {
+			t.Errorf("%s is missing", name)
+		}
+	}
+	for name := range before {
+		if _, ok := after[name]; !ok {
+			t.Errorf("%s is gone", name)
+		}
+	}
+	if got := string(after["events/2026-03-01/alerts/0001.jsonl"]); !bytes.Contains([]byte(got), []byte(`"own"`)) || !bytes.Contains([]byte(got), []byte(`"alert-1"`)) {
+		t.Errorf("alerts of both: %s", got)
+	}
+	again := imported(t, to, data, ImportOptions{Merge: true, Passphrase: "p"})
+	for _, taken := range again.Changes {
+		if taken.Added != 0 || taken.Changed != 0 {
+			t.Errorf("the second time: %+v", taken)
+		}
+	}
+	delete(after, "config/revisions/0001.jsonl")
+	twice := content(t, to.Home, o)
+	delete(twice, "config/revisions/0001.jsonl")
+	if diff := cmp.Diff(after, twice); diff != "" {
+		t.Errorf("the second time changed something:\n%s", diff)
 	}
 }

@@ -49,8 +49,8 @@ type reader struct {
 
 // position is where in the order of a dump a reader is.
 type position struct {
-	section, day, table, number int
-	dayName                     string
+	section, table, number int
+	dayName                string
 }
 
 const (
@@ -84,8 +84,17 @@ func open(r io.Reader, passphrase string) (*reader, error) {
 	for _, kind := range d.header.Options.without() {
 		d.left[kind] = true
 	}
-	d.hasher = newHasher(algorithms...)
+	d.hasher = newHasher(d.header.hashes()...)
 	return d, nil
+}
+
+// hashes are those that may be needed. Rows of archives have a SHA-256 of their
+// own.
+func (h Header) hashes() []algorithm {
+	if h.Hash == "sha256" {
+		return algorithms[:1]
+	}
+	return algorithms
 }
 
 // check says whether this release reads such dumps.
@@ -102,6 +111,8 @@ func (h Header) check() error {
 		return refused("format", hint, "the dump has format %d and was written by release %.40q, this release reads up to format %d", h.Format, h.Version, Format)
 	case h.Format < 1 || h.Schema.Config < 1 || h.Schema.Events < 1:
 		return foreign("format", "the dump has format %d, schema %d and %d", h.Format, h.Schema.Config, h.Schema.Events)
+	case h.Format > 1 && !slices.ContainsFunc(algorithms, func(a algorithm) bool { return a.name == h.Hash }):
+		return damaged("hash", "the hash %.20q is none that this release knows", h.Hash)
 	case h.Schema.Config > known.Config || h.Schema.Events > known.Events:
 		return refused("schema", hint, "the dump has schema %d and %d and was written by release %.40q, this release knows up to %d and %d",
 			h.Schema.Config, h.Schema.Events, h.Version, known.Config, known.Events)
@@ -131,8 +142,8 @@ func (d *reader) next() (*tar.Header, error) {
 // decode reads an entry that is JSON.
 func (d *reader) decode(v any) error {
 	if err := json.NewDecoder(d.tar).Decode(v); err != nil {
-		if errors.As(err, new(*json.SyntaxError)) || errors.As(err, new(*json.UnmarshalTypeError)) {
-			return damaged("manifest", "the header or the manifest is not what it should be: %w", err)
+		if errors.As(err, new(*json.SyntaxError)) || errors.As(err, new(*json.UnmarshalTypeError)) || errors.As(err, new(*time.ParseError)) {
+			return damaged("manifest", "the header or the manifest is not what it should be")
 		}
 		return readFault(err)
 	}

@@ -86,12 +86,16 @@ func valid(name string) bool {
 		!strings.ContainsFunc(name, func(r rune) bool { return r == '/' || r < ' ' || r == 0x7f })
 }
 
-// Open opens the file of that name for reading.
-func Open(home appliance.Home, name string) (*os.File, error) {
+// Open opens the file of that name for reading. Kinds leave out the files of
+// others.
+func Open(home appliance.Home, name string, kinds ...string) (*os.File, error) {
 	if !valid(name) {
 		return nil, notThere(name)
 	}
 	for _, f := range folders(home) {
+		if len(kinds) > 0 && !slices.Contains(kinds, f.kind) {
+			continue
+		}
 		// O_NONBLOCK: a FIFO must not hold us; O_NOFOLLOW: a link is not a dump.
 		file, err := os.OpenFile(filepath.Join(f.path, name), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ELOOP) {

@@ -22,10 +22,14 @@ type Found struct {
 }
 
 // Search finds the files whose names begin with prefix, and looks at no more
-// than most of them: a folder may hold many thousands, and Tab is quick.
-func Search(home appliance.Home, prefix string, most int) (Found, error) {
+// than most of them: a folder may hold many thousands, and Tab is quick. Kinds
+// leave out the files of others.
+func Search(home appliance.Home, prefix string, most int, kinds ...string) (Found, error) {
 	var found Found
 	for _, f := range folders(home) {
+		if len(kinds) > 0 && !slices.Contains(kinds, f.kind) {
+			continue
+		}
 		names, err := namesIn(f.path)
 		if err != nil {
 			return Found{}, err

@@ -39,5 +39,8 @@ func (s *Store) loadConfig(ctx context.Context, name string, seal func(string, [
 			count++
 		}
 	})
+	if isBroken(err) {
+		err = fmt.Errorf("a line of table %s names what no line before it has: %w", t.name, ErrInvalid)
+	}
 	return count, err
 }

@@ -23,8 +23,9 @@ type Cleared struct {
 // Reconcile checks objects that came from elsewhere as if they were created one
 // by one: kinds, names, parents, documents. References are found in the documents
 // anew. One that leads nowhere is an error (ErrDangling), unless it may name a
-// kind of missing (model.SSLKey, model.Credential): then it is taken out.
-func (s *Store) Reconcile(ctx context.Context, missing ...string) (cleared []Cleared, err error) {
+// kind of missing (model.SSLKey, model.Credential): then it is taken out, if clear
+// says so.
+func (s *Store) Reconcile(ctx context.Context, clear bool, missing ...string) (cleared []Cleared, err error) {
 	kinds, err := s.kindsByID(ctx)
 	if err != nil {
 		return nil, err
@@ -35,7 +36,7 @@ func (s *Store) Reconcile(ctx context.Context, missing ...string) (cleared []Cle
 	}
 	defer rows.Close()
 	err = s.transaction(ctx, func(tx *sql.Tx) error {
-		r := &reconciler{tx: tx, kinds: kinds, missing: missing}
+		r := &reconciler{tx: tx, kinds: kinds, missing: missing, clear: clear}
 		if _, err := tx.ExecContext(ctx, "DELETE FROM refs"); err != nil {
 			return err
 		}
@@ -95,6 +96,7 @@ type reconciler struct {
 	tx      *sql.Tx
 	kinds   map[string]string
 	missing []string
+	clear   bool
 	cleared []Cleared
 }
 
@@ -137,8 +139,10 @@ func (r *reconciler) refer(ctx context.Context, kind model.Kind, o Object, refs 
 		if to != "" || at < 0 {
 			return fmt.Errorf("%s %q: field %s %w: %q is no %v", o.Kind, o.Name, ref.Field, ErrDangling, ref.ID, ref.To)
 		}
-		gone[ref.ID] = true
-		r.note(o, r.missing[at])
+		if r.clear {
+			gone[ref.ID] = true
+			r.cleared = noted(r.cleared, o, r.missing[at])
+		}
 	}
 	if len(gone) == 0 {
 		return nil
@@ -156,12 +160,13 @@ func (r *reconciler) refer(ctx context.Context, kind model.Kind, o Object, refs 
 	return err
 }
 
-func (r *reconciler) note(o Object, to string) {
-	if last := len(r.cleared) - 1; last >= 0 && r.cleared[last].Kind == o.Kind && r.cleared[last].Name == o.Name && r.cleared[last].To == to {
-		r.cleared[last].IDs++
-		return
+// noted adds one reference of an object to a list.
+func noted(list []Cleared, o Object, to string) []Cleared {
+	if last := len(list) - 1; last >= 0 && list[last].Kind == o.Kind && list[last].Name == o.Name && list[last].To == to {
+		list[last].IDs++
+		return list
 	}
-	r.cleared = append(r.cleared, Cleared{Kind: o.Kind, Name: o.Name, To: to, IDs: 1})
+	return append(list, Cleared{Kind: o.Kind, Name: o.Name, To: to, IDs: 1})
 }
 
 // checkKeys looks at what lies under objects without being one.

@@ -132,7 +132,7 @@ func (p *Snapshot) open(id string, column []byte) ([]byte, error) {
 func (t configTable) lineOf(line []byte, seal func(id string, plaintext []byte) []byte) ([]any, error) {
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(line, &fields); err != nil {
-		return nil, fmt.Errorf("a line of table %s is no JSON object: %w", t.name, err)
+		return nil, fmt.Errorf("a line of table %s is no object: %w", t.name, notJSON(err))
 	}
 	values := make([]any, len(t.columns))
 	for i, c := range t.columns {
@@ -142,11 +142,11 @@ func (t configTable) lineOf(line []byte, seal func(id string, plaintext []byte) 
 		}
 		raw, ok := fields[key]
 		if !ok {
-			return nil, fmt.Errorf("a line of table %s has no %q", t.name, key)
+			return nil, fmt.Errorf("a line of table %s has no %q: %w", t.name, key, ErrInvalid)
 		}
 		value, err := c.value(raw)
 		if err != nil {
-			return nil, fmt.Errorf("a line of table %s: %q: %w", t.name, key, err)
+			return nil, fmt.Errorf("%q in a line of table %s: %w", key, t.name, notJSON(err))
 		}
 		if c.form == sealed {
 			id, _ := values[0].(string)

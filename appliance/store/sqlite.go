@@ -96,6 +96,20 @@ func endBulk(ctx context.Context, db *sql.DB) error {
 	return err
 }
 
+// settle brings what the log of a database holds into the file itself. Nothing
+// may have it open.
+func settle(ctx context.Context, path string, d database) error {
+	if info, err := os.Stat(path + "-wal"); errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
+		return nil
+	}
+	db, err := openWriter(path, d)
+	if err != nil {
+		return err
+	}
+	_, err = db.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)")
+	return errors.Join(err, db.Close())
+}
+
 // IsFull reports whether the disk had no room for a write.
 func IsFull(err error) bool {
 	var e *sqlite.Error
@@ -163,6 +177,12 @@ func isDuplicate(err error) bool {
 func isBusy(err error) bool {
 	var e *sqlite.Error
 	return errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_BUSY
+}
+
+// isBroken reports whether a write broke any rule of the schema.
+func isBroken(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_CONSTRAINT
 }
 
 // isMissingTable reports whether a query named a table that does not exist.

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -15,10 +14,8 @@ type stagedDay struct {
 	name string
 	from int64 // its first millisecond
 	db   *sql.DB
-	conn *sql.Conn
+	tx   *sql.Tx
 }
-
-const dayLength = 24 * 60 * 60 * 1000 // milliseconds
 
 // rowSchema is the first schema whose rows are those of today. What later ones add
 // is derived from rows: it is made at the end, for all rows at once.
@@ -44,10 +41,8 @@ func (d *stagedDay) begin(ctx context.Context, schema int64) (err error) {
 	if err := migrateTo(ctx, d.db, eventDatabase, min(schema, rowSchema)); err != nil {
 		return err
 	}
-	if d.conn, err = d.db.Conn(ctx); err != nil {
-		return err
-	}
-	return begin(ctx, d.conn)
+	d.tx, err = d.db.BeginTx(context.WithoutCancel(ctx), nil) // it outlives this call's
+	return err
 }
 
 // rowsAtATime are decoded while the ones before are stored.
@@ -85,7 +80,7 @@ func (d *stagedDay) decode(ctx context.Context, t eventTable, next func() ([]byt
 			if err != nil {
 				return err
 			}
-			if r.time < d.from || r.time >= d.from+dayLength {
+			if r.time < d.from || r.time >= d.from+24*hour {
 				return fmt.Errorf("a line of table %s is not of %s: %w", t.name, d.name, ErrInvalid)
 			}
 			batch = append(batch, r)
@@ -100,7 +95,7 @@ func (d *stagedDay) decode(ctx context.Context, t eventTable, next func() ([]byt
 }
 
 func (d *stagedDay) store(ctx context.Context, t eventTable, batches <-chan []row) (int64, error) {
-	insert, err := d.conn.PrepareContext(ctx, "INSERT INTO "+t.name+" ("+t.columns+") VALUES ("+t.insert+")")
+	insert, err := d.tx.PrepareContext(ctx, "INSERT INTO "+t.name+" ("+t.columns+") VALUES ("+t.insert+")")
 	if err != nil {
 		return 0, err
 	}
@@ -119,33 +114,28 @@ func (d *stagedDay) store(ctx context.Context, t eventTable, batches <-chan []ro
 			size += int64(len(document))
 		}
 	}
-	_, err = d.conn.ExecContext(ctx, "UPDATE totals SET rows = rows + $1, bytes = bytes + $2 WHERE name = $3", count, size, t.name)
-	return count, err
+	return count, addTotals(ctx, d.tx, t.name, count, size)
 }
 
 // finish commits the day, brings it to this release's schema and closes it.
 func (d *stagedDay) finish(ctx context.Context) error {
-	_, err := d.conn.ExecContext(ctx, "COMMIT")
-	if err := cmp.Or(err, d.free()); err != nil {
-		return errors.Join(err, d.close())
+	err := d.tx.Commit()
+	if err == nil {
+		err = migrate(ctx, d.db, eventDatabase)
 	}
-	if err = migrate(ctx, d.db, eventDatabase); err == nil {
+	if err == nil {
 		err = endBulk(ctx, d.db)
 	}
 	return errors.Join(err, d.close())
 }
 
-// free gives the connection back.
-func (d *stagedDay) free() error {
-	if d.conn == nil {
-		return nil
+func (d *stagedDay) close() error {
+	var err error
+	if d.tx != nil {
+		err = rollback(d.tx)
 	}
-	conn := d.conn
-	d.conn = nil
-	return conn.Close()
+	return errors.Join(err, d.db.Close())
 }
-
-func (d *stagedDay) close() error { return errors.Join(d.free(), d.db.Close()) }
 
 // eventRow derives the columns of an event from its document, which is kept as it
 // is.
@@ -160,7 +150,19 @@ func eventRow(t eventTable, line []byte) (row, error) {
 		event = new(AuditRecord)
 	}
 	if err := json.Unmarshal(line, event); err != nil {
-		return row{}, fmt.Errorf("a line of table %s is no event: %w", t.name, err)
+		return row{}, fmt.Errorf("a line of table %s is no event: %w", t.name, notJSON(err))
 	}
-	return event.row(string(line)), nil
+	r := event.row(string(line))
+	if r.values[0] == "" {
+		return row{}, fmt.Errorf("a line of table %s has no id: %w", t.name, ErrInvalid)
+	}
+	return r, nil
+}
+
+// notJSON says what is wrong with JSON from elsewhere, without our names of types.
+func notJSON(err error) error {
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return fmt.Errorf("a %s stands in field %q: %w", wrong.Value, wrong.Field, ErrInvalid)
+	}
+	return fmt.Errorf("it is not JSON: %w", ErrInvalid)
 }

@@ -144,8 +144,7 @@ func (g *Staging) closeDay(ctx context.Context) error {
 	if err := day.finish(ctx); err != nil {
 		return fmt.Errorf("cannot store the events of %s: %w", day.name, err)
 	}
-	g.sync.path(g.data.day(day.name))
-	return nil
+	return g.sync.path(g.data.day(day.name))
 }
 
 // Create makes a file: a configuration file, whose name may have folders, or an
@@ -262,7 +261,7 @@ func (g *Staging) syncFolders() error {
 func (g *Staging) Discard() error {
 	var errs []error
 	if g.day != nil {
-		errs = append(errs, g.day.db.Close())
+		errs = append(errs, g.day.close())
 		g.day = nil
 	}
 	for _, s := range []*Store{g.config, g.Store} {

@@ -33,15 +33,13 @@ func (s *syncer) file(file *os.File) {
 	s.work <- func() error { return errors.Join(file.Sync(), file.Close()) }
 }
 
-func (s *syncer) path(path string) {
-	s.start()
-	s.work <- func() error {
-		file, err := os.Open(path)
-		if err != nil {
-			return err
-		}
-		return errors.Join(file.Sync(), file.Close())
+// path syncs a file that is there, whatever its name is later.
+func (s *syncer) path(path string) error {
+	file, err := os.Open(path)
+	if err == nil {
+		s.file(file)
 	}
+	return err
 }
 
 // wait returns the first failure.

@@ -31,8 +31,8 @@ func TestFull(t *testing.T) {
 // query, which may be a signature, is not repeated.
 func TestKept(t *testing.T) {
 	err := kept(&transfer.Error{Op: transfer.OpTLS, Err: errors.New("no"), Hint: "first."}, "the dump", "d.tgz",
-		commands.Upload{Protocol: "https", URL: "h/x?sig=s3", User: "u", Password: "p4", Insecure: true,
-			Proxy: transfer.Proxy{Host: "p", Port: 1080, User: "v", Password: "p5"}})
+		commands.Upload{Protocol: "https", URL: "h/x?sig=s3", Access: commands.Access{User: "u", Password: "p4", Insecure: true,
+			Proxy: transfer.Proxy{Host: "p", Port: 1080, User: "v", Password: "p5"}}})
 	r := commands.ResultOf(err)
 	want := "first; the dump is kept: files send d.tgz h/x?… --protocol https --user u --password - --insecure --proxy p:1080 --proxy-user v:-"
 	if r.Exit != control.ExitTransfer || r.Hint != want {

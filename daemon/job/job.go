@@ -30,6 +30,7 @@ const (
 	KindHostKey  = "host key check"
 	KindTechInfo = "get-tech-info"
 	KindTest     = "connection test"
+	KindImport   = "import"
 )
 
 // Spec is what a job is to do: exactly one of its pointers is set.
@@ -40,6 +41,7 @@ type Spec struct {
 	TechInfo      *commands.TechInfo       `json:"tech_info,omitempty"`
 	AcceptHostKey *commands.AcceptHostKey  `json:"accept_host_key,omitempty"`
 	Test          *commands.ConnectionTest `json:"test,omitempty"`
+	Import        *commands.Import         `json:"import,omitempty"`
 }
 
 const (
@@ -89,6 +91,8 @@ func serve(ctx context.Context, _ control.Peer, req control.Request, s *control.
 	switch {
 	case spec.Export != nil:
 		out, err = export(ctx, spec.Home, *spec.Export, s)
+	case spec.Import != nil:
+		out, err = takeDump(ctx, spec.Home, *spec.Import, s)
 	case spec.Send != nil:
 		out, err = send(ctx, spec.Home, *spec.Send, s)
 	case spec.TechInfo != nil:

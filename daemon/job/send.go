@@ -43,7 +43,7 @@ func send(ctx context.Context, home appliance.Home, x commands.Send, ui control.
 
 // upload sends src to target on behalf of up.
 func upload(ctx context.Context, home appliance.Home, target transfer.Target, src transfer.Source, up commands.Upload, ui control.UI) error {
-	o, err := options(home, up, ui)
+	o, err := options(home, up.Access, ui)
 	if err != nil {
 		return err
 	}
@@ -57,8 +57,8 @@ func upload(ctx context.Context, home appliance.Home, target transfer.Target, sr
 	return err
 }
 
-// options are how this appliance goes to a server on behalf of up.
-func options(home appliance.Home, up commands.Upload, ui control.UI) (transfer.Options, error) {
+// options are how this appliance goes to a server as whom a says.
+func options(home appliance.Home, a commands.Access, ui control.UI) (transfer.Options, error) {
 	policy, err := transfer.LoadPolicy(home.TransferPolicy())
 	if err != nil {
 		return transfer.Options{}, err
@@ -70,20 +70,16 @@ func options(home appliance.Home, up commands.Upload, ui control.UI) (transfer.O
 	o := transfer.Options{
 		Key:        key,
 		Policy:     policy,
-		User:       up.User,
-		Password:   up.Password,
-		Insecure:   up.Insecure,
-		Proxy:      up.Proxy,
+		User:       a.User,
+		Password:   a.Password,
+		Insecure:   a.Insecure,
+		Proxy:      a.Proxy,
 		KnownHosts: home.KnownHosts(),
 		TLSServers: home.TLSServers(),
 		Notice:     func(line string) { ui.Text(control.Err, line+"\n") },
 	}
-	if up.Ask {
-		o.AskHostKey = func(ctx context.Context, host, keyType, fingerprint string) (bool, error) {
-			answer, err := ui.Ask(ctx, control.Question{Confirm: true, Prompt: fmt.Sprintf(
-				"the host key of %s is not known\n%s %s\naccept and keep it? (yes/no) ", host, keyType, fingerprint)})
-			return answer == "yes", err
-		}
+	if a.Ask {
+		o.AskHostKey = askHostKey(ui)
 	}
 	return o, nil
 }

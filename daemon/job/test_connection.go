@@ -23,7 +23,7 @@ func testConnection(ctx context.Context, home appliance.Home, x commands.Connect
 	if err != nil {
 		return commands.ConnectionResult{}, err
 	}
-	o, err := options(home, x.Upload, ui)
+	o, err := options(home, x.Upload.Access, ui)
 	if err != nil {
 		return commands.ConnectionResult{}, err
 	}

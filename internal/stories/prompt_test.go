@@ -26,10 +26,10 @@ func TestPleasantPrompt(t *testing.T) {
 	term.expect(`Sealgate \S+, management server mx1, sealed`)
 	term.expect(`\[mx\] mx1> `)
 
-	term.send("imp ser sta\r")
+	term.send("impc ser sta\r")
 	term.expect(`error: "impctl server sta" is short for several commands: impctl server start, impctl server status`)
 	term.expect(`mx1> `)
-	term.send("imp ser statu | match ^manage | cou\t\r")
+	term.send("impc ser statu | match ^manage | cou\t\r")
 	term.expect(`\r\n1\r\n`)
 	term.expect(`mx1> `)
 	term.send("\x1b[A") // the history has the whole words
@@ -71,15 +71,18 @@ func TestExamplesOfHelp(t *testing.T) {
 	}
 	defer app.Stop()
 	elsewhere := map[string]int{ // examples that need what this machine lacks
-		"export-remote":             4,
-		"files delete":              1,
-		"files send":                1,
-		"impctl known-hosts add":    2, // nobody compares the fingerprint
-		"impctl known-hosts remove": 1,
-		"impctl known-hosts scan":   4,
-		"impctl test-connection":    4,
-		"impctl reboot":             1, // no root service; daemon/rootd has one
-		"impctl user":               1,
+		"export-remote":                 4,
+		"files delete":                  1,
+		"files send":                    1,
+		"impctl known-hosts add":        2, // nobody compares the fingerprint
+		"impctl known-hosts remove":     1,
+		"impctl known-hosts scan":       4,
+		"impctl test-connection":        4,
+		"impctl reboot":                 1, // no root service; daemon/rootd has one
+		"impctl user":                   1,
+		"import-local":                  1,
+		"import-remote":                 3, // the secure password is another one
+		"impctl server rollback-import": 1, // it runs
 
 		"impctl server certificate install": 1, // standard input is none
 	}
@@ -103,7 +106,7 @@ func TestExamplesOfHelp(t *testing.T) {
 		example = strings.TrimSpace(example)
 		cmd := app.Command(example)
 		// In whatever order the line asks for them: the same for all.
-		cmd.Stdin = strings.NewReader(strings.Repeat(trial.System+"\n", 3))
+		cmd.Stdin = strings.NewReader(strings.Repeat(trial.System+"\n", 4))
 		out, _ := cmd.CombinedOutput()
 		want := 0
 		for command, exit := range elsewhere {

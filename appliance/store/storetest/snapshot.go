@@ -202,6 +202,7 @@ func roundTrip(t *testing.T, open func(*testing.T) *store.Store) {
 	if _, err := store.Stage(t.Context(), home, schema(t), store.Options{}); !errors.Is(err, store.ErrInUse) {
 		t.Errorf("staging beside a writer: %v", err)
 	}
+	write(t, to, func(tx *store.Tx) error { return tx.AddLicence(t.Context(), store.Licence{ID: "L1", Key: "k"}, nil) })
 	if err := to.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -218,6 +219,13 @@ func roundTrip(t *testing.T, open func(*testing.T) *store.Store) {
 	if err := staging.Finish(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	base, err := staging.Base(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(staging.Store.KeepOwn(t.Context(), base), base.Close()); err != nil {
+		t.Fatal(err)
+	}
 	check(t, staging.Store)
 	if err := staging.Commit(); err != nil {
 		t.Fatal(err)
@@ -228,6 +236,9 @@ func roundTrip(t *testing.T, open func(*testing.T) *store.Store) {
 		t.Errorf("rows changed on the way (-from +to):\n%s", cmp.Diff(string(want), string(got)))
 	}
 	check(t, to)
+	if list, err := to.Licences(t.Context()); err != nil || len(list) != 1 {
+		t.Errorf("the machine's licences are %v, %v", list, err)
+	}
 	if err := to.Close(); err != nil {
 		t.Fatal(err)
 	}

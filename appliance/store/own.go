@@ -1,0 +1,50 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strings"
+)
+
+// ownTables are this machine's: no dump has them, and an import leaves them as
+// they were.
+var ownTables = []string{"licences", "registration_tokens"}
+
+// KeepOwn brings from another store what belongs to the machine.
+func (s *Store) KeepOwn(ctx context.Context, from *Store) error {
+	return s.transaction(ctx, func(tx *sql.Tx) error {
+		for _, table := range ownTables {
+			if err := copyRows(ctx, tx, from, table); err != nil && !isMissingTable(err) { // of an older schema
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func copyRows(ctx context.Context, tx *sql.Tx, from *Store, table string) (err error) {
+	rows, err := from.reader.QueryContext(ctx, "SELECT * FROM "+table)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	columns, err := rows.Columns()
+	if err != nil {
+		return err
+	}
+	insert := "INSERT INTO " + table + " (" + strings.Join(columns, ", ") + ") VALUES (" + placeholders(len(columns)) + ")"
+	values, into := make([]any, len(columns)), make([]any, len(columns))
+	for i := range values {
+		into[i] = &values[i]
+	}
+	for rows.Next() {
+		if err := rows.Scan(into...); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, insert, values...); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}

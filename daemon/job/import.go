@@ -1,0 +1,85 @@
+package job
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"sealgate/appliance"
+	"sealgate/appliance/dump"
+	"sealgate/appliance/folder"
+	"sealgate/appliance/secret"
+	"sealgate/commands"
+	"sealgate/control"
+	"sealgate/transfer"
+)
+
+// takeDump imports a dump from the export folder, or from a server.
+func takeDump(ctx context.Context, home appliance.Home, x commands.Import, ui control.UI) (commands.ImportResult, error) {
+	begin := time.Now()
+	r := commands.ImportResult{Name: x.Name}
+	var file *os.File
+	var err error
+	if x.Download != nil {
+		r.Name, file, err = fetch(ctx, home, *x.Download, ui)
+		defer os.RemoveAll(home.Spool())
+	} else {
+		file, err = folder.Open(home, x.Name, folder.Dump)
+	}
+	if err != nil {
+		return r, err
+	}
+	defer closing(file)
+	info, err := file.Stat()
+	if err != nil {
+		return r, err
+	}
+	keys, err := secret.Open(string(home))
+	if err != nil {
+		return r, err
+	}
+	r.Imported, err = dump.Import(ctx, dump.Target{Home: home, Secrets: keys, Author: x.Author}, file, info.Size(), x.Options, func(done, total int64) {
+		ui.Progress(control.Progress{Label: "importing", Unit: "B", Done: done, Total: total})
+	})
+	r.Elapsed = time.Since(begin)
+	return r, err
+}
+
+// fetch downloads a dump into the spool.
+func fetch(ctx context.Context, home appliance.Home, d commands.Download, ui control.UI) (name string, file *os.File, err error) {
+	target, err := transfer.ParseURL(d.URL)
+	if err != nil {
+		return "", nil, err
+	}
+	if err := os.MkdirAll(home.Spool(), 0o700); err != nil {
+		return "", nil, err
+	}
+	o, err := options(home, d.Access, ui)
+	if err != nil {
+		return "", nil, err
+	}
+	o.Progress = func(done int64) {
+		ui.Progress(control.Progress{Label: "downloading", Unit: "B", Done: done, Total: -1})
+	}
+	path := filepath.Join(home.Spool(), "dump"+folder.Unfinished)
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "", nil, err
+	}
+	if _, err := transfer.Download(ctx, target, path, o); err != nil {
+		return "", nil, err
+	}
+	file, err = os.Open(path)
+	return target.String(), file, err
+}
+
+// askHostKey asks a person about a host key that is not known.
+func askHostKey(ui control.UI) func(context.Context, string, string, string) (bool, error) {
+	return func(ctx context.Context, host, keyType, fingerprint string) (bool, error) {
+		answer, err := ui.Ask(ctx, control.Question{Confirm: true, Prompt: fmt.Sprintf(
+			"the host key of %s is not known\n%s %s\naccept and keep it? (yes/no) ", host, keyType, fingerprint)})
+		return answer == "yes", err
+	}
+}
