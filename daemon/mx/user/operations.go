@@ -126,7 +126,7 @@ func (a *Accounts) get(ctx context.Context, c *openapi.Call) (any, error) {
 
 func missing(err error, name string) error {
 	if errors.Is(err, store.ErrNotFound) {
-		return faultf(codeNoUser, "there is no user %q", name)
+		return faultf(codeNoUser, "there is no user %.80q", name)
 	}
 	return err
 }
