@@ -82,7 +82,8 @@ func (s *Store) fill(ctx context.Context, path, admin, verifier string) (err err
 				return fmt.Errorf("default %s %q: %w", d.Kind, d.Name, err)
 			}
 		}
-		_, err := tx.AddUser(ctx, User{Name: admin, Role: Administrator, Verifier: verifier})
+		// Whoever creates the appliance chooses the password, not the one who uses it.
+		_, err := tx.AddUser(ctx, User{Name: admin, Role: Administrator, Verifier: verifier, Document: []byte(`{"firstTime":true}`)})
 		return err
 	})
 	return err

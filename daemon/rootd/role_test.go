@@ -120,6 +120,11 @@ func TestRoleReachesNothingElse(t *testing.T) {
 	if out, err := app.Run("export-local --pwd " + trial.System + " --encryptpwd Dump-pw-17"); err != nil {
 		t.Fatal(out)
 	}
+	for _, line := range []string{"impctl server certificate renew", "impctl server certificate request"} {
+		if out, err := app.Run(line); err != nil {
+			t.Fatal(out)
+		}
+	}
 	// Nothing makes it in this release; the service that will is root's.
 	must(t, "install", "-d", "-m", "0755", filepath.Join(app.Home, "releases"))
 	shell := func(account, line string) error {
@@ -134,6 +139,10 @@ func TestRoleReachesNothingElse(t *testing.T) {
 		"touch data/x && rm data/x":                               true,
 		"touch data/current/events/x && rm data/current/events/x": true,
 		"cat certificate/*.pem":                                   true,
+		"cat certificate/request.key":                             false,
+		"cat run/identity.json":                                   true,
+		"echo x >>run/identity.json":                              false,
+		"mv run/identity.json run/i":                              false,
 		"cat data/current/config.db":                              true,
 		"cat keys/master.key":                                     false,
 		"ls keys":                                                 false,

@@ -27,11 +27,15 @@ func (a *API) read(w http.ResponseWriter, call *Call) (release func(), err error
 	if r.ContentLength == 0 {
 		return release, nil
 	}
-	if r.ContentLength > maxBody {
-		w.Header().Set("Connection", "close")
-		return release, tooLarge()
+	most, stranger := int64(maxBody), call.Caller.Name == ""
+	if stranger { // who logs in says little, and takes no turn from who is in
+		most = largeBody
 	}
-	if r.ContentLength < 0 || r.ContentLength > largeBody {
+	if r.ContentLength > most {
+		w.Header().Set("Connection", "close")
+		return release, tooLarge(most)
+	}
+	if !stranger && (r.ContentLength < 0 || r.ContentLength > largeBody) {
 		select {
 		case a.large <- struct{}{}:
 			release = func() { <-a.large }
@@ -41,10 +45,10 @@ func (a *API) read(w http.ResponseWriter, call *Call) (release func(), err error
 	}
 	// A deadline that cannot be set is one of a test's recorder.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
-	call.Body, err = io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	call.Body, err = io.ReadAll(http.MaxBytesReader(w, r.Body, most))
 	var over *http.MaxBytesError
 	if errors.As(err, &over) {
-		err = tooLarge()
+		err = tooLarge(most)
 	} else if err != nil {
 		err = Faultf(10002, "the body did not arrive whole")
 	}
@@ -56,8 +60,8 @@ func (a *API) read(w http.ResponseWriter, call *Call) (release func(), err error
 	return release, nil
 }
 
-func tooLarge() error {
-	return Faultf(10002, "the body is larger than %d bytes, which is the most that is read", maxBody)
+func tooLarge(most int64) error {
+	return Faultf(10002, "the body is larger than %d bytes, which is the most that is read", most)
 }
 
 // Object reads a body that is a JSON object; an empty one is an empty object.

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"time"
 
 	"sealgate/appliance/model"
 	"sealgate/appliance/secret"
@@ -173,7 +172,8 @@ func (s *Sessions) firstTime(ctx context.Context, c *openapi.Call) (any, error) 
 		if d, err = user.DetailsOf(now); err != nil {
 			return err
 		}
-		d.FirstTime, d.PasswordSet = false, time.Now().UnixMilli()
+		d.FirstTime = false
+		d.PasswordIsNew()
 		now.Verifier = verifier
 		if now.Document, err = json.Marshal(d); err != nil {
 			return err

@@ -191,9 +191,15 @@ func (s *Sessions) makeRoom(userID string, now time.Time) {
 	}
 }
 
-// Changed ends the sessions of an account that is not what it was.
+// Changed has the rights of an account's sessions looked at again by their next request.
 func (s *Sessions) Changed(userID string) {
-	s.end(func(x *session) bool { return x.userID == userID })
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, x := range s.byID {
+		if x.userID == userID {
+			x.looked = time.Time{}
+		}
+	}
 }
 
 func (s *Sessions) end(which func(*session) bool) {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net/http"
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -127,7 +126,7 @@ func (a *Accounts) get(ctx context.Context, c *openapi.Call) (any, error) {
 
 func missing(err error, name string) error {
 	if errors.Is(err, store.ErrNotFound) {
-		return faultf(codeNoUser, "there is no user %q", name)
+		return faultf(codeNoUser, "there is no user %.80q", name)
 	}
 	return err
 }
@@ -151,7 +150,8 @@ func (a *Accounts) add(ctx context.Context, c *openapi.Call) (any, error) {
 	if u.Verifier, err = secret.Hash(ctx, f.password()); err != nil {
 		return nil, err
 	}
-	d := Details{FirstTime: true, PasswordSet: time.Now().UnixMilli()}
+	d := Details{FirstTime: true}
+	d.PasswordIsNew()
 	_, err = a.db.Write(ctx, store.Change{Author: c.Caller.Name, Summary: "create user " + name}, func(tx *store.Tx) error {
 		if err := f.apply(ctx, tx, &u, &d); err != nil {
 			return err
@@ -210,7 +210,8 @@ func (a *Accounts) update(ctx context.Context, c *openapi.Call) (any, error) {
 			return err
 		}
 		if verifier != "" {
-			u.Verifier, d.PasswordSet, d.FirstTime = verifier, time.Now().UnixMilli(), c.Caller.Name != name
+			u.Verifier, d.FirstTime = verifier, c.Caller.Name != name
+			d.PasswordIsNew()
 		}
 		if err := f.apply(ctx, tx, &u, &d); err != nil {
 			return err

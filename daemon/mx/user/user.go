@@ -14,6 +14,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"sealgate/appliance/model"
 	"sealgate/appliance/store"
@@ -46,6 +47,11 @@ func DetailsOf(u store.User) (Details, error) {
 	}
 	err := json.Unmarshal(u.Document, &d)
 	return d, err
+}
+
+// PasswordIsNew writes down when the password was set, later than the one before.
+func (d *Details) PasswordIsNew() {
+	d.PasswordSet = max(time.Now().UnixMilli(), d.PasswordSet+1)
 }
 
 // Active says whether the account may be used.
