@@ -52,6 +52,7 @@ const (
 	ProtocolBroken     Kind = "protocol broken"     // the server's answer makes no sense
 	ConnectionLost     Kind = "connection lost"     // it broke, or nothing moved for too long
 	SizeMismatch       Kind = "size mismatch"       // the server holds another number of bytes than were sent
+	ChecksumMismatch   Kind = "checksum mismatch"   // the server holds other bytes than were sent
 	TimedOut           Kind = "timed out"           // the whole transfer took longer than it may
 	Cancelled          Kind = "cancelled"           // the caller's context ended
 	LocalFailure       Kind = "local failure"       // this machine: a file here could not be read or written

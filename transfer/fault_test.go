@@ -327,14 +327,6 @@ func TestHTTPRefusesBeforeTheBody(t *testing.T) {
 	}
 }
 
-func TestNoSFTP(t *testing.T) {
-	p := alone(t, endpoint{"scp", "scp", func() (*peers.Server, error) {
-		return peers.StartSSHD(peers.SSHDConfig{Account: account, NoSFTP: true})
-	}, true})
-	_, err := p.upload(t, t.Context(), "file", text("x"))
-	mustFail(t, err, transfer.OpLogin, transfer.Refused)
-}
-
 // A data connection that EPSV cannot bring about is tried with PASV.
 func TestFTPPassiveFallBack(t *testing.T) {
 	p := at(t, endpoints()[0])

@@ -96,6 +96,9 @@ func (u *upload) ftpStore(ctx context.Context, part string, pasv, there bool) (l
 		return true, u.ftpFault(ctx, OpVerify, err)
 	default: // SIZE is not of the original protocol; the 226 after the data is then the server's word
 	}
+	if err := u.verifySum(ctx, part); err != nil {
+		return true, err
+	}
 	return u.ftpRename(ctx, server, part)
 }
 
@@ -157,6 +160,7 @@ func (s *session) ftpLogin(ctx context.Context, pasv bool) (*ftp.ServerConn, err
 	if err != nil {
 		return nil, err
 	}
+	s.control = line.control
 	options := []ftp.DialOption{ftp.DialWithDialFunc(line.dialFunc(ctx)), ftp.DialWithDisabledEPSV(pasv)}
 	if line.tls != nil {
 		// Only makes Login ask for protected data connections (PBSZ, PROT): the handshakes are ours.

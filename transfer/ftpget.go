@@ -55,7 +55,10 @@ func (d *download) ftpRetrieve(ctx context.Context, pasv bool) error {
 	if err := data.Close(); err != nil {
 		return d.ftpFault(ctx, OpReceive, err)
 	}
-	return d.received(ctx, nil)
+	if err := d.received(ctx, nil); err != nil {
+		return err
+	}
+	return d.verifySum(ctx)
 }
 
 // ftpState is the file's size, -1 when the server does not tell, and what it is told by.

@@ -194,6 +194,33 @@ func ftpGoesOn(t *testing.T, p *place, goes bool) {
 	mustBe(t, dst, fetched, err, source.sum())
 }
 
+// A server that hashes is asked, and what it holds must be what was sent.
+func TestFTPChecksum(t *testing.T) {
+	p := alone(t, ftpKinds[1].endpoint(peers.FTPConfig{Extra: []string{"LoadModule mod_digest.c", "DigestEngine on"}}))
+	asked, wrong := 0, false
+	p.through(t, func(line string) string {
+		if len(line) > 64 && strings.HasPrefix(line, "250 ") && strings.Trim(line[4:68], "0123456789abcdefABCDEF") == "" {
+			asked++
+			if wrong {
+				line = "250 " + strings.Repeat("0", 64) + line[68:]
+			}
+		}
+		return line
+	})
+	goAndBack(t, p, "file")
+	if asked != 4 { // proftpd hashes no empty file
+		t.Errorf("the server was asked %d times", asked)
+	}
+	wrong = true
+	mustFail(t, second(p.upload(t, t.Context(), "other", text("x"))), transfer.OpVerify, transfer.ChecksumMismatch, p.options.Password)
+	dst, _, err := p.download(t, t.Context(), "file")
+	mustFail(t, err, transfer.OpVerify, transfer.ChecksumMismatch, p.options.Password)
+	mustBeGone(t, dst)
+	if names := p.names(t); len(names) != 1 {
+		t.Errorf("the folder holds %q", names)
+	}
+}
+
 // What servers refuse is said in their words, and leaves nothing there.
 func TestFTPRefusals(t *testing.T) {
 	eachFTP(t, func(ftpKind) peers.FTPConfig { return peers.FTPConfig{TLS: true} }, func(t *testing.T, p *place) {

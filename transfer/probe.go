@@ -360,11 +360,14 @@ func (p *probe) remove(ctx context.Context) error {
 		}
 		return nil
 	case "scp":
-		server, err := p.sftpLogin(ctx)
+		server, err := p.scpLogin(ctx)
 		if err != nil {
 			return err
 		}
 		defer server.close()
+		if server.files == nil {
+			return server.removeOld(ctx, p.target.Path)
+		}
 		if err := server.files.Remove(p.target.Path); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return server.fault(ctx, OpDelete, err)
 		}

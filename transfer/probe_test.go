@@ -43,6 +43,8 @@ var way = map[string]string{
 	"http":  "resolve connect login write delete",
 	"https": "resolve connect tls login write delete",
 	"scp":   "resolve connect host key login write delete",
+
+	"apache": "resolve connect tls login write delete",
 }
 
 // until is the way to a step, which fails.
@@ -81,7 +83,7 @@ func TestProbeFindsWhatIsWrong(t *testing.T) {
 		{"closed port", func(_ *testing.T, p *place) { p.addr = "127.0.0.1:1" }, "", transfer.OpConnect, transfer.Unreachable, nil},
 		{"no such name", func(_ *testing.T, p *place) { p.addr = "no-such-host.invalid" }, "", transfer.OpResolve, transfer.Unreachable, nil},
 		{"forbidden", func(_ *testing.T, p *place) { p.options.Policy = nil }, "", transfer.OpConnect, transfer.Forbidden, nil},
-		{"self-signed certificate", func(_ *testing.T, p *place) { p.options.RootCAs = nil }, "", transfer.OpTLS, transfer.CertificateInvalid, []string{"ftps", "https"}},
+		{"self-signed certificate", func(_ *testing.T, p *place) { p.options.RootCAs = nil }, "", transfer.OpTLS, transfer.CertificateInvalid, []string{"ftps", "https", "apache"}},
 		{"unknown host key", func(_ *testing.T, p *place) { os.Remove(p.options.KnownHosts) }, "", transfer.OpHostKey, transfer.HostKeyUnknown, []string{"scp"}},
 		{"read-only folder", func(t *testing.T, p *place) {
 			if err := os.Mkdir(filepath.Join(p.folder, "closed"), 0o555); err != nil {

@@ -53,21 +53,17 @@ func (s *session) needUser() error {
 // the part may be there now.
 func (u *upload) scpStore(ctx context.Context, part string, there bool) (left bool, err error) {
 	u.begin()
-	server, err := u.sftpLogin(ctx)
+	server, err := u.scpLogin(ctx)
 	if err != nil {
 		return there, err
 	}
 	defer server.close()
-	// A source that waits for its writer does not notice that the server has gone; the server does.
-	outer := ctx
-	ctx, cancel := context.WithCancelCause(outer)
-	defer cancel(nil)
-	go func() {
-		server.ssh.Wait()
-		if outer.Err() == nil {
-			cancel(server.gone())
-		}
-	}()
+	ctx, cancel := server.whileThere(ctx)
+	defer cancel()
+	if server.files == nil {
+		left, err := u.scpOldStore(ctx, server, part)
+		return there || left, err
+	}
 	flags := os.O_WRONLY | os.O_CREATE
 	if !there {
 		flags |= os.O_EXCL
@@ -82,7 +78,7 @@ func (u *upload) scpStore(ctx context.Context, part string, there bool) (left bo
 
 	// Found now, not at the rename, when all of the file is there.
 	if info, err := server.files.Stat(u.target.Path); err == nil && info.IsDir() {
-		return there, u.wrap(OpCreate, Refused, fmt.Errorf("%s is a folder", u.target.Path), "end the URL with / to store the file in it under its own name")
+		return there, u.isFolder()
 	}
 	file, err := server.files.OpenFile(part, flags)
 	if err != nil {
@@ -135,11 +131,14 @@ func (u *upload) sftpRename(ctx context.Context, server *sftpServer, part string
 }
 
 func (s *session) scpRemove(ctx context.Context, part string) error {
-	server, err := s.sftpLogin(ctx)
+	server, err := s.scpLogin(ctx)
 	if err != nil {
 		return err
 	}
 	defer server.close()
+	if server.files == nil {
+		return server.removeOld(ctx, part)
+	}
 	if err := server.files.Remove(part); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
@@ -156,7 +155,20 @@ type sftpServer struct {
 	*session
 	line  *conn
 	ssh   *ssh.Client
-	files *sftp.Client
+	files *sftp.Client // nil where the server offers no sftp
+}
+
+// whileThere ends a context with the connection: a source that waits for its writer does not notice that the server has
+// gone.
+func (s *sftpServer) whileThere(outer context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(outer)
+	go func() {
+		s.ssh.Wait()
+		if outer.Err() == nil {
+			cancel(s.gone())
+		}
+	}()
+	return ctx, func() { cancel(nil) }
 }
 
 // gone says why the connection has ended.
@@ -170,13 +182,19 @@ func (s *sftpServer) gone() *serverGone {
 
 func (s *sftpServer) close() {
 	s.ssh.Close() // the session ends with it
-	s.files.Close()
+	if s.files != nil {
+		s.files.Close()
+	}
 }
 
-func (s *session) sftpLogin(ctx context.Context) (*sftpServer, error) {
+// scpLogin logs in. Where the server offers no sftp there is a connection without files.
+func (s *session) scpLogin(ctx context.Context) (*sftpServer, error) {
 	line, client, err := s.sshLogin(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if s.noSFTP {
+		return &sftpServer{s, line, client, nil}, nil
 	}
 	// Whoever tells its limits is OpenSSH or does as it does; others get what every server must take.
 	files, err := sftp.NewClient(client, sftp.MaxPacketUnchecked(sftpPacket))
@@ -186,7 +204,13 @@ func (s *session) sftpLogin(ctx context.Context) (*sftpServer, error) {
 			files, err = sftp.NewClient(client, sftp.MaxPacketUnchecked(sftpPlainPacket))
 		}
 	}
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() == nil && line.failure() == nil && hasNoSFTP(err):
+		// On a new connection: what could not be started makes dropbear 2022.83 end the next command early.
+		client.Close()
+		s.noSFTP = true
+		return s.scpLogin(ctx)
+	case err != nil:
 		client.Close()
 		fault := s.fault(ctx, OpLogin, err).(*Error)
 		if !fault.ended() {
@@ -195,6 +219,11 @@ func (s *session) sftpLogin(ctx context.Context) (*sftpServer, error) {
 		return nil, fault
 	}
 	return &sftpServer{s, line, client, files}, nil
+}
+
+// hasNoSFTP judges the answer to the request for sftp: a refusal, or the end of what could not be started.
+func hasNoSFTP(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || strings.Contains(err.Error(), "subsystem request failed")
 }
 
 // sshLogin connects and logs in. A host key that is not known is decided about first, on a connection that ends with

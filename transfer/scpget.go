@@ -17,11 +17,14 @@ func (d *download) scp(ctx context.Context) error {
 	if err := d.needUser(); err != nil {
 		return err
 	}
-	server, err := d.sftpLogin(ctx)
+	server, err := d.scpLogin(ctx)
 	if err != nil {
 		return err
 	}
 	defer server.close()
+	if server.files == nil {
+		return d.scpOld(ctx, server)
+	}
 	info, err := server.files.Stat(d.target.Path)
 	if err == nil && info.IsDir() {
 		return d.wrap(OpReceive, Refused, fmt.Errorf("%s is a folder", d.target.Path), "name a file")

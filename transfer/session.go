@@ -21,6 +21,8 @@ type session struct {
 
 	login   *authorization // of http
 	proxy   *authorization
+	control *ftpControl   // of the last login to an ftp server
+	noSFTP  bool          // the ssh server has been asked for sftp and offers none
 	trusted ssh.PublicKey // the host key that was accepted during this transfer
 
 	// ours is this side's own failure, nil as long as there is none: what the network says then only follows from it.

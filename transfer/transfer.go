@@ -1,13 +1,13 @@
-// Package transfer moves one stream to one URL, or one file from one, over ftp, http, https or scp (the SFTP protocol) and
-// reports how far it is.
+// Package transfer moves one stream to one URL, or one file from one, over ftp, http, https or scp (the SFTP
+// protocol, and the old one where there is no SFTP) and reports how far it is.
 // It knows nothing of dumps, commands or appliances.
 //
 // What it promises:
 //
 //   - After success the file lies whole under its final name. Where the protocol can rename (ftp, scp) nobody sees less
 //     than the whole file there, ever: it is written beside its final name as NAME.xxxxxxxx.part, its size is compared,
-//     and then it is renamed. With http and https that is the server's own promise; a proxy's FTP gateway, used where
-//     there is no other way, cannot rename, and a notice says so.
+//     and then it is renamed. With http and https that is the server's own promise; a proxy's FTP gateway and an
+//     account that may run scp and nothing else, used where there is no other way, cannot rename, and a notice says so.
 //   - A download gives a whole file and its SHA-256, or none. It goes on with the same file alone: the same size and the
 //     same time of its last change, or what If-Range says.
 //   - After a failure or a cancel no final name was written, and the .part is removed where the server can still be

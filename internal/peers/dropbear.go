@@ -16,19 +16,26 @@ func Dropbear(t TB, account *Account) *Server {
 }
 
 // StartDropbear starts dropbear; the caller stops it. A nil account is one of its own.
-func StartDropbear(account *Account) (*Server, error) {
+func StartDropbear(account *Account) (*Server, error) { return startDropbear(account) }
+
+// StartDropbearAlone starts it as on a machine that has no sftp-server.
+func StartDropbearAlone(account *Account) (*Server, error) {
+	return startDropbear(account, "unshare", "--mount", "sh", "-c", `mount --bind /dev/null /usr/lib/sftp-server && exec "$@"`, "sh")
+}
+
+func startDropbear(account *Account, within ...string) (*Server, error) {
 	s, err := setup(account)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.startDropbear(); err != nil {
+	if err := s.startDropbear(within); err != nil {
 		s.Stop()
 		return nil, err
 	}
 	return s, nil
 }
 
-func (s *Server) startDropbear() error {
+func (s *Server) startDropbear(within []string) error {
 	out, err := exec.Command("dropbearkey", "-t", "ed25519", "-f", s.path("host")).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("dropbearkey: %w: %s", err, strings.TrimSpace(string(out)))
@@ -39,6 +46,6 @@ func (s *Server) startDropbear() error {
 		}
 	}
 	return s.start(func() (command, error) {
-		return command{args: []string{"dropbear", "-F", "-E", "-r", s.path("host"), "-p", s.Addr, "-P", s.path("pid")}}, nil
+		return command{args: append(within, "dropbear", "-F", "-E", "-r", s.path("host"), "-p", s.Addr, "-P", s.path("pid"))}, nil
 	})
 }
