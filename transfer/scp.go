@@ -173,13 +173,14 @@ func (s *sftpServer) close() {
 	s.files.Close()
 }
 
-func (s *session) sftpLogin(ctx context.Context) (*sftpServer, error) {
+// sftpLogin starts a session; large are options for a server that takes packets of sftpPacket.
+func (s *session) sftpLogin(ctx context.Context, large ...sftp.ClientOption) (*sftpServer, error) {
 	line, client, err := s.sshLogin(ctx)
 	if err != nil {
 		return nil, err
 	}
 	// Whoever tells its limits is OpenSSH or does as it does; others get what every server must take.
-	files, err := sftp.NewClient(client, sftp.MaxPacketUnchecked(sftpPacket))
+	files, err := sftp.NewClient(client, append(large, sftp.MaxPacketUnchecked(sftpPacket))...)
 	if err == nil {
 		if _, ok := files.HasExtension("limits@openssh.com"); !ok {
 			files.Close()

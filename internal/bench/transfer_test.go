@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -50,10 +49,8 @@ type order struct {
 	Protocol, URL, To, User, Password, KnownHosts string
 }
 
-// fetch downloads as a job of the appliance does, and writes the peak of its memory down beside the file.
+// fetch downloads, and writes the peak of its memory down beside the file.
 func fetch(spec string) error {
-	debug.SetMemoryLimit(80 << 20)
-	debug.SetGCPercent(400)
 	var o order
 	if err := json.Unmarshal([]byte(spec), &o); err != nil {
 		return err
