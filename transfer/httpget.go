@@ -94,7 +94,7 @@ func (d *download) goesOn(response *http.Response) error {
 	var first, last, size int64
 	said := response.Header.Get("Content-Range")
 	n, err := fmt.Sscanf(said, "bytes %d-%d/%d", &first, &last, &size)
-	if n != 3 || err != nil || d.at == 0 || first != d.at || last != size-1 || d.size >= 0 && size != d.size {
+	if n != 3 || err != nil || d.at == 0 || first != d.at || last < first || last != size-1 || d.size >= 0 && size != d.size {
 		return d.wrap(OpReceive, ProtocolBroken, fmt.Errorf("the server answered with the part %q of the file, from byte %d was asked for", said, d.at), "")
 	}
 	d.size = size

@@ -77,7 +77,7 @@ func parseKnownHosts(file string, text []byte) ([]KnownHost, error) {
 	for i, line := range bytes.Split(text, []byte("\n")) {
 		entry, ok, err := parseKnownHost(line)
 		if err != nil {
-			return nil, knownHostsFault(file, fmt.Errorf("line %d: %w", i+1, err))
+			return nil, addHint(knownHostsFault(file, fmt.Errorf("line %d: %w", i+1, err)), "repair or remove that line")
 		}
 		if ok {
 			entry.Line = i + 1

@@ -187,8 +187,9 @@ func (s *sftpServer) close() {
 	}
 }
 
-// scpLogin logs in. Where the server offers no sftp there is a connection without files.
-func (s *session) scpLogin(ctx context.Context) (*sftpServer, error) {
+// scpLogin logs in; large are options for a server that takes packets of sftpPacket.
+// Where the server offers no sftp there is a connection without files.
+func (s *session) scpLogin(ctx context.Context, large ...sftp.ClientOption) (*sftpServer, error) {
 	line, client, err := s.sshLogin(ctx)
 	if err != nil {
 		return nil, err
@@ -197,7 +198,7 @@ func (s *session) scpLogin(ctx context.Context) (*sftpServer, error) {
 		return &sftpServer{s, line, client, nil}, nil
 	}
 	// Whoever tells its limits is OpenSSH or does as it does; others get what every server must take.
-	files, err := sftp.NewClient(client, sftp.MaxPacketUnchecked(sftpPacket))
+	files, err := sftp.NewClient(client, append(large, sftp.MaxPacketUnchecked(sftpPacket))...)
 	if err == nil {
 		if _, ok := files.HasExtension("limits@openssh.com"); !ok {
 			files.Close()

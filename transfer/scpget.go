@@ -11,13 +11,17 @@ import (
 	"github.com/pkg/sftp"
 )
 
+// sftpReads is how many reads may be on their way unanswered: twice what fits the 2 MiB that SSH lets a server send
+// ahead. Each keeps a buffer of sftpPacket.
+const sftpReads = 16
+
 // scp makes one attempt over the SFTP protocol with concurrent reads. It goes on where an earlier one broke when
 // neither the size nor the time of the last change is another.
 func (d *download) scp(ctx context.Context) error {
 	if err := d.needUser(); err != nil {
 		return err
 	}
-	server, err := d.scpLogin(ctx)
+	server, err := d.scpLogin(ctx, sftp.MaxConcurrentRequestsPerFile(sftpReads))
 	if err != nil {
 		return err
 	}

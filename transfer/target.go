@@ -116,7 +116,7 @@ func (t *Target) setAuthority(authority string) error {
 		port = after
 		// A zone is written %25eth0 in a URL and %eth0 everywhere else.
 		host = strings.Replace(host, "%25", "%", 1)
-		if addr, err := netip.ParseAddr(host); err != nil || !addr.Is6() {
+		if addr, err := netip.ParseAddr(host); err != nil || !addr.Is6() || strings.ContainsFunc(addr.Zone(), notInName) {
 			return badTarget("", "what stands in brackets is not an IPv6 address: %s", host)
 		}
 	} else {
@@ -149,14 +149,16 @@ func checkHostName(host string) error {
 	if len(host) > 253 {
 		return badTarget("", "the host name is longer than 253 bytes")
 	}
-	bad := strings.IndexFunc(host, func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '.' && r != '-' && r != '_'
-	})
-	if bad >= 0 || host[0] == '-' || host[0] == '.' {
+	if strings.ContainsFunc(host, notInName) || host[0] == '-' || host[0] == '.' {
 		return badTarget("letters, digits, dots and hyphens; international names in their xn-- form",
 			"the host %s is not a host name", strconv.Quote(host))
 	}
 	return nil
+}
+
+// notInName is what no host name holds, and no IPv6 zone.
+func notInName(r rune) bool {
+	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '.' && r != '-' && r != '_'
 }
 
 func (t *Target) setPath(spelt, name string) error {

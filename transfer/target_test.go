@@ -107,7 +107,7 @@ func TestParseTargetRefuses(t *testing.T) {
 }
 
 func FuzzParseTarget(f *testing.F) {
-	for _, seed := range []string{"host/file", "ftp://h:1/a/", "[::1%25lo]:2/x?y=z", "u:p@h/x", "h/%2e%2e", "h//%00", "https://h/a%2Fb?c#d"} {
+	for _, seed := range []string{"host/file", "ftp://h:1/a/", "[::1%25lo]:2/x?y=z", "u:p@h/x", "h/%2e%2e", "h//%00", "https://h/a%2Fb?c#d", "[::% ]/"} {
 		f.Add("ftp", seed, "name")
 		f.Add("https", seed, "name")
 	}
