@@ -142,14 +142,15 @@ func (h Home) Config() string      { return h.path("appliance.json") } // role a
 func (h Home) Run() string         { return h.path("run") }            // what a running daemon leaves: lock, socket
 func (h Home) Socket() string      { return h.path("run", "control.sock") }
 func (h Home) Lock() string        { return h.path("run", "lock") }
-func (h Home) Exports() string     { return h.path("exports") }      // dumps
-func (h Home) TechInfo() string    { return h.path("techinfo") }     // support bundles
-func (h Home) Spool() string       { return h.path("spool") }        // downloads that are not whole yet
-func (h Home) Certificate() string { return h.path("certificate") }  // the management address's certificate and key
-func (h Home) TLSServers() string  { return h.path("tls_servers") }  // ftp servers that have offered TLS
-func (h Home) KnownHosts() string  { return h.path("known_hosts") }  // SSH host keys that were accepted
-func (h Home) Logs() string        { return h.path("log") }          // the server log
-func (h Home) Audit() string       { return h.path("log", "audit") } // who did what, chained
+func (h Home) Exports() string     { return h.path("exports") }       // dumps
+func (h Home) TechInfo() string    { return h.path("techinfo") }      // support bundles
+func (h Home) Spool() string       { return h.path("spool") }         // downloads that are not whole yet
+func (h Home) Certificate() string { return h.path("certificate") }   // the management address's certificate and key
+func (h Home) TLSServers() string  { return h.path("tls_servers") }   // ftp servers that have offered TLS
+func (h Home) KnownHosts() string  { return h.path("known_hosts") }   // SSH host keys that were accepted
+func (h Home) Logs() string        { return h.path("log") }           // the server log
+func (h Home) Audit() string       { return h.path("log", "audit") }  // who did what, chained
+func (h Home) Recipient() string   { return h.path("recipient.pub") } // seals secrets and opens none
 func (h Home) Seal() string        { return h.path("seal", "record") }
 func (h Home) Identity() string    { return h.path("run", "identity.json") } // what licences are bound to, for the role
 

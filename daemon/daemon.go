@@ -85,6 +85,9 @@ func Run(ctx context.Context, home appliance.Home, console io.Writer, witnesses 
 	if err != nil {
 		return err
 	}
+	if err := secrets.PublishRecipient(home.Recipient()); err != nil {
+		return err
+	}
 	if err := folder.Sweep(home); err != nil {
 		log.Warn("unfinished exports are left over", "error", err)
 	}

@@ -41,7 +41,8 @@ type Field struct {
 	Required int // code where a creation lacks it; 0: may be absent
 
 	Keys    []string // of a List: fields that tell entries apart; entries are merged by them
-	Changes int      // of a List: entries carry "operation" on PUT; the code where it is missing
+	Changes int      // of a List: entries carry "operation" on PUT; the code where it is missing, negative where a list without any replaces what was
+	Weak    bool     // of a List of Place: what is deleted leaves the list, instead of being kept by it
 	Absent  int      // code of an update or removal of an entry that is not there
 	Twice   int      // code of two entries with the same Keys; 0: the later one counts
 }
@@ -89,6 +90,11 @@ func (f Field) later() Field                 { f.Later = true; return f }
 func (f Field) readOnly() Field              { f.ReadOnly = true; return f }
 func (f Field) by(keys ...string) Field      { f.Keys = keys; return f }
 
+func (f Field) nullable() Field { f.Null = true; return f }
+
+// twice makes two entries with the same Keys a fault.
+func (f Field) twice(code int) Field { f.Twice = code; return f }
+
 func (f Field) valid(check func(string) error) Field { f.Valid = check; return f }
 
 // changes makes a list one whose entries say on PUT what is done with each.
@@ -103,6 +109,15 @@ func ports(name string) Field {
 }
 
 func port(name string) Field { return Field{Name: name, Type: Int, Min: 1, Max: 65535, Code: 10020} }
+
+// place names something in the site tree; keys are the names of its levels.
+func place(to []string, keys ...string) Field {
+	f := Field{Type: Place, To: to}
+	for _, key := range keys {
+		f.Fields = append(f.Fields, text(key))
+	}
+	return f
+}
 
 // plain reports whether clients read a field as the document has it.
 func (f Field) plain() bool {
@@ -134,7 +149,11 @@ func (f Field) references(path string) []Reference {
 	case Secret:
 		return []Reference{{Field: path, To: []string{Credential}}}
 	case List:
-		return f.Of.references(path + "[]")
+		list := f.Of.references(path + "[]")
+		for i := range list {
+			list[i].Weak = f.Weak
+		}
+		return list
 	case Map:
 		return f.Of.references(path + "{}")
 	case Record:

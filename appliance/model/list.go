@@ -3,6 +3,7 @@ package model
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -105,6 +106,11 @@ func (r *Reading) apply(f Field, list, body []any, at string) []any {
 
 // entry reads an entry. What it lacks may be in the one that it is merged with.
 func (r *Reading) entry(f Field, sent any, at string) (any, bool) {
+	if object, ok := sent.(map[string]any); ok && f.Changes != 0 {
+		object = maps.Clone(object)
+		delete(object, "operation")
+		sent = object
+	}
 	if f.tells() {
 		before := r.partial
 		r.partial = true

@@ -35,22 +35,27 @@ type Kind struct {
 
 	Fields     []Field
 	Views      []View
+	Elements   []Element
 	References []Reference // fields of the document that hold ids; those of Fields and Views are added
 	Defaults   []Default   // what a fresh server holds, with RootID or another default as parent
+	Fresh      object      // what a new object's document holds before what is sent
 	First      []First     // what each new object gets
 
-	Path      string   // of one object, its name in the last braces; "" is none
-	Aliases   []string // older paths of the same
-	Methods   string   // of Path; "" is GET POST PUT DELETE
-	List      string   // key of the list of names at the path above; "" is no list, "-" a list without a key
-	Joined    bool     // the list is one string, with commas
-	Whole     bool     // the list holds objects instead of names
-	Filters   []string // query parameters of the list: fields that must be equal
-	NameField string   // field that shows the name
-	Renames   bool     // PUT of NameField renames
-	Numbered  bool     // names are whole numbers from 1
-	Anywhere  bool     // paths begin at it, whatever parent it has
-	Single    bool     // a parent has one at most, named Name: Path ends in the parent's name
+	Path        string   // of one object, its name in the last braces; "" is none
+	Aliases     []string // older paths of the same
+	Methods     string   // of Path; "" is GET POST PUT DELETE
+	List        string   // key of the list of names at the path above; "" is no list, "-" a list without a key
+	Joined      bool     // the list is one string, with commas
+	Whole       bool     // the list holds objects instead of names
+	Brief       []string // fields of the objects in such a list; none is all
+	Filters     []string // query parameters of the list: fields that must be equal
+	NameField   string   // field that shows the name
+	ParentField string   // field that shows the parent's name
+	Renames     bool     // PUT of NameField renames
+	Numbered    bool     // names are whole numbers from 1
+	Anywhere    bool     // paths begin at it, whatever parent it has
+	Upsert      bool     // PUT creates what is missing
+	Single      bool     // a parent has one at most, named Name: Path ends in the parent's name
 
 	Missing  int // code: there is no such object
 	Exists   int // code of a name that exists; 0 is 10005
@@ -63,7 +68,11 @@ type Kind struct {
 	NameCode  int
 
 	// Check says what is wrong with a document as a whole.
-	Check func(document map[string]any) []Fault
+	Check func(name string, document map[string]any) []Fault
+
+	// Settle adjusts a document to what was sent, before Check, and says what must not
+	// be sent with the rest.
+	Settle func(document, sent map[string]any) []Fault
 
 	// Apart says what is wrong with having both of two objects under one parent; it
 	// is asked when one of ApartBy is sent, or an object is new.
@@ -77,6 +86,20 @@ type View struct {
 	Path    string
 	Methods string // "" is GET PUT
 	Fields  []Field
+}
+
+// Element is a path of one entry of a list in an object's document; the last name in
+// braces is the entry's.
+type Element struct {
+	Path    string
+	Methods string // "" is GET POST PUT DELETE
+	Title   string
+	List    string // the list
+	Key     string // the field of an entry that the path names
+	Missing int    // code
+	Exists  int    // code
+	Upsert  bool   // PUT creates what is missing
+	Rooted  bool   // keys begin with a slash, which the path may lack
 }
 
 // First is an object that each new one gets, and the field that names it.
@@ -102,6 +125,7 @@ func (k Kind) All() []Field {
 type Reference struct {
 	Field string   // names joined by dots; "[]" after a name means each entry of a list, "{}" each value of an object
 	To    []string // kinds that it may name
+	Weak  bool     // Field is a list at the top, which what is deleted leaves
 }
 
 // Default is an object that a fresh server holds.

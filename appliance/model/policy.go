@@ -1,5 +1,10 @@
 package model
 
+import (
+	"fmt"
+	"slices"
+)
+
 // Kinds of security policies.
 const (
 	FirewallPolicy       = "firewallPolicy"
@@ -15,64 +20,214 @@ const (
 	ServiceCustomPolicy  = "webServiceCustomPolicy"
 )
 
-// followed, applied and the rest are the references that policies share.
+// Policies are the kinds of security policies, and what lists of them call each.
+var Policies = map[string]string{
+	FirewallPolicy: "Firewall", HTTP2Policy: "HTTP/2 Protocol", HTTPPolicy: "HTTP Protocol", HTTPSignaturesPolicy: "HTTP Protocol Signatures",
+	SnippetPolicy: "Snippet Injection", StreamPolicy: "Stream Signatures", AppCustomPolicy: "Web Application Custom",
+	AppSignaturesPolicy: "Web Application Signatures", CorrelationPolicy: "Web Correlation", ProfilePolicy: "Web Profile",
+	ServiceCustomPolicy: "Web Service Custom",
+}
+
+// AppliesTo is the field of a policy that names what it applies to.
+const AppliesTo = "applyTo"
+
+const (
+	policyBase    = "/v1/conf/policies/security/"
+	maxApplied    = 100_000
+	policySegment = "/{policyName}"
+)
+
 var (
-	applied     = Reference{Field: "applyTo[]", To: []string{ServerGroup, WebService, WebApplication}}
-	followed    = Reference{Field: "followedAction", To: []string{ActionSet}}
-	ruleAction  = Reference{Field: "rules[].followedAction", To: []string{ActionSet}}
-	criterionIP = Reference{Field: "matchCriteria[].ipGroups[]", To: []string{IPGroup}}
-	exceptionIP = Reference{Field: "exceptions[].predicates[].ipGroups[]", To: []string{IPGroup}}
+	severity = text("severity").oneOf("high", "medium", "low", "informative", "noAlert").code(10032).otherwise("medium")
+	action   = text("action").oneOf("none", "block").code(10032).otherwise("none")
+	followed = ref("followedAction", ActionSet).nullable()
+)
+
+// applyTo is the list of what a policy applies to: places in the site tree down to
+// the deepest that the kind of policy knows. What is deleted leaves it.
+func applyTo(deepest string) Field {
+	levels := slices.Index(placeKinds, deepest)
+	f := list(AppliesTo, place(placeKinds[1:levels+1], "siteName", "serverGroupName", "webServiceName", "webApplicationName")).
+		changes(10015, 10016).within(0, maxApplied).otherwise([]string{})
+	f.Weak = true
+	return f
+}
+
+// exceptions are what rules, which are named as in rules, let pass.
+func exceptions(name Field) Field {
+	name.Name = "ruleName"
+	return records("exceptions", name, text("comment"), criteria("predicates")).within(0, 1000).otherwise([]string{})
+}
+
+// rules are what a policy switches.
+func rules(name Field, more ...Field) Field {
+	fields := append([]Field{name, flag("enabled").otherwise(true), severity, action, followed}, more...)
+	return records("rules", fields...).by("name").twice(10909).within(0, 1000).code(10032).otherwise([]string{})
+}
+
+var (
+	parameters = mapOf("parameters", anything("")).within(0, 100)
+	page       = flag("displayResponsePage").otherwise(false)
+
+	dictionaryRule = ref("name", Dictionary).required(10801)
 )
 
 var policyKinds = []Kind{
-	{Name: FirewallPolicy, References: []Reference{applied, followed, {Field: "rules[].ipGroup", To: []string{IPGroup}}},
+	{
+		Name: FirewallPolicy, Title: "firewall policy", Missing: 10033,
+		Path: policyBase + "firewallPolicies" + policySegment, Aliases: []string{"/v1/conf/firewallPolicies" + policySegment}, List: "policies", Joined: true,
+		Fields: []Field{
+			flag("enabled").otherwise(true), severity, action, followed, flag("allowAppServicePorts").otherwise(true),
+			flag("establishedConnectionsBlock").otherwise(false), operationField("inboundOperation", "deny"), operationField("outboundOperation", "allow"),
+			flag("sendToCd").otherwise(false), applyTo(ServerGroup),
+			records("rules", text("direction").oneOf("inbound", "outbound").code(10911).required(10015), text("protocol").within(1, 100).required(10015), ref("ipGroup", IPGroup)).
+				by("direction", "protocol", "ipGroup").changes(10015, 10811).within(0, 1000).otherwise([]string{}),
+		},
+		Check: checkSeverity,
 		Defaults: []Default{{Name: "Default Firewall Policy", Document: object{
-			"enabled": true, "severity": "medium", "action": "block", "followedAction": nil, "allowAppServicePorts": true,
+			"enabled": true, "severity": "medium", "action": "block", "allowAppServicePorts": true,
 			"establishedConnectionsBlock": false, "inboundOperation": "deny", "outboundOperation": "allow", "sendToCd": false,
 			"applyTo": []string{}, "rules": []object{},
-		}}}},
-	rulePolicy(HTTP2Policy, "Default HTTP2 Protocol Policy",
+		}}},
+	},
+	rulePolicy(HTTP2Policy, "HTTP/2 protocol policy", "http2ProtocolPolicies", "Default HTTP2 Protocol Policy", WebService, 10030,
+		[]Field{parameters}, []Field{number("bytesPerSecond"), number("leadTime"), number("resendTime")},
 		"Excessive Streams", "Rapid Reset", "Malformed HTTP/2 Frame", "Header List Too Large", "Settings Flood", "Slow Stream"),
-	rulePolicy(HTTPPolicy, "Default HTTP Protocol Policy",
+	rulePolicy(HTTPPolicy, "HTTP protocol policy", "httpProtocolPolicies", "Default HTTP Protocol Policy", WebService, 10030,
+		[]Field{parameters}, []Field{number("bytesPerSecond"), number("leadTime"), number("resendTime")},
 		"Malformed Request Line", "Malformed Header Line", "Illegal Byte in URL", "Illegal Byte in Header", "Illegal Method",
 		"Double URL Encoding", "Redundant UTF-8 Encoding", "Null Character in URL", "Null Character in Parameter",
 		"Header Line Too Long", "URL Too Long", "Parameter Too Long", "Too Many Headers", "Too Many Parameters", "Too Many Cookies",
 		"Post Without Content Type", "Content Length Mismatch", "Unknown Transfer Encoding", "Host Header Missing", "Cookie Syntax"),
-	rulePolicy(HTTPSignaturesPolicy, "Default HTTP Protocol Signatures Policy", "Path Traversal", "Known Scanners"),
-	{Name: SnippetPolicy, References: []Reference{applied, criterionIP}, Defaults: []Default{{Name: "Default Snippet Injection Policy", Document: object{
-		"enabled": false, "invocationFrequency": "session", "snippetLocation": "head", "snippetContent": "",
-		"matchCriteria": []object{}, "applyTo": []string{},
-	}}}},
-	rulePolicy(StreamPolicy, "Default Stream Signatures Policy", "Command Injection", "Known Scanners"),
-	customPolicy(AppCustomPolicy, "Default Web Application Custom Policy"),
-	rulePolicy(AppSignaturesPolicy, "Default Web Application Signatures Policy",
-		"SQL Injection", "Cross-Site Scripting", "Command Injection", "Path Traversal"),
-	rulePolicy(CorrelationPolicy, "Default Web Correlation Policy",
-		"SQL Injection", "Cross-Site Scripting", "Remote File Inclusion", "Session Fixation", "Directory Browsing", "Forceful Browsing"),
-	rulePolicy(ProfilePolicy, "Default Web Profile Policy",
+	signaturePolicy(HTTPSignaturesPolicy, "HTTP protocol signatures policy", "httpProtocolSignaturesPolicies", "Default HTTP Protocol Signatures Policy", WebService,
+		[]Field{exceptions(dictionaryRule), page}, "Path Traversal", "Known Scanners"),
+	{
+		Name: SnippetPolicy, Title: "snippet injection policy", Missing: 10033, Path: policyBase + "snippetInjectionPolicies" + policySegment, List: "policies",
+		Fields: []Field{
+			flag("enabled").otherwise(true), text("invocationFrequency").within(0, 100), number("invocationFrequencyInSec").within(1, 86400*30),
+			text("snippetLocation").within(0, 100), text("snippetCustomLocation").within(0, 1024), text("snippetContent").within(0, 64<<10).code(15050),
+			criteria("matchCriteria").otherwise([]string{}), applyTo(WebApplication),
+		},
+		Check: checkCustom,
+		Defaults: []Default{{Name: "Default Snippet Injection Policy", Document: object{
+			"enabled": false, "invocationFrequency": "session", "snippetLocation": "head", "snippetContent": "",
+			"matchCriteria": []object{}, "applyTo": []string{},
+		}}},
+	},
+	signaturePolicy(StreamPolicy, "stream signatures policy", "streamSignaturesPolicies", "Default Stream Signatures Policy", WebService,
+		[]Field{flag("autoApply").otherwise(false)}, "Command Injection", "Known Scanners"),
+	customPolicy(AppCustomPolicy, "web application custom policy", "webApplicationCustomPolicies", "Default Web Application Custom Policy", WebApplication),
+	signaturePolicy(AppSignaturesPolicy, "web application signatures policy", "webApplicationSignaturesPolicies", "Default Web Application Signatures Policy", WebApplication,
+		[]Field{exceptions(dictionaryRule), page}, "SQL Injection", "Cross-Site Scripting", "Command Injection", "Path Traversal"),
+	correlationPolicy(),
+	rulePolicy(ProfilePolicy, "web profile policy", "webProfilePolicies", "Default Web Profile Policy", WebApplication, 10147,
+		[]Field{parameters}, []Field{
+			mapOf("apuConfig", record("", flag("enabled"), number("sources"), number("occurrences"), number("hours"))).within(0, 100), flag("disableLearning").otherwise(false),
+		},
 		"Unknown Parameter", "Required Parameter Missing", "Parameter Type Violation", "Parameter Value Length Violation",
 		"Read-Only Parameter Changed", "Unauthorized Method", "Unauthorized Content Type", "Cookie Tampering", "Cookie Injection"),
-	customPolicy(ServiceCustomPolicy, "Default Web Service Custom Policy"),
+	customPolicy(ServiceCustomPolicy, "web service custom policy", "webServiceCustomPolicies", "Default Web Service Custom Policy", WebService),
 }
 
-// rulePolicy is a kind of policy that switches rules, and its default with the
-// rules that the kind knows.
-func rulePolicy(kind, name string, rules ...string) Kind {
-	list := make([]object, len(rules))
-	for i, rule := range rules {
-		list[i] = object{"name": rule, "enabled": true, "severity": "medium", "action": "block", "followedAction": nil}
+func operationField(name, usual string) Field {
+	return text(name).oneOf("allow", "deny").code(10911).otherwise(usual)
+}
+
+// rulePolicy is a kind of policy that switches rules which it knows by name. A new
+// one has them all, as the default one.
+func rulePolicy(kind, title, path, name, deepest string, kept int, ofRule, more []Field, known ...string) Kind {
+	list := make([]object, len(known))
+	for i, rule := range known {
+		list[i] = object{"name": rule, "enabled": true, "severity": "medium", "action": "block"}
 	}
-	return Kind{Name: kind, References: []Reference{applied, ruleAction, exceptionIP}, Defaults: []Default{{Name: name, Document: object{
-		"rules": list, "exceptions": []object{}, "displayResponsePage": false, "applyTo": []string{},
-	}}}}
+	ruleName := text("name").oneOf(known...).code(10906).required(10906)
+	fields := []Field{rules(ruleName, ofRule...), exceptions(ruleName), page}
+	return Kind{
+		Name: kind, Title: title, Missing: 10033, Kept: kept, Path: policyBase + path + policySegment, List: "policies",
+		Fields: append(append(fields, more...), applyTo(deepest)),
+		Fresh:  object{"rules": list},
+		Check:  checkRulePolicy,
+		Defaults: []Default{{Name: name, Document: object{
+			"rules": list, "exceptions": []object{}, "displayResponsePage": false, "applyTo": []string{},
+		}}},
+	}
+}
+
+func correlationPolicy() Kind {
+	k := rulePolicy(CorrelationPolicy, "web correlation policy", "webCorrelationPolicies", "Default Web Correlation Policy", WebService, 10030,
+		[]Field{parameters}, []Field{flag("displayResponsePageInAlerts").otherwise(false), flag("includeProfileInformation").otherwise(false)},
+		"SQL Injection", "Cross-Site Scripting", "Remote File Inclusion", "Session Fixation", "Directory Browsing", "Forceful Browsing")
+	k.Fields = slices.DeleteFunc(k.Fields, func(f Field) bool { return f.Name == page.Name })
+	return k
+}
+
+// signaturePolicy is a kind of policy whose rules are dictionaries of signatures.
+func signaturePolicy(kind, title, path, name, deepest string, more []Field, dictionaries ...string) Kind {
+	list := make([]object, len(dictionaries))
+	for i, d := range dictionaries {
+		list[i] = object{"name": DefaultID(Dictionary, d), "enabled": true, "severity": "medium", "action": "block"}
+	}
+	return Kind{
+		Name: kind, Title: title, Missing: 10033, Kept: 10147, Path: policyBase + path + policySegment, List: "policies",
+		Fields: append(append([]Field{rules(dictionaryRule)}, more...), applyTo(deepest)),
+		Check:  checkRulePolicy,
+		Defaults: []Default{{Name: name, Document: object{
+			"rules": list, "applyTo": []string{},
+		}}},
+	}
 }
 
 // customPolicy is a kind of policy that matches criteria, and its default, which
 // is off: it shows what a custom policy looks like.
-func customPolicy(kind, name string) Kind {
-	return Kind{Name: kind, References: []Reference{applied, followed, criterionIP}, Defaults: []Default{{Name: name, Document: object{
-		"enabled": false, "oneAlertPerSession": false, "sendToCD": false, "displayResponsePage": false,
-		"severity": "medium", "action": "none", "followedAction": nil, "applyTo": []string{},
-		"matchCriteria": []object{{"type": "httpRequestUrl", "match": "prefix", "operation": "atLeastOne", "values": []string{"/admin/"}}},
-	}}}}
+func customPolicy(kind, title, path, name, deepest string) Kind {
+	return Kind{
+		Name: kind, Title: title, Missing: 10033, List: "customWebPolicies",
+		Path: policyBase + path + policySegment, Aliases: []string{"/v1/conf/" + path + policySegment},
+		Fields: []Field{
+			flag("enabled").otherwise(true), flag("oneAlertPerSession").otherwise(false), flag("sendToCD").otherwise(false), page,
+			severity, action, followed, criteria("matchCriteria").otherwise([]string{}), applyTo(deepest),
+		},
+		Check: checkCustom,
+		Defaults: []Default{{Name: name, Document: object{
+			"enabled": false, "oneAlertPerSession": false, "sendToCD": false, "displayResponsePage": false,
+			"severity": "medium", "action": "none", "applyTo": []string{},
+			"matchCriteria": []object{{"type": "httpRequestUrl", "match": "prefix", "operation": "atLeastOne", "values": []string{"/admin/"}}},
+		}}},
+	}
+}
+
+// checkSeverity refuses a followed action where nothing is told.
+func checkSeverity(_ string, document map[string]any) []Fault {
+	if textOf(document, "severity") == "noAlert" && document["followedAction"] != nil {
+		return []Fault{{10904, "severity noAlert takes no followedAction"}}
+	}
+	return nil
+}
+
+func checkCustom(name string, document map[string]any) []Fault {
+	return append(checkSeverity(name, document), checkCriteria(document["matchCriteria"], "matchCriteria")...)
+}
+
+func checkRulePolicy(name string, document map[string]any) []Fault {
+	var faults []Fault
+	list, _ := document["rules"].([]any)
+	known := make(map[string]bool)
+	for i, entry := range list {
+		rule, ok := entry.(map[string]any)
+		if !ok {
+			continue
+		}
+		known[textOf(rule, "name")] = true
+		for _, f := range checkSeverity(name, rule) {
+			faults = append(faults, Fault{f.Code, fmt.Sprintf("rules[%d]: %s", i, f.Description)})
+		}
+	}
+	entries, _ := document["exceptions"].([]any)
+	for i, entry := range entries {
+		exception, _ := entry.(map[string]any)
+		if rule := textOf(exception, "ruleName"); rule != "" && !known[rule] {
+			faults = append(faults, Fault{10811, fmt.Sprintf("exceptions[%d].ruleName is no rule of the policy", i)})
+		}
+	}
+	return append(faults, checkRules(document["exceptions"], "exceptions", "predicates")...)
 }

@@ -75,12 +75,16 @@ func (r *Reading) merge(document map[string]any, fields []Field, body map[string
 		}
 		if !ok || sent == nil {
 			if ok && f.Null {
-				delete(document, f.Name)
+				r.unset(document, f)
 			}
 			continue
 		}
 		if value, ok := r.value(f, sent, document[f.Name], at+f.Name); ok {
-			put(document, f, value)
+			if value == "" && (f.Type == Named || f.Type == Secret) {
+				r.unset(document, f)
+			} else {
+				document[f.Name] = value
+			}
 		}
 	}
 	if !r.partial {
@@ -103,13 +107,13 @@ func (r *Reading) required(fields []Field, document map[string]any, at string) {
 	}
 }
 
-// put sets a field; what names nobody is absent.
-func put(document map[string]any, f Field, value any) {
-	if value == "" && (f.Type == Named || f.Type == Place || f.Type == Secret) {
+// unset makes a field name nobody. An entry that is merged with another says so.
+func (r *Reading) unset(document map[string]any, f Field) {
+	if r.partial {
+		document[f.Name] = nil
+	} else {
 		delete(document, f.Name)
-		return
 	}
-	document[f.Name] = value
 }
 
 func (r *Reading) unknown(fields []Field, body map[string]any, at string) {
@@ -364,7 +368,7 @@ func (r *Reading) place(f Field, sent any, at string) (any, bool) {
 		names = append(names, name)
 	}
 	if r.Strict {
-		r.unknown(append(slices.Clone(f.Fields), text("operation")), body, at+".")
+		r.unknown(f.Fields, body, at+".")
 	}
 	if len(names) < 2 || !slices.Contains(f.To, placeKinds[len(names)-1]) {
 		r.fault(f.codeOr(CodeMandatory), "%s must name %s", at, strings.Join(FieldNames(f.Fields), ", "))

@@ -38,6 +38,33 @@ func (k Kind) Refs(document []byte) ([]Ref, error) {
 	return refs, nil
 }
 
+// Forget takes an id out of a document's field, which is a Weak reference.
+func Forget(document []byte, field, id string) ([]byte, error) {
+	var root map[string]json.RawMessage
+	if err := json.Unmarshal(document, &root); err != nil {
+		return nil, err
+	}
+	name := strings.TrimSuffix(field, "[]")
+	var ids []string
+	if err := json.Unmarshal(root[name], &ids); err != nil {
+		return nil, err
+	}
+	list, err := json.Marshal(slices.DeleteFunc(ids, func(s string) bool { return s == id }))
+	if err != nil {
+		return nil, err
+	}
+	root[name] = list
+	return AppendJSON(nil, root)
+}
+
+// weak reports whether a field is a Weak reference.
+func (k Kind) weak(field string) bool {
+	return slices.ContainsFunc(k.References, func(r Reference) bool { return r.Field == field && r.Weak })
+}
+
+// IsWeak reports whether what is deleted leaves a field, instead of being kept by it.
+func IsWeak(kind, field string) bool { return byName[kind].weak(field) }
+
 var errShape = errors.New("is not of the declared shape")
 
 // collect appends the ids at path below value to ids.

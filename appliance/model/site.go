@@ -151,7 +151,7 @@ var siteKinds = []Kind{
 }
 
 // onePortOnce refuses a port that a service has twice.
-func onePortOnce(document map[string]any) []Fault {
+func onePortOnce(_ string, document map[string]any) []Fault {
 	seen := make(map[string]bool)
 	for _, port := range portsOf(document) {
 		if seen[port] {
@@ -202,7 +202,7 @@ func sameText(a, b map[string]any, field string) bool {
 	return strings.EqualFold(textOf(a, field), textOf(b, field))
 }
 
-func inboundTLS(document map[string]any) []Fault {
+func inboundTLS(_ string, document map[string]any) []Fault {
 	var faults []Fault
 	if document["serverCertificate"] == nil {
 		if document["clientSideSslSettings"] != nil {
@@ -219,7 +219,7 @@ func inboundTLS(document map[string]any) []Fault {
 	return faults
 }
 
-func outboundTLS(document map[string]any) []Fault {
+func outboundTLS(_ string, document map[string]any) []Fault {
 	if document["encrypt"] == true {
 		return nil
 	}

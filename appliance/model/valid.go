@@ -21,6 +21,16 @@ func address(s string) error {
 	return nil
 }
 
+func addressOrNetwork(s string) error {
+	if _, err := netip.ParsePrefix(s); err == nil || address(s) == nil {
+		return nil
+	}
+	if from, to, ok := strings.Cut(s, "-"); ok && address(strings.TrimSpace(from)) == nil && address(strings.TrimSpace(to)) == nil {
+		return nil
+	}
+	return errAllowed("must be an address, a network or a range of addresses")
+}
+
 var (
 	hostForm   = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9])?)*$`)
 	headerForm = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")

@@ -24,8 +24,11 @@ func (k *Keys) Seal(id string, plaintext []byte) []byte {
 	return k.aead.Seal(sealed, sealed[1:], plaintext, []byte(id))
 }
 
-// Unseal opens what Seal sealed for id.
+// Unseal opens what Seal, or a Recipient, sealed for id.
 func (k *Keys) Unseal(id string, sealed []byte) ([]byte, error) {
+	if len(sealed) > 0 && sealed[0] == publicFormat {
+		return k.unsealPublic(id, sealed[1:])
+	}
 	if len(sealed) < Overhead || sealed[0] != sealedFormat {
 		return nil, fmt.Errorf("secret %q is not in the form that this release seals", id)
 	}
@@ -38,7 +41,7 @@ func (k *Keys) Unseal(id string, sealed []byte) ([]byte, error) {
 }
 
 // Derive gives 32 bytes that follow from this appliance's key and label. They
-// tell nothing about the key, and need not be kept secret.
+// tell nothing about the key or what other labels give.
 func (k *Keys) Derive(label string) []byte {
 	mac := hmac.New(sha256.New, k.master)
 	mac.Write([]byte("sealgate derive\x00" + label))

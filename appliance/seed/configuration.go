@@ -93,11 +93,15 @@ func (c *configurer) shared(ctx context.Context, tx *store.Tx) error {
 	}
 	group := model.DefaultID(model.GatewayGroup, model.DefaultGroupName)
 	for n, name := range c.world.gateways {
-		gateway, err := c.create(ctx, tx, group, model.Gateway, name, doc{"ip": fmt.Sprintf("10.0.0.%d", n+10), "platformType": "Virtual"})
+		gateway, err := c.create(ctx, tx, group, model.Gateway, name, doc{"gatewayIP": fmt.Sprintf("10.0.0.%d", n+10), "platformType": "Virtual", "networkInterfaceList": []string{"eth0", "eth1"}})
 		if err != nil {
 			return err
 		}
-		alias, err := c.create(ctx, tx, gateway, model.Alias, "Default Alias", doc{"enabled": true, "externalAddress": fmt.Sprintf("203.0.113.%d", n+10), "internalAddress": fmt.Sprintf("10.0.1.%d", n+10)})
+		address, err := c.create(ctx, tx, gateway, model.Address, fmt.Sprintf("10.0.1.%d", n+10), doc{"networkInterface": "eth1", "mask": 24})
+		if err != nil {
+			return err
+		}
+		alias, err := c.create(ctx, tx, gateway, model.Alias, fmt.Sprintf("Alias %02d", n+1), doc{"enabled": true, "externalAddress": fmt.Sprintf("203.0.113.%d", n+10), "internalAddress": address})
 		if err != nil {
 			return err
 		}
@@ -120,7 +124,7 @@ func (c *configurer) service(ctx context.Context, tx *store.Tx, n int, svc servi
 		return err
 	}
 	id, err := c.create(ctx, tx, group, model.WebService, svc.name, doc{
-		"ports": []int{80}, "sslPorts": []int{443}, "http2": c.chance(70),
+		"ports": []int{80 + 1000*(n%perGroup)}, "sslPorts": []int{443 + 1000*(n%perGroup)}, "http2": c.chance(70),
 		"dataMaskingGroup":     model.DefaultID(model.DataMaskingGroup, "Default Data Masking"),
 		"forwardedConnections": []doc{{"headerName": "X-Forwarded-For", "proxyIpGroup": pick(c.stream, c.groups)}},
 		"webErrorPagePolicies": []string{model.DefaultID(model.ErrorPagePolicy, "Default Web Error Page Policy")},
@@ -134,6 +138,22 @@ func (c *configurer) service(ctx context.Context, tx *store.Tx, n int, svc servi
 		return err
 	}
 	if err := c.profile(ctx, tx, application); err != nil {
+		return err
+	}
+	service, err := tx.Get(ctx, id)
+	if err != nil {
+		return err
+	}
+	var document doc
+	if err := json.Unmarshal(service.Document, &document); err != nil {
+		return err
+	}
+	document["default-application"] = application
+	text, err := json.Marshal(document)
+	if err != nil {
+		return err
+	}
+	if err := tx.Update(ctx, id, text); err != nil {
 		return err
 	}
 	if _, err := c.create(ctx, tx, id, model.HostMapping, "1", doc{"host": svc.host, "hostMatchType": "Exact", "application": application}); err != nil {
@@ -150,16 +170,18 @@ func (c *configurer) profile(ctx context.Context, tx *store.Tx, application stri
 		for range c.IntN(6) {
 			parameters = append(parameters, doc{"name": pick(c.stream, parameterNames), "minLength": 0, "maxLength": c.in(8, 256), "type": pick(c.stream, []string{"Numeric", "Latin Characters", "Email"}), "required": c.chance(30)})
 		}
-		urls = append(urls, doc{"urlFullPath": path(c.stream), "status": "learned", "allowedMethods": []string{pick(c.stream, methods)}, "parameters": parameters, "locked": false})
+		urls = append(urls, doc{"urlFullPath": path(c.stream), "status": "learned", "allowedMethods": []doc{{"method": pick(c.stream, methods), "status": "learned"}}, "parameters": parameters, "locked": false})
 	}
-	_, err := c.create(ctx, tx, application, model.WebProfile, "profile", doc{"webProfileUrls": urls})
+	_, err := c.create(ctx, tx, application, model.WebProfile, model.WebProfile, doc{"webProfileUrls": urls})
 	return err
 }
 
 // rules writes a service's certificate, credential and rules.
 func (c *configurer) rules(ctx context.Context, tx *store.Tx, n int, id, group string, svc service) error {
+	// An alias has a port once, so each service listens on ports of its own.
+	alias, port := c.aliases[n%len(c.aliases)], svc.port+n/len(c.aliases)*10
 	inbound := doc{
-		"gatewayGroup": model.DefaultID(model.GatewayGroup, model.DefaultGroupName), "alias": pick(c.stream, c.aliases), "gatewayPorts": []int{svc.port},
+		"gatewayGroupName": model.DefaultID(model.GatewayGroup, model.DefaultGroupName), "aliasName": alias, "gatewayPorts": []int{port},
 	}
 	if n < grown(c.options.Scale, maxSSLKeys/4, 2, maxSSLKeys) {
 		key, err := c.certificate(ctx, tx, n, id, svc.host)
@@ -169,23 +191,23 @@ func (c *configurer) rules(ctx context.Context, tx *store.Tx, n int, id, group s
 		inbound["serverCertificate"] = key
 		inbound["clientSideSslSettings"] = model.DefaultID(model.SSLSettings, "Default SSL Settings")
 	}
-	rule, err := c.create(ctx, tx, id, model.InboundRule, fmt.Sprintf("rule %d", svc.port), inbound)
+	rule, err := c.create(ctx, tx, id, model.InboundRule, fmt.Sprintf("%d@%s", port, alias), inbound)
 	if err != nil {
 		return err
 	}
 	for priority := range c.in(1, 3) {
-		d := doc{"priority": priority + 1, "internalIpHost": svc.address, "serverPort": 8080 + priority, "externalHost": svc.host, "urlPrefix": "/" + pick(c.stream, sections), "encrypt": false}
+		d := doc{"internalIpHost": svc.address, "serverPort": 8080 + priority, "externalHost": svc.host, "urlPrefix": fmt.Sprintf("/%s/%d", pick(c.stream, sections), priority+1), "encrypt": false}
 		if _, err := c.create(ctx, tx, rule, model.OutboundRule, fmt.Sprint(priority+1), d); err != nil {
 			return err
 		}
 	}
 	server := doc{"connection-mode": "ssh", "host-name": svc.host}
 	if n < grown(c.options.Scale, maxCredentials/4, 2, maxCredentials) {
-		if server["credential"], err = c.credential(ctx, tx, n, svc); err != nil {
+		if server["password"], err = c.credential(ctx, tx, n, svc); err != nil {
 			return err
 		}
 	}
-	_, err = c.create(ctx, tx, group, model.Server, fmt.Sprintf("%s %03d", svc.address, n+1), server)
+	_, err = c.create(ctx, tx, group, model.Server, svc.host, server)
 	return err
 }
 
@@ -223,7 +245,7 @@ func (c *configurer) policies(ctx context.Context, tx *store.Tx) error {
 		}
 		if n%3 == 2 {
 			kind, d = model.AppSignaturesPolicy, doc{
-				"rules":      []doc{{"name": a.class, "enabled": true, "severity": a.severity, "action": "block", "followedAction": nil}},
+				"rules":      []doc{{"name": dictionaryOf(a), "enabled": true, "severity": a.severity, "action": "block"}},
 				"exceptions": []doc{}, "displayResponsePage": false, "applyTo": applied,
 			}
 		}
@@ -232,6 +254,15 @@ func (c *configurer) policies(ctx context.Context, tx *store.Tx) error {
 		}
 	}
 	return nil
+}
+
+// dictionaryOf is the predefined dictionary of an attack, or the first.
+func dictionaryOf(a attack) string {
+	id := model.DefaultID(model.Dictionary, a.class)
+	if !model.IsDefault(id) {
+		return model.DefaultID(model.Dictionary, attacks[0].class)
+	}
+	return id
 }
 
 // users adds accounts that no password opens: their verifiers are no password's.

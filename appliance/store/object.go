@@ -239,6 +239,9 @@ func (t *Tx) checkUnused(ctx context.Context, doomed []Object) error {
 			return err
 		}
 		uses = slices.DeleteFunc(uses, func(u Use) bool { return going[u.ID] })
+		if uses, err = t.forget(ctx, uses, o.ID); err != nil {
+			return err
+		}
 		if len(uses) > 0 {
 			return &InUseError{Kind: o.Kind, Name: o.Name, By: uses}
 		}
@@ -246,12 +249,44 @@ func (t *Tx) checkUnused(ctx context.Context, doomed []Object) error {
 	return nil
 }
 
+// forget takes an object out of the lists that it leaves when it is deleted, and
+// returns the other uses.
+func (t *Tx) forget(ctx context.Context, uses []Use, id string) ([]Use, error) {
+	var strong []Use
+	for _, use := range uses {
+		if !model.IsWeak(use.Kind, use.Field) {
+			strong = append(strong, use)
+			continue
+		}
+		o, err := t.Get(ctx, use.ID)
+		if err != nil {
+			return nil, err
+		}
+		document, err := model.Forget(o.Document, use.Field, id)
+		if err != nil {
+			return nil, fmt.Errorf("%s %q: %w", o.Kind, o.Name, err)
+		}
+		if err := t.Update(ctx, o.ID, document); err != nil {
+			return nil, err
+		}
+	}
+	return strong, nil
+}
+
 func (t *Tx) remove(ctx context.Context, o Object) error {
 	keys, err := t.SSLKeys(ctx, o.ID)
 	if err != nil {
 		return err
 	}
-	if _, err := t.tx.ExecContext(ctx, "DELETE FROM refs WHERE from_id = $1", o.ID); err != nil {
+	kind, err := model.Lookup(o.Kind)
+	if err != nil {
+		return err
+	}
+	credentials, err := t.unrefer(ctx, kind, o.ID)
+	if err != nil {
+		return err
+	}
+	if err := t.dropCredentials(ctx, credentials); err != nil {
 		return err
 	}
 	for _, key := range keys {

@@ -32,7 +32,8 @@ func (t *Tx) refer(ctx context.Context, kind model.Kind, o Object) error {
 	if err != nil {
 		return fmt.Errorf("%s %q: %w: %w", o.Kind, o.Name, ErrInvalid, err)
 	}
-	if _, err := t.tx.ExecContext(ctx, "DELETE FROM refs WHERE from_id = $1", o.ID); err != nil {
+	credentials, err := t.unrefer(ctx, kind, o.ID)
+	if err != nil {
 		return err
 	}
 	for _, ref := range refs {
@@ -44,6 +45,38 @@ func (t *Tx) refer(ctx context.Context, kind model.Kind, o Object) error {
 			return fmt.Errorf("%s %q: field %s %w: %q is no %v", o.Kind, o.Name, ref.Field, ErrDangling, ref.ID, ref.To)
 		}
 		if _, err := t.tx.ExecContext(ctx, "INSERT INTO refs (from_id, field, to_id, to_kind) VALUES ($1, $2, $3, $4)", o.ID, ref.Field, ref.ID, to); err != nil {
+			return err
+		}
+	}
+	return t.dropCredentials(ctx, credentials)
+}
+
+// unrefer forgets whom an object names, and returns the credentials among them.
+func (t *Tx) unrefer(ctx context.Context, kind model.Kind, id string) (credentials []string, err error) {
+	if slices.ContainsFunc(kind.References, func(r model.Reference) bool { return slices.Contains(r.To, model.Credential) }) {
+		rows, err := t.tx.QueryContext(ctx, "SELECT to_id FROM refs WHERE from_id = $1 AND to_kind = '"+model.Credential+"'", id)
+		if err != nil {
+			return nil, err
+		}
+		if credentials, err = collect(rows, func(id *string) error { return rows.Scan(id) }); err != nil {
+			return nil, err
+		}
+	}
+	_, err = t.tx.ExecContext(ctx, "DELETE FROM refs WHERE from_id = $1", id)
+	return credentials, err
+}
+
+// dropCredentials deletes the credentials that nobody names any more.
+func (t *Tx) dropCredentials(ctx context.Context, ids []string) error {
+	for _, id := range ids {
+		uses, err := t.InUseBy(ctx, id)
+		if err != nil {
+			return err
+		}
+		if len(uses) > 0 {
+			continue
+		}
+		if err := t.DeleteCredential(ctx, id); err != nil {
 			return err
 		}
 	}

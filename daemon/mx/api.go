@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"sealgate/appliance"
+	"sealgate/appliance/secret"
 	"sealgate/appliance/store"
 	"sealgate/daemon/mx/administration"
 	"sealgate/daemon/mx/openapi"
@@ -30,11 +31,16 @@ func newAPI(ctx context.Context, p part) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	sealer, err := secret.ReadRecipient(p.home.Recipient())
+	if err != nil {
+		return nil, fmt.Errorf("the key that seals secrets: %w", err)
+	}
 	accounts := user.New(p.db, p.config.Name, sessions.Changed)
 	server := administration.Config{Home: p.home, Store: p.db, Level: p.level, Log: p.log}
 	return sameOrigin(openapi.New(openapi.Config{
 		Store:      p.db,
 		Sessions:   sessions,
+		Sealer:     sealer,
 		Operations: slices.Concat(sessions.Operations(), accounts.Operations(), server.Operations()),
 		Log:        p.log,
 	})), nil

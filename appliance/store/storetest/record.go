@@ -48,8 +48,7 @@ func accounts(t *testing.T, open func(*testing.T) *store.Store) {
 		key, err = tx.AddSSLKey(ctx, store.SSLKey{ServiceID: service, Name: "www", Certificate: "PEM"}, sealer{}, []byte("private"))
 		return err
 	})
-	alias := "gatewayGroup"
-	rule := create(t, s, service, model.InboundRule, "rule", `{"`+alias+`":"`+model.DefaultID(model.GatewayGroup, model.DefaultGroupName)+`","serverCertificate":"`+key+`"}`)
+	rule := create(t, s, service, model.InboundRule, "rule", `{"gatewayGroupName":"`+model.DefaultID(model.GatewayGroup, model.DefaultGroupName)+`","serverCertificate":"`+key+`"}`)
 	var inUse *store.InUseError
 	_, err = s.Write(ctx, change, func(tx *store.Tx) error { return tx.DeleteSSLKey(ctx, key) })
 	if !errors.As(err, &inUse) || inUse.By[0].ID != rule {
@@ -85,6 +84,20 @@ func accounts(t *testing.T, open func(*testing.T) *store.Store) {
 		t.Errorf("a second credential of one name: %v", err)
 	}
 	write(t, s, func(tx *store.Tx) error { return tx.DeleteCredential(ctx, id) })
+
+	// A credential goes with the last that names it.
+	group = create(t, s, site, model.ServerGroup, "Files", ``)
+	write(t, s, func(tx *store.Tx) (err error) {
+		id, err = tx.AddCredential(ctx, credential, sealer{}, []byte("hunter2"))
+		return err
+	})
+	first := create(t, s, group, model.Server, "10.0.0.1", `{"password":"`+id+`"}`)
+	second := create(t, s, group, model.Server, "10.0.0.2", `{"password":"`+id+`"}`)
+	write(t, s, func(tx *store.Tx) error { return tx.Update(ctx, first, []byte(`{}`)) })
+	if list, err := s.Credentials(ctx); err != nil || len(list) != 1 {
+		t.Errorf("credentials %+v, %v while one is named", list, err)
+	}
+	write(t, s, func(tx *store.Tx) error { return tx.Delete(ctx, second) })
 	if list, err := s.Credentials(ctx); err != nil || len(list) != 0 {
 		t.Errorf("credentials %+v, %v", list, err)
 	}

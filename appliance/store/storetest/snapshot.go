@@ -104,7 +104,7 @@ func fillAll(t *testing.T, s *store.Store) {
 		if _, err := tx.Create(ctx, store.Object{ParentID: service, Kind: model.InboundRule, Name: "443", Document: []byte(`{"serverCertificate":"` + key + `"}`)}); err != nil {
 			return err
 		}
-		_, err = tx.Create(ctx, store.Object{ParentID: group, Kind: model.Server, Name: "10.0.0.1", Document: []byte(`{"credential":"` + credential + `"}`)})
+		_, err = tx.Create(ctx, store.Object{ParentID: group, Kind: model.Server, Name: "10.0.0.1", Document: []byte(`{"password":"` + credential + `"}`)})
 		return err
 	})
 	for _, status := range []store.ArchiveStatus{store.ArchiveGood, store.ArchiveFailed} {

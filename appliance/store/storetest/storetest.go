@@ -279,14 +279,26 @@ func references(t *testing.T, open func(*testing.T) *store.Store) {
 	if err := remove(group); !errors.As(err, &inUse) || len(inUse.By) != 2 || !strings.Contains(err.Error(), `"Strict"`) {
 		t.Errorf("deleting what two objects use: %v", err)
 	}
-	if err := remove(site); !errors.As(err, &inUse) || inUse.Name != "Web" {
+	service := create(t, s, server, model.WebService, "HTTP", ``)
+	custom := create(t, s, model.RootID, model.ServiceCustomPolicy, "Elsewhere", `{"matchCriteria":[{"services":["`+service+`"]}]}`)
+	if err := remove(site); !errors.As(err, &inUse) || inUse.Name != "HTTP" {
 		t.Errorf("deleting the parent of what is used: %v", err)
+	}
+	if err := remove(custom); err != nil {
+		t.Error(err)
 	}
 	write(t, s, func(tx *store.Tx) error { return tx.Rename(ctx, group, "Head office") })
 	if o, err := s.Get(ctx, server); err != nil || !strings.Contains(string(o.Document), group) {
 		t.Errorf("after the rename: %s, %v", o.Document, err)
 	}
-	for _, id := range []string{policy, site, group} {
+	// A policy does not keep what it applies to.
+	if err := remove(site); err != nil {
+		t.Error(err)
+	}
+	if o, err := s.Get(ctx, policy); err != nil || !strings.Contains(string(o.Document), `"applyTo":[]`) {
+		t.Errorf("a policy of what was deleted: %s, %v", o.Document, err)
+	}
+	for _, id := range []string{policy, group} {
 		if err := remove(id); err != nil {
 			t.Error(err)
 		}

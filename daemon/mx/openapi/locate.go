@@ -142,11 +142,14 @@ func findAnywhere(ctx context.Context, q reader, k model.Kind, name string) (sto
 	return store.Object{}, store.ErrNotFound
 }
 
+// maxNumber is the highest priority.
+const maxNumber = 1 << 30
+
 // numberOf is the name of a numbered object.
 func numberOf(what, value string) (string, error) {
 	n, err := strconv.Atoi(value)
-	if err != nil || n < 1 || n > 1<<30 {
-		return "", Faultf(10016, "%s is %q, must be a whole number from 1", what, short(value))
+	if err != nil || n < 1 || n > maxNumber {
+		return "", Faultf(10016, "%s is %q, must be a whole number, 1 to %d", what, short(value), maxNumber)
 	}
 	return strconv.Itoa(n), nil
 }

@@ -35,6 +35,9 @@ func (a *API) declared() []Operation {
 		for _, v := range k.Views {
 			list = append(list, resource{a, k, v.Path, stepsTo(k.Name, v.Path)}.view(v)...)
 		}
+		for _, e := range k.Elements {
+			list = append(list, newElement(a, k, e).operations()...)
+		}
 	}
 	return list
 }
@@ -55,26 +58,40 @@ func (r resource) operations() []Operation {
 			list = append(list, op)
 		}
 	}
-	shown := r.kind.Fields
-	if r.kind.NameField != "" {
-		shown = append(slices.Clone(shown), model.Field{Name: r.kind.NameField, Type: r.nameType()})
-	}
+	shown := r.shown()
 	taken := slices.DeleteFunc(slices.Clone(r.kind.Fields), func(f model.Field) bool { return f.Later })
 	add(http.MethodGet, Operation{Summary: "read a " + r.kind.Title, Out: shown, Codes: r.missingCodes(), Do: r.get(r.kind.Fields)})
 	add(http.MethodPost, Operation{Summary: "create a " + r.kind.Title, In: taken, Codes: append(r.missingCodes(), r.exists()), Do: r.create})
 	add(http.MethodPut, Operation{Summary: "change a " + r.kind.Title, In: shown, Codes: r.missingCodes(), Do: r.change(r.kind.Fields)})
 	add(http.MethodDelete, Operation{Summary: "delete a " + r.kind.Title, Codes: append(r.missingCodes(), r.kept(), model.CodeInUse), Do: r.remove})
 	if r.kind.List != "" {
-		list = append(list, r.lister(shown))
+		list = append(list, r.lister())
 	}
 	return list
 }
 
-func (r resource) nameType() model.Type {
-	if r.kind.Numbered {
-		return model.Int
+// shown are the fields that clients read of an object.
+func (r resource) shown() []model.Field {
+	shown := slices.Clone(r.kind.Fields)
+	if r.kind.NameField != "" {
+		name := model.Field{Name: r.kind.NameField}
+		if r.kind.Numbered {
+			name.Type, name.Min, name.Max = model.Int, 1, maxNumber
+		}
+		shown = append(shown, name)
 	}
-	return model.Text
+	if r.kind.ParentField != "" {
+		shown = append(shown, model.Field{Name: r.kind.ParentField, ReadOnly: true})
+	}
+	return shown
+}
+
+// brief are the fields that lists of whole objects show.
+func (r resource) brief() []model.Field {
+	if r.kind.Brief == nil {
+		return r.kind.Fields
+	}
+	return slices.DeleteFunc(slices.Clone(r.kind.Fields), func(f model.Field) bool { return !slices.Contains(r.kind.Brief, f.Name) })
 }
 
 func (r resource) missingCodes() []int {
@@ -101,11 +118,13 @@ func (r resource) kept() int {
 	return model.CodeDefault
 }
 
-func (r resource) lister(shown []model.Field) Operation {
+func (r resource) lister() Operation {
 	path := r.path[:strings.LastIndex(r.path, "/")]
 	entry := model.Field{Type: model.Text}
 	if r.kind.Whole {
-		entry = model.Field{Type: model.Record, Fields: shown}
+		of := r
+		of.kind.Fields = r.brief()
+		entry = model.Field{Type: model.Record, Fields: of.shown()}
 	}
 	out := model.Field{Name: r.kind.List, Type: model.List, Of: &entry}
 	if r.kind.Joined {
@@ -167,6 +186,18 @@ func (r resource) wire(b []byte, o store.Object, fields []model.Field, named boo
 			if b, err = model.AppendJSON(b, o.Name); err != nil {
 				return nil, err
 			}
+		}
+	}
+	if named && r.kind.ParentField != "" {
+		parent, err := n.Name(o.ParentID)
+		if err != nil {
+			return nil, err
+		}
+		b = append(b, '"')
+		b = append(b, r.kind.ParentField...)
+		b = append(b, '"', ':')
+		if b, err = model.AppendJSON(b, parent); err != nil {
+			return nil, err
 		}
 	}
 	b, err := model.WireFields(b, fields, o.Document, n)
@@ -234,7 +265,7 @@ func (r resource) objects(ctx context.Context, c *Call, q reader, chain []store.
 			}
 			continue
 		}
-		entry, err := r.wire(nil, o, r.kind.Fields, true, n)
+		entry, err := r.wire(nil, o, r.brief(), true, n)
 		if err != nil {
 			return nil, err
 		}
@@ -299,7 +330,7 @@ func (r resource) create(ctx context.Context, c *Call) (any, error) {
 				return err
 			}
 		}
-		_, err = r.add(ctx, c, tx, chain, name, body, nil)
+		_, err = r.add(ctx, c, tx, chain, name, body, r.kind.Fresh)
 		return err
 	})
 }
@@ -315,9 +346,9 @@ func (r resource) add(ctx context.Context, c *Call, tx *store.Tx, chain []store.
 	if _, err := tx.Find(ctx, o.ParentID, o.Kind, name); err == nil {
 		faults = append(faults, Fault{Code: r.exists(), Description: fmt.Sprintf("%s %q exists already%s", r.kind.Title, short(name), inside(chain))})
 	}
-	document := make(map[string]any)
-	for key, value := range preset {
-		document[key] = value
+	document, err := fresh(preset)
+	if err != nil {
+		return o, err
 	}
 	more, err := r.merge(ctx, c, tx, chain, o, document, r.kind.Fields, body, true)
 	if err != nil {
@@ -333,6 +364,15 @@ func (r resource) add(ctx context.Context, c *Call, tx *store.Tx, chain []store.
 		return o, err
 	}
 	return o, r.first(ctx, tx, o, document)
+}
+
+// fresh copies a document, in the form in which one is read.
+func fresh(preset map[string]any) (map[string]any, error) {
+	text, err := model.AppendJSON(nil, preset)
+	if err != nil || preset == nil {
+		return make(map[string]any), err
+	}
+	return documentOf(store.Object{Document: text})
 }
 
 // first makes the objects that each new one gets.
@@ -410,8 +450,11 @@ func (r resource) merge(ctx context.Context, c *Call, tx *store.Tx, chain []stor
 		return nil, err
 	}
 	faults := Faults(reading.Faults)
+	if r.kind.Settle != nil {
+		faults = append(faults, r.kind.Settle(document, sent)...)
+	}
 	if r.kind.Check != nil {
-		faults = append(faults, r.kind.Check(document)...)
+		faults = append(faults, r.kind.Check(o.Name, document)...)
 	}
 	if r.kind.Apart != nil && (create || slices.ContainsFunc(r.kind.ApartBy, func(field string) bool { return body[field] != nil })) {
 		more, err := r.apart(ctx, tx, o, document)
@@ -457,6 +500,10 @@ func (r resource) change(fields []model.Field) func(context.Context, *Call) (any
 		}
 		return nil, r.write(ctx, c, r.summary("change", c), func(tx *store.Tx) error {
 			chain, err := c.locate(ctx, tx, r.steps)
+			if r.kind.Upsert && len(chain) == len(r.steps)-1 && isFault(err, r.kind.Missing) {
+				_, err := r.add(ctx, c, tx, chain, c.Path[r.steps[len(chain)].vars[0]], body, r.kind.Fresh)
+				return err
+			}
 			if err != nil {
 				return err
 			}

@@ -1,0 +1,186 @@
+package openapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"sealgate/appliance/model"
+	"sealgate/appliance/store"
+)
+
+// element is a path of one entry of a list in an object's document.
+type element struct {
+	resource
+	model.Element
+	list model.Field
+	name string // of the entry, in the path
+}
+
+func newElement(a *API, k model.Kind, e model.Element) element {
+	i := slices.IndexFunc(k.Fields, func(f model.Field) bool { return f.Name == e.List })
+	vars := braces(e.Path)
+	object := e.Path[:strings.LastIndex(e.Path, "/")]
+	return element{resource{a, k, e.Path, stepsTo(k.Name, object)}, e, k.Fields[i], vars[len(vars)-1]}
+}
+
+func (e element) operations() []Operation {
+	var list []Operation
+	add := func(method string, op Operation) {
+		if has(e.Methods, method, "GET POST PUT DELETE") {
+			op.Method, op.Path, op.Resource = method, e.Path, e.kind.Name
+			op.Codes = append(e.missingCodes(), e.Missing)
+			list = append(list, op)
+		}
+	}
+	fields := e.list.Of.Fields
+	add(http.MethodGet, Operation{Summary: "read one " + e.Title + " of a " + e.kind.Title, Out: fields, Do: e.get})
+	add(http.MethodPost, Operation{Summary: "add a " + e.Title + " to a " + e.kind.Title, In: fields, Do: e.post})
+	add(http.MethodPut, Operation{Summary: "change a " + e.Title + " of a " + e.kind.Title, In: fields, Do: e.put})
+	add(http.MethodDelete, Operation{Summary: "take a " + e.Title + " from a " + e.kind.Title, Do: e.remove})
+	return list
+}
+
+// key is how the document calls the entry of a path.
+func (e element) key(c *Call) string {
+	key := c.Path[e.name]
+	if e.Rooted && !strings.HasPrefix(key, "/") {
+		key = "/" + key
+	}
+	return key
+}
+
+func (e element) entries(document map[string]any) []any {
+	list, _ := document[e.List].([]any)
+	return list
+}
+
+func (e element) index(list []any, key string) int {
+	return slices.IndexFunc(list, func(entry any) bool {
+		object, _ := entry.(map[string]any)
+		return object[e.Key] == key
+	})
+}
+
+func (e element) absent(c *Call, chain []store.Object) error {
+	return Faultf(e.Missing, "there is no %s %q%s", e.Title, short(e.key(c)), inside(chain))
+}
+
+func (e element) get(ctx context.Context, c *Call) (any, error) {
+	var answer json.RawMessage
+	err := e.store.Read(ctx, func(q *store.Reader) error {
+		chain, err := c.locate(ctx, q, e.steps)
+		if err != nil {
+			return err
+		}
+		document, err := documentOf(chain[len(chain)-1])
+		if err != nil {
+			return err
+		}
+		list := e.entries(document)
+		i := e.index(list, e.key(c))
+		if i < 0 {
+			return e.absent(c, chain)
+		}
+		text, err := model.AppendJSON(nil, list[i])
+		if err != nil {
+			return err
+		}
+		answer, err = model.Wire(nil, e.list.Of.Fields, text, e.reading(ctx, c, q, chain))
+		return err
+	})
+	return answer, err
+}
+
+func (e element) post(ctx context.Context, c *Call) (any, error) {
+	return e.edit(ctx, c, "add", func(list []any, _ map[string]any) error {
+		if e.index(list, e.key(c)) >= 0 {
+			return Faultf(e.Exists, "%s %q exists already", e.Title, short(e.key(c)))
+		}
+		return nil
+	})
+}
+
+func (e element) put(ctx context.Context, c *Call) (any, error) {
+	return e.edit(ctx, c, "change", func(list []any, body map[string]any) error {
+		i := e.index(list, e.key(c))
+		if i < 0 {
+			if e.Upsert {
+				return nil
+			}
+			return errAbsent
+		}
+		name, ok := body[e.Key].(string)
+		if !ok || name == e.key(c) {
+			return nil
+		}
+		if e.index(list, name) >= 0 {
+			return Faultf(e.Exists, "%s is %q, which exists already", e.Key, short(name))
+		}
+		list[i].(map[string]any)[e.Key] = name
+		return nil
+	})
+}
+
+// errAbsent stands for the fault that names where an entry is not.
+var errAbsent = errors.New("the entry is not there")
+
+// edit has prepare look at the entries, and then merges the body into them.
+func (e element) edit(ctx context.Context, c *Call, verb string, prepare func(list []any, body map[string]any) error) (any, error) {
+	sent, err := c.Object()
+	if err != nil {
+		return nil, err
+	}
+	return nil, e.write(ctx, c, e.summary(verb+" "+e.Title+" of", c), func(tx *store.Tx) error {
+		chain, err := c.locate(ctx, tx, e.steps)
+		if err != nil {
+			return err
+		}
+		last := &chain[len(chain)-1]
+		document, err := documentOf(*last)
+		if err != nil {
+			return err
+		}
+		body := without(sent)
+		if s, ok := body[e.Key].(string); verb == "add" || !ok || s == "" {
+			body[e.Key] = e.key(c)
+		}
+		if err := prepare(e.entries(document), body); errors.Is(err, errAbsent) {
+			return e.absent(c, chain)
+		} else if err != nil {
+			return err
+		}
+		if last.Document, err = model.AppendJSON(nil, document); err != nil {
+			return err
+		}
+		return e.update(ctx, c, tx, chain, []model.Field{e.list}, map[string]any{e.List: []any{body}}, false)
+	})
+}
+
+func (e element) remove(ctx context.Context, c *Call) (any, error) {
+	return nil, e.write(ctx, c, e.summary("take a "+e.Title+" from", c), func(tx *store.Tx) error {
+		chain, err := c.locate(ctx, tx, e.steps)
+		if err != nil {
+			return err
+		}
+		o := chain[len(chain)-1]
+		document, err := documentOf(o)
+		if err != nil {
+			return err
+		}
+		list := e.entries(document)
+		i := e.index(list, e.key(c))
+		if i < 0 {
+			return e.absent(c, chain)
+		}
+		document[e.List] = slices.Delete(list, i, i+1)
+		text, err := model.AppendJSON(nil, document)
+		if err != nil {
+			return err
+		}
+		return tx.Update(ctx, o.ID, text)
+	})
+}
