@@ -43,8 +43,9 @@ func (u *upload) ftp(ctx context.Context) error {
 	if left {
 		locked = append(locked, part)
 	}
+	lost := err == nil || isLost(err)
 	for _, part := range locked {
-		err = u.discard(ctx, err, part, func(ctx context.Context) error { return u.ftpRemove(ctx, part) })
+		err = u.discard(ctx, err, part, func(ctx context.Context) error { return u.ftpRemove(ctx, part, lost) })
 	}
 	return err
 }
@@ -142,16 +143,17 @@ func (u *upload) ftpRename(ctx context.Context, server *ftp.ServerConn, part str
 	return false, nil
 }
 
-func (s *session) ftpRemove(ctx context.Context, part string) error {
+// ftpRemove deletes a part. That it is not there is well, unless a connection was lost: the server may begin it yet.
+func (s *session) ftpRemove(ctx context.Context, part string, lost bool) error {
 	server, err := s.ftpLogin(ctx, false)
 	if err != nil {
 		return err
 	}
 	defer server.Quit()
-	if err := server.Delete(part); err != nil && !isReply(err, 550) {
+	if err := server.Delete(part); err != nil && (lost || !isReply(err, 550)) {
 		return err
 	}
-	return nil // 550: it is not there, the server has tidied up itself
+	return nil
 }
 
 // ftpLogin connects, logs in and enters the target's folder.

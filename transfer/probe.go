@@ -253,6 +253,9 @@ func (p *probe) httpEnter(ctx context.Context) (string, error) {
 	if err == nil && answer.StatusCode == http.StatusUnauthorized {
 		err = p.statusFault(answer, OpLogin)
 	}
+	if p.o.User != "" && p.target.Protocol == "http" {
+		return p.as() + "; the password and the file travel in the clear", err
+	}
 	return p.as(), err
 }
 

@@ -37,7 +37,7 @@ func (u *upload) scp(ctx context.Context) error {
 		return err
 	})
 	if left {
-		return u.discard(ctx, err, part, func(ctx context.Context) error { return u.scpRemove(ctx, part) })
+		return u.discard(ctx, err, part, func(ctx context.Context) error { return u.scpRemove(ctx, part, isLost(err)) })
 	}
 	return err
 }
@@ -130,7 +130,8 @@ func (u *upload) sftpRename(ctx context.Context, server *sftpServer, part string
 	return false, nil
 }
 
-func (s *session) scpRemove(ctx context.Context, part string) error {
+// scpRemove is to scp what ftpRemove is to ftp.
+func (s *session) scpRemove(ctx context.Context, part string, lost bool) error {
 	server, err := s.scpLogin(ctx)
 	if err != nil {
 		return err
@@ -139,7 +140,7 @@ func (s *session) scpRemove(ctx context.Context, part string) error {
 	if server.files == nil {
 		return server.removeOld(ctx, part)
 	}
-	if err := server.files.Remove(part); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := server.files.Remove(part); err != nil && (lost || !errors.Is(err, os.ErrNotExist)) {
 		return err
 	}
 	return nil
