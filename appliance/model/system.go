@@ -5,6 +5,7 @@ const (
 	SystemDefinition = "systemDefinition"
 	HTTPProxy        = "httpProxy"
 	ArchiveSettings  = "archiveSettings"
+	SystemExport     = "systemExport"
 	StrictMode       = "strictMode"
 )
 
@@ -16,6 +17,7 @@ var systemKinds = []Kind{
 	},
 	{Name: HTTPProxy, References: []Reference{{Field: "credential", To: []string{Credential}}},
 		Defaults: []Default{{Name: "httpProxy", Document: object{"useProxy": false}}}},
+	{Name: SystemExport, References: []Reference{{Field: "action-set", To: []string{ActionSet}}}},
 	{Name: ArchiveSettings, Defaults: []Default{{Name: "Default Archive Settings", Document: object{
 		"am-archive-file-name-format": "alerts_${Date}_${Time}", "audit-archive-file-name-format": "audit_${Date}_${Time}",
 	}}}},
