@@ -23,7 +23,11 @@ func (c *seedCmd) Run(ctx context.Context) (err error) {
 		return err
 	}
 	if c.Violations > 0 {
-		return seed.Violations(ctx, c.Home, keys, c.Violations, seed.Options{Seed: c.Seed, Scale: c.Scale})
+		if err := seed.Violations(ctx, c.Home, keys, c.Violations, seed.Options{Seed: c.Seed, Scale: c.Scale}); err != nil {
+			return err
+		}
+		fmt.Printf("%d violations in %d days\n", c.Violations/seed.DefaultDays*seed.DefaultDays, seed.DefaultDays)
+		return nil
 	}
 	db, err := store.Open(ctx, c.Home, store.Options{})
 	if err != nil {

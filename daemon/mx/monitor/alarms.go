@@ -27,6 +27,8 @@ type alarm struct {
 	SubSystem  string `json:"subSystem"`
 }
 
+var alarmFields = fields("discoveredDate", "alarmTypeId", "shortDescription", "elementType", "elementName", "elementIp", "elementDeploymentName", "subSystem")
+
 // When there is an alarm.
 const (
 	lowSpace   = 4                   // as many reserves of disk are free, or fewer
@@ -73,7 +75,8 @@ func NewAlarms(home appliance.Home, config appliance.Config, now func() time.Tim
 }
 
 func (a *Alarms) operations() []openapi.Operation {
-	return []openapi.Operation{{Method: http.MethodGet, Path: "/v1/status/alarms/active", Query: []string{"deployment"}, Do: a.active}}
+	return []openapi.Operation{{Method: http.MethodGet, Path: "/v1/status/alarms/active", Summary: "list what is wrong now",
+		Query: []string{"deployment"}, Out: alarmFields, BareOut: true, Do: a.active}}
 }
 
 func (a *Alarms) active(_ context.Context, call *openapi.Call) (any, error) {

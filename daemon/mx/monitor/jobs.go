@@ -126,8 +126,8 @@ func (j *Jobs) finish(ctx context.Context, job errand.Job) error {
 
 func (j *Jobs) operations() []openapi.Operation {
 	return []openapi.Operation{
-		{Method: http.MethodGet, Path: "/v1/management/jobs", Do: j.list},
-		{Method: http.MethodDelete, Path: "/v1/management/jobs/{JobId}/currentRun", Codes: []int{codeNoJob, codeNotAbortable}, Do: j.abort},
+		{Method: http.MethodGet, Path: "/v1/management/jobs", Summary: "list the jobs that run", Out: listOf("jobs", jobFields), Do: j.list},
+		{Method: http.MethodDelete, Path: "/v1/management/jobs/{JobId}/currentRun", Summary: "abort a job", Codes: []int{codeNoJob, codeNotAbortable}, Do: j.abort},
 	}
 }
 
@@ -138,6 +138,8 @@ type job struct {
 	Abortable bool   `json:"abortable"`
 	Aborting  bool   `json:"aborting"`
 }
+
+var jobFields = fields("id:int", "name", "abortable:bool", "aborting:bool")
 
 func (j *Jobs) list(ctx context.Context, _ *openapi.Call) (any, error) {
 	running, err := j.running(ctx)
