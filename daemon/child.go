@@ -12,6 +12,7 @@ import (
 
 	"sealgate/appliance"
 	"sealgate/appliance/ownership"
+	"sealgate/daemon/errand"
 	"sealgate/daemon/gateway"
 	"sealgate/daemon/mx"
 )
@@ -19,7 +20,7 @@ import (
 // Descriptors that a role's process starts with.
 const (
 	listenerFD = 3
-	lifeFD     = 4 // says ready to the daemon; its end is the daemon's end
+	lifeFD     = 4 // says ready to the daemon, then carries errands; its end is the daemon's end
 )
 
 // runRole is the inside of the role's process.
@@ -37,9 +38,9 @@ func runRole(ctx context.Context, which appliance.Role, home appliance.Home, log
 	defer ln.Close()
 	life := os.NewFile(lifeFD, "daemon")
 	defer life.Close()
+	errands := errand.NewClient(life)
 	go func() {
-		// Nothing is ever sent this way: a return means that the daemon is gone.
-		life.Read(make([]byte, 1))
+		errands.Run()
 		cancel()
 	}()
 	ready := func() error {
@@ -49,5 +50,5 @@ func runRole(ctx context.Context, which appliance.Role, home appliance.Home, log
 	if which == appliance.Gateway {
 		return gateway.Run(ctx, ln, ready, log)
 	}
-	return mx.Run(ctx, home, ln, ready, log)
+	return mx.Run(ctx, home, ln, ready, errands, log)
 }

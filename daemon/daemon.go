@@ -115,6 +115,10 @@ func Run(ctx context.Context, home appliance.Home, console io.Writer, witnesses 
 	srv := control.Server{Handler: d, Known: func(uid uint32) bool { return callerOf(uid).Rights > commands.Nobody }, Log: log}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	asked := &errands{Daemon: d, ctx: ctx}
+	if config.Role == appliance.ManagementServer {
+		d.role.errands, d.jobs.changed = asked, d.role.jobsChanged
+	}
 	var sending sync.WaitGroup
 	sending.Go(func() { heads.keepSending(ctx, headEvery) })
 	served := make(chan error, 1)
@@ -134,6 +138,7 @@ func Run(ctx context.Context, home appliance.Home, console io.Writer, witnesses 
 	<-ctx.Done()
 	notify(log, sd.SdNotifyStopping)
 	err = errors.Join(d.role.Stop(context.WithoutCancel(ctx)), <-served)
+	asked.exports.Wait()
 	sending.Wait()
 	d.keep(audit.Record{Event: audit.Stop})
 	heads.send(context.WithoutCancel(ctx))

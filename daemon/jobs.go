@@ -17,8 +17,10 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"sealgate/appliance/store"
 	"sealgate/commands"
 	"sealgate/control"
+	"sealgate/daemon/errand"
 	"sealgate/daemon/job"
 )
 
@@ -30,8 +32,19 @@ type jobs struct {
 	log      *slog.Logger
 	childLog io.Writer // takes what jobs log
 
+	changed func() // is called when jobs began, ended or are being aborted; may be nil
+
 	mu      sync.Mutex
-	running []*commands.Job
+	running []*runningJob
+	ended   []errand.Job // lately, the last one at the end
+}
+
+// runningJob is a job that runs.
+type runningJob struct {
+	commands.Job
+	id       string
+	cancel   context.CancelCauseFunc
+	aborting bool
 }
 
 func (j *jobs) list() []commands.Job {
@@ -39,13 +52,13 @@ func (j *jobs) list() []commands.Job {
 	defer j.mu.Unlock()
 	list := make([]commands.Job, 0, len(j.running))
 	for _, r := range j.running {
-		list = append(list, *r)
+		list = append(list, r.Job)
 	}
 	return list
 }
 
 // enter books a place for a job of kind.
-func (j *jobs) enter(kind string, c commands.Caller) (*commands.Job, error) {
+func (j *jobs) enter(kind string, c commands.Caller, cancel context.CancelCauseFunc) (*runningJob, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	same := 0
@@ -62,26 +75,38 @@ func (j *jobs) enter(kind string, c commands.Caller) (*commands.Job, error) {
 			}
 		}
 	}
-	entry := &commands.Job{Kind: kind, User: c.Name, Since: time.Now()}
+	entry := &runningJob{Job: commands.Job{Kind: kind, User: c.Name, Since: time.Now()}, id: store.NewID(), cancel: cancel}
 	j.running = append(j.running, entry)
 	return entry, nil
 }
 
-func (j *jobs) leave(entry *commands.Job) {
+func (j *jobs) leave(entry *runningJob, err error) {
 	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.running = slices.DeleteFunc(j.running, func(r *commands.Job) bool { return r == entry })
+	j.running = slices.DeleteFunc(j.running, func(r *runningJob) bool { return r == entry })
+	if reported(entry.Kind) {
+		ended := entry.errand()
+		ended.Ended = time.Now()
+		if err != nil {
+			ended.Error = commands.ResultOf(err).Error
+		}
+		j.ended = append(j.ended[max(len(j.ended)+1-maxEnded, 0):], ended)
+	}
+	j.mu.Unlock()
+	j.tell()
 }
 
 // run runs spec in a child. Its questions and progress go to ui, its outcome
 // into out. When ctx ends, the child is asked to clean up, and killed when it
 // does not.
-func (j *jobs) run(ctx context.Context, kind string, c commands.Caller, spec job.Spec, ui control.UI, out any) error {
-	entry, err := j.enter(kind, c)
+func (j *jobs) run(ctx context.Context, kind string, c commands.Caller, spec job.Spec, ui control.UI, out any) (err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	entry, err := j.enter(kind, c, cancel)
 	if err != nil {
 		return err
 	}
-	defer j.leave(entry)
+	defer func() { j.leave(entry, err) }()
+	j.tell()
 	data, err := json.Marshal(spec)
 	if err != nil {
 		return err
@@ -109,6 +134,9 @@ func (j *jobs) run(ctx context.Context, kind string, c commands.Caller, spec job
 		}
 	}
 	if err := commands.FailureOf(res); err != nil {
+		if aborted := context.Cause(ctx); errors.Is(aborted, errAborted) {
+			return aborted
+		}
 		return err
 	}
 	return json.Unmarshal(res.Data, out)

@@ -13,6 +13,7 @@ import (
 
 	"sealgate/appliance"
 	"sealgate/commands"
+	"sealgate/daemon/errand"
 )
 
 const (
@@ -50,6 +51,9 @@ type role struct {
 	now      chan struct{}      // cuts the wait for the next attempt short
 	port     string             // what port 0 became: kept over a restart
 	held     string             // why it may not be started
+
+	errands errand.Host    // answers what the process asks; nil refuses
+	asking  *errand.Server // of the process that runs; nil is none
 }
 
 func newRole(home appliance.Home, config appliance.Config, log *slog.Logger, childLog io.Writer) *role {
@@ -325,4 +329,36 @@ func (r *role) awaitReady(life *net.UnixConn, p *process) {
 		return
 	}
 	r.update(func(s *commands.Service) { s.State = running })
+	if r.errands == nil {
+		return
+	}
+	life.SetReadDeadline(time.Time{})
+	r.serveErrands(errand.NewServer(life), p)
+}
+
+// serveErrands answers the process until it ends. One that asks for what is no
+// errand is killed: it is not the program that was started.
+func (r *role) serveErrands(s *errand.Server, p *process) {
+	r.setAsking(s)
+	defer r.setAsking(nil)
+	if err := s.Serve(r.errands); err != nil && !errors.Is(err, net.ErrClosed) {
+		r.log.Error("errands of the role end", "error", err.Error())
+		p.kill()
+	}
+}
+
+func (r *role) setAsking(s *errand.Server) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.asking = s
+}
+
+// jobsChanged tells the process, if it runs.
+func (r *role) jobsChanged() {
+	r.mu.Lock()
+	asking := r.asking
+	r.mu.Unlock()
+	if asking != nil {
+		asking.Changed()
+	}
 }

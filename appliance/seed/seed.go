@@ -87,19 +87,9 @@ type filler struct {
 
 // Fill seeds a store.
 func Fill(ctx context.Context, s *store.Store, sealer store.Sealer, options Options) (Report, error) {
-	if !(options.Scale > 0 && options.Scale <= MaxScale) {
-		return Report{}, fmt.Errorf("scale %v: must be above 0 and at most %d", options.Scale, MaxScale)
+	if err := options.complete(); err != nil {
+		return Report{}, err
 	}
-	if options.Days < 0 || options.Days > 3650 {
-		return Report{}, fmt.Errorf("%d days: must be 1 to 3650", options.Days)
-	}
-	if options.Base.IsZero() {
-		options.Base = DefaultBase
-	}
-	if options.Days == 0 {
-		options.Days = DefaultDays
-	}
-	options.Base = options.Base.UTC().Truncate(24 * time.Hour)
 	_, err := s.Find(ctx, model.RootID, model.Site, siteName(0))
 	if err == nil {
 		return Report{}, fmt.Errorf("%w: it has site %q", ErrSeeded, siteName(0))
@@ -119,6 +109,24 @@ func Fill(ctx context.Context, s *store.Store, sealer store.Sealer, options Opti
 		}
 	}
 	return f.report, nil
+}
+
+// complete checks the options and sets those that were left out.
+func (o *Options) complete() error {
+	if !(o.Scale > 0 && o.Scale <= MaxScale) {
+		return fmt.Errorf("scale %v: must be above 0 and at most %d", o.Scale, MaxScale)
+	}
+	if o.Days < 0 || o.Days > 3650 {
+		return fmt.Errorf("%d days: must be 1 to 3650", o.Days)
+	}
+	if o.Base.IsZero() {
+		o.Base = DefaultBase
+	}
+	if o.Days == 0 {
+		o.Days = DefaultDays
+	}
+	o.Base = o.Base.UTC().Truncate(24 * time.Hour)
+	return nil
 }
 
 // share is a share of a scale in bytes.

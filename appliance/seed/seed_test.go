@@ -18,6 +18,7 @@ import (
 	"sealgate/appliance/secret"
 	"sealgate/appliance/seed"
 	"sealgate/appliance/store"
+	"sealgate/appliance/store/storetest"
 )
 
 // fresh makes an empty store whose own rows are the same each time.
@@ -244,7 +245,6 @@ func TestEventsNameWhatExists(t *testing.T) {
 	s, keys := fresh(t)
 	fill(t, s, keys, seed.Options{Seed: 3, Scale: 0.003, Days: 2})
 	known := make(map[string]bool)
-	alerts := make(map[int64]int64)
 	lines(t, s, store.SnapshotOptions{}, func(p part) {
 		switch p.name {
 		case "objects":
@@ -258,7 +258,6 @@ func TestEventsNameWhatExists(t *testing.T) {
 			if err := json.Unmarshal(p.data, &v); err != nil {
 				t.Fatal(err)
 			}
-			alerts[v.AlertNumber]++
 			for _, name := range []string{"site " + v.Site, "serverGroup " + v.ServerGroup, "webService " + v.Service, "webApplication " + v.Application, "gateway " + v.Gateway} {
 				if !known[name] {
 					t.Fatalf("violation %s names %q, which does not exist", v.ID, name)
@@ -266,17 +265,38 @@ func TestEventsNameWhatExists(t *testing.T) {
 			}
 		}
 	})
-	lines(t, s, store.SnapshotOptions{}, func(p part) {
-		if p.name == "alerts" {
-			var a store.Alert
-			if err := json.Unmarshal(p.data, &a); err != nil {
-				t.Fatal(err)
-			}
-			if a.Count != alerts[a.Number] {
-				t.Errorf("alert %d counts %d violations, there are %d", a.Number, a.Count, alerts[a.Number])
-			}
-		}
-	})
+	storetest.CheckAlerts(t, s)
+}
+
+func TestManyViolations(t *testing.T) {
+	s, keys := fresh(t)
+	home := s.Home()
+	options := seed.Options{Seed: 3, Scale: 0.01, Days: 3}
+	if err := seed.Violations(t.Context(), home, keys, 3000, options); !errors.Is(err, store.ErrInUse) {
+		t.Errorf("beside an open store: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := seed.Violations(t.Context(), home, keys, 3000, options); err != nil {
+		t.Fatal(err)
+	}
+	if err := seed.Violations(t.Context(), home, keys, 3000, options); !errors.Is(err, seed.ErrSeeded) {
+		t.Errorf("a second time: %v", err)
+	}
+	s, err := store.Open(t.Context(), home, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	storetest.CheckAlerts(t, s)
+	found, err := s.Violations(t.Context(), store.ViolationFilter{}, 5000)
+	if err != nil || len(found) != 3000 {
+		t.Errorf("%d violations, %v", len(found), err)
+	}
+	if _, err := s.User(t.Context(), "admin"); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestSecondSeedingIsRefused(t *testing.T) {

@@ -9,10 +9,7 @@ import (
 
 // makeViolations makes each day's alerts and the violations that they sum up.
 func (f *filler) makeViolations(send func(batch) bool) bool {
-	m := &violationMaker{filler: f, stream: newStream(f.options.Seed, "violations")}
-	m.clients = newCrowd(m.stream, len(f.world.sources))
-	m.targets = newCrowd(m.stream, len(f.world.services))
-	m.classes = newCrowd(m.stream, len(attacks))
+	m := newViolationMaker(f.world, f.options)
 	alerts, violations := f.rows(alertShare, alertSize), f.rows(violationShare, violationSize)
 	for day := range f.options.Days {
 		today := m.alerts(day, alerts/f.options.Days)
@@ -24,10 +21,19 @@ func (f *filler) makeViolations(send func(batch) bool) bool {
 }
 
 type violationMaker struct {
-	*filler
 	*stream
+	world                     world
+	options                   Options
 	clients, targets, classes crowd
 	alertNumber, eventNumber  int64
+}
+
+func newViolationMaker(w world, o Options) *violationMaker {
+	m := &violationMaker{world: w, options: o, stream: newStream(o.Seed, "violations")}
+	m.clients = newCrowd(m.stream, len(w.sources))
+	m.targets = newCrowd(m.stream, len(w.services))
+	m.classes = newCrowd(m.stream, len(attacks))
+	return m
 }
 
 // episode is one attacker at work: what becomes an alert.
@@ -55,17 +61,49 @@ func (m *violationMaker) alerts(day, n int) []episode {
 	return list
 }
 
+// dayOfViolations makes a day's n violations, one after the other.
+type dayOfViolations struct {
+	*violationMaker
+	times moments
+	today []episode
+	busy  crowd
+	done  int
+}
+
+func (m *violationMaker) day(day, n int, today []episode) *dayOfViolations {
+	return &dayOfViolations{violationMaker: m, times: moments{base: m.options.Base.AddDate(0, 0, day), days: 1, n: n}, today: today, busy: newCrowd(m.stream, len(today))}
+}
+
+func (d *dayOfViolations) next() (v store.Violation, ok bool) {
+	if d.done == d.times.n {
+		return v, false
+	}
+	// An alert is as old as the violations around it: crowds gather at the day's
+	// recent ones. None is without a violation, or longer than alerts may be.
+	latest := &d.today[d.done*len(d.today)/d.times.n]
+	at, e := d.times.at(d.done).UnixMilli(), latest
+	if latest.Count > 0 {
+		e = &d.today[max(d.done*len(d.today)/d.times.n-d.busy.next(), 0)]
+	}
+	if at > e.Time+longestAlert {
+		e = latest
+	}
+	d.done++
+	return d.violation(at, e), true
+}
+
+// longestAlert is from the first to the last violation of an alert, in milliseconds.
+const longestAlert = 12 * 60 * 60 * 1000
+
 func (m *violationMaker) sendViolations(day, n int, today []episode, send func(batch) bool) bool {
-	times := moments{base: m.options.Base.AddDate(0, 0, day), days: 1, n: n}
-	busy := newCrowd(m.stream, len(today))
-	for done := 0; done < n; {
+	for d := m.day(day, n, today); d.done < n; {
 		b := batch{kind: store.Violations}
-		for ; done < n && len(b.Violations) < batchRows; done++ {
-			// An alert is as old as the violations around it: crowds gather at the
-			// day's recent ones.
-			latest := done * len(today) / n
-			e := &today[max(latest-busy.next(), 0)]
-			b.Violations = append(b.Violations, m.violation(times.at(done).UnixMilli(), e))
+		for len(b.Violations) < batchRows {
+			v, ok := d.next()
+			if !ok {
+				break
+			}
+			b.Violations = append(b.Violations, v)
 		}
 		b.rows = int64(len(b.Violations))
 		if !send(b) {
@@ -78,7 +116,10 @@ func (m *violationMaker) sendViolations(day, n int, today []episode, send func(b
 func (m *violationMaker) violation(at int64, e *episode) store.Violation {
 	m.eventNumber++
 	e.Count++
-	e.Time, e.LastTime = min(e.Time, at), max(e.LastTime, at)
+	if e.Count == 1 {
+		e.Time = at
+	}
+	e.LastTime = at
 	payload := fmt.Sprintf(pick(m.stream, e.attack.payloads), m.token(m.in(6, 24)))
 	v := store.Violation{
 		ID: m.uuid(unixMilli(at)), EventNumber: m.eventNumber, AlertNumber: e.Number, Time: at, Severity: e.Severity, Type: e.Type,

@@ -85,7 +85,7 @@ func (s *Store) searchDay(ctx context.Context, name string, f ViolationFilter, l
 	switch {
 	case f.EventNumber != 0 || day.schema < searchSchema || f.everything():
 		err = d.take(condition{}, f.From, f.To)
-	case f.facets().none():
+	case !f.others().none():
 		err = d.hours()
 	default:
 		err = d.facetHours()
@@ -108,7 +108,7 @@ func decode(hits []hit) ([]Violation, error) {
 
 // everything reports whether only the time matters.
 func (f ViolationFilter) everything() bool {
-	return f.facets().none() && f.SourceIP == "" && f.Path == "" && f.AlertNumber == 0
+	return f.facets().none() && f.others().none()
 }
 
 // condition is a part of a query and the values in it, each as "?".
@@ -123,14 +123,14 @@ func (c *condition) add(term string, values ...any) {
 
 func (c condition) none() bool { return len(c.terms) == 0 }
 
-// where writes the condition with numbered parameters.
-func (c condition) where() string {
+// where writes the condition with numbered parameters, from the first-th on.
+func (c condition) where(first int) string {
 	parts := strings.Split(strings.Join(c.terms, " AND "), "?")
 	var b strings.Builder
 	b.WriteString(" WHERE ")
 	for i, part := range parts {
 		if i > 0 {
-			fmt.Fprintf(&b, "$%d", i)
+			fmt.Fprintf(&b, "$%d", first+i-1)
 		}
 		b.WriteString(part)
 	}
@@ -222,7 +222,7 @@ func (s *search) query(query string, values []any) (*sql.Rows, error) {
 func (s *search) violations(c condition, from, to int64) ([]hit, error) {
 	c.add("time BETWEEN ? AND ?", from, to)
 	values := append(c.values, s.limit-len(s.found))
-	query := "SELECT time, number, CAST(document AS BLOB) FROM violations" + c.where() +
+	query := "SELECT time, number, CAST(document AS BLOB) FROM violations" + c.where(1) +
 		fmt.Sprintf(" ORDER BY time DESC, number DESC LIMIT $%d", len(values))
 	rows, err := s.query(query, values)
 	if err != nil {
@@ -246,9 +246,30 @@ func (s *search) take(c condition, from, to int64) error {
 	return err
 }
 
-// hours goes through the hours by what is most telling beside facets.
+// hours goes through the hours that have what is most telling beside facets.
 func (s *search) hours() error {
-	for h := s.filter.To / hour; h >= s.filter.From/hour && !s.full(); h-- {
+	if !s.filter.facets().none() {
+		if facets, err := s.facets(); err != nil || len(facets) == 0 {
+			return err
+		}
+	}
+	c := condition{values: []any{s.filter.From / hour, s.filter.To / hour}}
+	c.add("time / 3600000 = h")
+	others := s.filter.others()
+	c.add(strings.Join(others.terms, " AND "), others.values...)
+	rows, err := s.query("WITH RECURSIVE hours (h) AS (SELECT CAST($2 AS BIGINT) UNION ALL SELECT h - 1 FROM hours WHERE h > $1)"+
+		" SELECT h FROM hours WHERE EXISTS (SELECT 1 FROM violations"+c.where(3)+") ORDER BY h DESC", c.values)
+	if err != nil {
+		return err
+	}
+	have, err := collect(rows, func(h *int64) error { return rows.Scan(h) })
+	if err != nil {
+		return err
+	}
+	for _, h := range have {
+		if s.full() {
+			break
+		}
 		if err := s.hour(h); err != nil {
 			return err
 		}
@@ -282,8 +303,6 @@ func (s *search) facetHours() error {
 		}
 		switch {
 		case len(here) == 0:
-		case !s.filter.others().none():
-			err = s.hour(h)
 		case len(here) > fewFacets:
 			from, to := s.within(h)
 			err = s.take(condition{}, from, to)
@@ -300,7 +319,7 @@ func (s *search) facetHours() error {
 // facets are those of the day that meet the filter, by id.
 func (s *search) facets() (map[int64]facet, error) {
 	c := s.filter.facets()
-	rows, err := s.query("SELECT id, "+facetColumns+" FROM facets"+c.where(), c.values)
+	rows, err := s.query("SELECT id, "+facetColumns+" FROM facets"+c.where(1), c.values)
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"sealgate/appliance/secret"
 	"sealgate/appliance/store"
 	"sealgate/daemon/mx/administration"
+	"sealgate/daemon/mx/monitor"
 	"sealgate/daemon/mx/openapi"
 	"sealgate/daemon/mx/session"
 	"sealgate/daemon/mx/user"
@@ -26,7 +27,7 @@ type part struct {
 }
 
 // newAPI is the REST API with all of its operations.
-func newAPI(ctx context.Context, p part) (http.Handler, error) {
+func newAPI(ctx context.Context, p part, watch monitor.Config) (http.Handler, error) {
 	sessions, err := session.New(ctx, session.Config{Store: p.db, Appliance: p.config.Name, Log: p.log})
 	if err != nil {
 		return nil, err
@@ -41,7 +42,7 @@ func newAPI(ctx context.Context, p part) (http.Handler, error) {
 		Store:      p.db,
 		Sessions:   sessions,
 		Sealer:     sealer,
-		Operations: slices.Concat(sessions.Operations(), accounts.Operations(), server.Operations()),
+		Operations: slices.Concat(sessions.Operations(), accounts.Operations(), server.Operations(), watch.Operations()),
 		Log:        p.log,
 	})), nil
 }

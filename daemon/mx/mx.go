@@ -12,18 +12,20 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"sealgate/appliance"
 	"sealgate/appliance/certificate"
 	"sealgate/appliance/store"
+	"sealgate/daemon/mx/monitor"
 )
 
 // shutdownGrace is less than the daemon's patience with a role that stops.
 const shutdownGrace = 5 * time.Second
 
 // Run serves on ln until ctx ends. ready is called once, when it can.
-func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func() error, log *slog.Logger) error {
+func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func() error, daemon monitor.Daemon, log *slog.Logger) error {
 	config, err := home.Load()
 	if err != nil {
 		return err
@@ -42,7 +44,11 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 	if err != nil {
 		return err
 	}
-	api, err := newAPI(ctx, part{home, config, db, level, log})
+	watch := monitor.Config{
+		Store: db, Daemon: daemon, Now: time.Now,
+		Jobs: monitor.NewJobs(db, daemon, log), Alarms: monitor.NewAlarms(home, config, time.Now, log),
+	}
+	api, err := newAPI(ctx, part{home, config, db, level, log}, watch)
 	if err != nil {
 		return err
 	}
@@ -60,6 +66,12 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 		return err
 	}
 	log.Info("the management server is ready", "address", ln.Addr().String())
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	aside, stop := context.WithCancel(ctx)
+	defer stop()
+	beside.Go(func() { watch.Jobs.Run(aside) })
+	beside.Go(func() { migrateDays(aside, db, log) })
 	select {
 	case err := <-served:
 		return err
@@ -72,4 +84,12 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 		log.Warn("requests were cut", "error", err)
 	}
 	return nil
+}
+
+// migrateDays brings events of older releases to this one's schema while requests
+// are answered.
+func migrateDays(ctx context.Context, db *store.Store, log *slog.Logger) {
+	if err := db.MigrateDays(ctx); err != nil && ctx.Err() == nil {
+		log.Error("old events are searched slowly: they are not migrated", "error", err.Error())
+	}
 }

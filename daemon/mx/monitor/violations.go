@@ -38,6 +38,11 @@ type violation struct {
 	SignatureName string `json:"signatureName,omitempty"`
 }
 
+// violationFields describe it.
+var violationFields = fields("time", "severity", "violationType", "sourceIp", "sourcePort:int", "destIp", "destPort:int", "description",
+	"serverGroupName", "serviceName", "violatedItem", "applicationName", "action", "alertNumber:int", "eventNumber:int", "gatewayName",
+	"requestUrlPath", "violationId", "signature", "signatureName")
+
 func answerOf(v *store.Violation) violation {
 	return violation{
 		Time: time.UnixMilli(v.Time).UTC().Format(timeLayout), Severity: v.Severity, Type: v.Type,

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"sealgate/appliance/store"
 	"sealgate/daemon/mx/monitor"
@@ -118,7 +118,7 @@ func TestViolationsHaveTheFieldsOfTheContract(t *testing.T) {
 		`"destIp":"198.51.100.1","destPort":443,"description":"an attack","serverGroupName":"Web","serviceName":"Front","violatedItem":"parameter q",` +
 		`"applicationName":"Default Web Application","action":"block","alertNumber":1,"eventNumber":1,"gatewayName":"gw-1","requestUrlPath":"/search",` +
 		`"violationId":"v-0","signature":"or 1=1","signatureName":"sql-1"}]}`
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := gocmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -157,7 +157,7 @@ func TestViolationsAreFiltered(t *testing.T) {
 			t.Errorf("%s: %v", query, err)
 			continue
 		}
-		if diff := cmp.Diff(want, events(t, got)); diff != "" {
+		if diff := gocmp.Diff(want, events(t, got)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", query, diff)
 		}
 	}

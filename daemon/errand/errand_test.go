@@ -1,0 +1,92 @@
+package errand_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"sealgate/daemon/errand"
+)
+
+// host is a daemon with two jobs.
+type host struct{ exports int }
+
+var jobs = []errand.Job{{ID: "a", Kind: "export", User: "anna", Since: time.Unix(1, 0).UTC(), Abortable: true}, {ID: "b", Kind: "import", Ended: time.Unix(2, 0).UTC(), Error: "no"}}
+
+func (*host) Jobs() []errand.Job { return jobs }
+
+func (*host) Abort(id string) error {
+	switch id {
+	case "a":
+		return nil
+	case "b":
+		return errand.ErrNotAbortable
+	}
+	return errand.ErrNoJob
+}
+
+func (h *host) StartExport() error {
+	if h.exports++; h.exports > 1 {
+		return fmt.Errorf("%w: another export runs", errand.ErrBusy)
+	}
+	return nil
+}
+
+func TestErrands(t *testing.T) {
+	ours, theirs := net.Pipe()
+	server, client := errand.NewServer(ours), errand.NewClient(theirs)
+	served, ran := make(chan error, 1), make(chan struct{})
+	go func() { served <- server.Serve(&host{}) }()
+	go func() { client.Run(); close(ran) }()
+	ctx := t.Context()
+	got, err := client.Jobs(ctx)
+	if diff := cmp.Diff(jobs, got); diff != "" || err != nil {
+		t.Errorf("%v %s", err, diff)
+	}
+	for id, want := range map[string]error{"a": nil, "b": errand.ErrNotAbortable, "c": errand.ErrNoJob} {
+		if err := client.Abort(ctx, id); !errors.Is(err, want) {
+			t.Errorf("aborting %s: %v, want %v", id, err, want)
+		}
+	}
+	if err := client.StartExport(ctx); err != nil {
+		t.Error(err)
+	}
+	if err := client.StartExport(ctx); !errors.Is(err, errand.ErrBusy) || !strings.Contains(err.Error(), "another export") {
+		t.Errorf("a second export: %v", err)
+	}
+	server.Changed()
+	<-client.Changed()
+	cancelled, cancel := context.WithCancel(ctx)
+	cancel()
+	if _, err := client.Jobs(cancelled); !errors.Is(err, context.Canceled) {
+		t.Errorf("a cancelled errand: %v", err)
+	}
+	ours.Close()
+	<-ran
+	if err := <-served; err != nil && !errors.Is(err, net.ErrClosed) && !strings.Contains(err.Error(), "closed") {
+		t.Error(err)
+	}
+	if _, err := client.Jobs(ctx); err == nil {
+		t.Error("an errand was done without a daemon")
+	}
+}
+
+// A process that was taken over may say anything.
+func TestNoErrandEndsTheConnection(t *testing.T) {
+	for _, said := range []string{"x\n", "{\"number\":-1}\n", strings.Repeat("x", 1<<17)} {
+		ours, theirs := net.Pipe()
+		served := make(chan error, 1)
+		go func() { served <- errand.NewServer(ours).Serve(&host{}); ours.Close() }()
+		go theirs.Write([]byte(said))
+		if err := <-served; err == nil {
+			t.Errorf("%.20q was taken for an errand", said)
+		}
+		theirs.Close()
+	}
+}
