@@ -336,9 +336,6 @@ func (i *importer) replace(ctx context.Context, base *store.Store) error {
 	if err != nil {
 		return err
 	}
-	if err := i.staging.Store.KeepMachine(ctx, base); err != nil {
-		return err
-	}
 	if without > 0 {
 		i.note("%d users have no password, and cannot log in until they get one: the dump has none", without)
 	}
