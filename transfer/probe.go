@@ -329,14 +329,12 @@ func (p *probe) mayDelete(ctx context.Context) error {
 // mayRemove tries to remove what is not there.
 func (p *probe) mayRemove(ctx context.Context) error {
 	err := p.remove(ctx)
-	if isReply(err, 500, 502) {
-		return &notTried{"the server knows no DELE, so the probe would stay; an upload may work"}
-	}
-	if fault, ok := errors.AsType[*Error](err); ok && fault.Kind == Refused && fault.Op == OpLogin {
-		return &notTried{"the server offers no sftp, so the probe would stay; an upload may work"}
-	}
-	if fault, ok := errors.AsType[*Error](err); ok && fault.Kind == Refused {
-		return nil // that says nothing about what is there
+	fault, ok := errors.AsType[*Error](err)
+	switch refused := ok && fault.Kind == Refused; {
+	case isReply(err, 500, 502), refused && p.target.Protocol == "scp":
+		return &notTried{"the server deletes nothing for this user, so the probe would stay; an upload may work"}
+	case refused:
+		return nil // 550 says nothing about what is there
 	}
 	return err
 }

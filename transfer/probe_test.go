@@ -180,6 +180,20 @@ func TestProbeThatWouldStay(t *testing.T) {
 	p.mustBeEmpty(t)
 }
 
+// The old scp has rm, or nothing is written.
+func TestProbeWithoutSFTP(t *testing.T) {
+	for extra, want := range map[string]string{"PrintMotd no": way["scp"], "SetEnv PATH=/nowhere": "resolve connect host key login write?"} {
+		p := alone(t, endpoint{"scp", "scp", func() (*peers.Server, error) {
+			return peers.StartSSHD(peers.SSHDConfig{Account: account, NoSFTP: true, Extra: []string{extra}})
+		}, true})
+		steps, _, err := p.probe(t, t.Context(), "")
+		if got := strings.Join(steps, " "); err != nil || got != want {
+			t.Errorf("%s: %v after %s", extra, err, got)
+		}
+		p.mustBeEmpty(t)
+	}
+}
+
 // Cancelled when it has just been written.
 func TestProbeCancelled(t *testing.T) {
 	eachPlace(t, func(t *testing.T, p *place) {
