@@ -48,7 +48,7 @@ func fresh(t *testing.T) Source {
 	return freshIn(t, t.TempDir())
 }
 
-func freshIn(t *testing.T, home string) Source {
+func freshIn(t testing.TB, home string) Source {
 	t.Helper()
 	if err := os.MkdirAll(home, 0o700); err != nil {
 		t.Fatal(err)
@@ -71,7 +71,7 @@ func freshIn(t *testing.T, home string) Source {
 	return Source{Version: "1", Config: appliance.Config{Name: "mx1"}, Home: appliance.Home(home), Store: db, Secrets: keys}
 }
 
-func export(t *testing.T, src Source, o Options) (Manifest, []byte) {
+func export(t testing.TB, src Source, o Options) (Manifest, []byte) {
 	t.Helper()
 	var out bytes.Buffer
 	m, err := Export(t.Context(), src, o, &out, func(done, total int64) {

@@ -89,7 +89,7 @@ func fillTiny(t *testing.T, s *store.Store, keys *secret.Keys) {
 	}
 }
 
-func addArchive(t *testing.T, s *store.Store, name string, status store.ArchiveStatus, data []byte) {
+func addArchive(t testing.TB, s *store.Store, name string, status store.ArchiveStatus, data []byte) {
 	t.Helper()
 	writeFile(t, filepath.Join(s.Archives(), name), data)
 	sum := sha256.Sum256(data)
@@ -99,7 +99,7 @@ func addArchive(t *testing.T, s *store.Store, name string, status store.ArchiveS
 	}
 }
 
-func writeFile(t *testing.T, path string, data []byte) {
+func writeFile(t testing.TB, path string, data []byte) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		t.Fatal(err)

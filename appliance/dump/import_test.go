@@ -24,7 +24,7 @@ func target(t *testing.T) Target {
 	return targetIn(t, t.TempDir())
 }
 
-func targetIn(t *testing.T, home string) Target {
+func targetIn(t testing.TB, home string) Target {
 	t.Helper()
 	src := freshIn(t, home)
 	addArchive(t, src.Store, "of-its-own.gz", store.ArchiveGood, []byte("own"))

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -135,34 +134,4 @@ func (d *stagedDay) close() error {
 		err = rollback(d.tx)
 	}
 	return errors.Join(err, d.db.Close())
-}
-
-// eventRow derives the columns of an event from its document, which is kept as it
-// is.
-func eventRow(t eventTable, line []byte) (row, error) {
-	var event interface{ row(string) row }
-	switch t.kind {
-	case Alerts:
-		event = new(Alert)
-	case Violations:
-		event = new(Violation)
-	default:
-		event = new(AuditRecord)
-	}
-	if err := json.Unmarshal(line, event); err != nil {
-		return row{}, fmt.Errorf("a line of table %s is no event: %w", t.name, notJSON(err))
-	}
-	r := event.row(string(line))
-	if r.values[0] == "" {
-		return row{}, fmt.Errorf("a line of table %s has no id: %w", t.name, ErrInvalid)
-	}
-	return r, nil
-}
-
-// notJSON says what is wrong with JSON from elsewhere, without our names of types.
-func notJSON(err error) error {
-	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return fmt.Errorf("a %s stands in field %q: %w", wrong.Value, wrong.Field, ErrInvalid)
-	}
-	return fmt.Errorf("it is not JSON: %w", ErrInvalid)
 }

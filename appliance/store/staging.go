@@ -34,6 +34,8 @@ type Staging struct {
 	lock   *os.File // of the data folder
 	config *Store   // at the schema that is loaded
 	day    *stagedDay
+	ending string // the day that ended is about
+	ended  <-chan error
 	sync   syncer
 }
 
@@ -136,15 +138,27 @@ func (g *Staging) openDay(ctx context.Context, name string) (*stagedDay, error) 
 }
 
 func (g *Staging) closeDay(ctx context.Context) error {
-	if g.day == nil {
+	if err := g.endDay(); err != nil || g.day == nil {
+		return err
+	}
+	day, ended := g.day, make(chan error, 1)
+	g.day, g.ending, g.ended = nil, day.name, ended
+	go func() { ended <- day.finish(context.WithoutCancel(ctx)) }()
+	return nil
+}
+
+// endDay waits for the day that was closed last: its end is stored beside the
+// next one's rows.
+func (g *Staging) endDay() error {
+	if g.ended == nil {
 		return nil
 	}
-	day := g.day
-	g.day = nil
-	if err := day.finish(ctx); err != nil {
-		return fmt.Errorf("cannot store the events of %s: %w", day.name, err)
+	err := <-g.ended
+	g.ended = nil
+	if err != nil {
+		return fmt.Errorf("cannot store the events of %s: %w", g.ending, err)
 	}
-	return g.sync.path(g.data.day(day.name))
+	return g.sync.path(g.data.day(g.ending))
 }
 
 // Create makes a file: a configuration file, whose name may have folders, or an
@@ -197,6 +211,9 @@ func (g *Staging) Keep(file *os.File) { g.sync.file(file) }
 // and opened as Store.
 func (g *Staging) Finish(ctx context.Context) (err error) {
 	if err := g.closeDay(ctx); err != nil {
+		return err
+	}
+	if err := g.endDay(); err != nil {
 		return err
 	}
 	err = g.config.Close()
@@ -260,6 +277,7 @@ func (g *Staging) syncFolders() error {
 // Discard removes the generation, unless it was committed.
 func (g *Staging) Discard() error {
 	var errs []error
+	g.endDay() // it is removed, however it ended
 	if g.day != nil {
 		errs = append(errs, g.day.close())
 		g.day = nil
