@@ -21,13 +21,13 @@ import (
 func BenchmarkImport(b *testing.B) {
 	app := start(b)
 	export := "export-local --includefailedarc --pwd " + trial.System + " --encryptpwd " + passphrase
-	peak := peakMemory(b, app, export) // warms caches
+	run(b, app.Command(export)) // warms caches
 	dump := filepath.Base(glob(b, app.Home, "exports/*.tgz")[0])
 	if out, err := app.Run("impctl server stop"); err != nil {
 		b.Fatal(out)
 	}
 	load := "import-local --pwd " + trial.System + " --securepwd " + trial.Secure + " --encryptpwd " + passphrase + " --dmpfile " + dump
-	peak = peakMemory(b, app, load)
+	peak := peakMemory(b, app, load)
 
 	work := b.TempDir()
 	var mine, exports, theirs []time.Duration
