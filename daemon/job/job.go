@@ -30,6 +30,8 @@ const (
 	KindHostKey  = "host key check"
 	KindTechInfo = "get-tech-info"
 	KindTest     = "connection test"
+	KindHistory  = "history"
+	KindRevert   = "revert"
 )
 
 // Spec is what a job is to do: exactly one of its pointers is set.
@@ -40,6 +42,8 @@ type Spec struct {
 	TechInfo      *commands.TechInfo       `json:"tech_info,omitempty"`
 	AcceptHostKey *commands.AcceptHostKey  `json:"accept_host_key,omitempty"`
 	Test          *commands.ConnectionTest `json:"test,omitempty"`
+	History       *commands.History        `json:"history,omitempty"`
+	Revert        *commands.Revert         `json:"revert,omitempty"`
 }
 
 const (
@@ -97,6 +101,10 @@ func serve(ctx context.Context, _ control.Peer, req control.Request, s *control.
 		out, err = acceptHostKey(ctx, spec.Home, *spec.AcceptHostKey, s)
 	case spec.Test != nil:
 		out, err = testConnection(ctx, spec.Home, *spec.Test, s)
+	case spec.History != nil:
+		out, err = history(ctx, spec.Home, *spec.History)
+	case spec.Revert != nil:
+		out, err = revert(ctx, spec.Home, *spec.Revert)
 	default:
 		err = fmt.Errorf("the job's specification names no work")
 	}
