@@ -83,6 +83,12 @@ func (h *host) TechInfo(context.Context, Caller, TechInfo, control.UI) (TechInfo
 func (h *host) AcceptHostKey(context.Context, Caller, AcceptHostKey, control.UI) ([]HostKey, error) {
 	return nil, nil
 }
+func (h *host) History(_ context.Context, _ Caller, x History, _ control.UI) ([]Revision, error) {
+	return []Revision{{Number: 7, Author: "admin", Summary: "change\x1b[2J site", Changes: 1, Difference: []Difference{{Kind: "site", Name: "Shop", What: "created", After: "{}"}}}}, nil
+}
+func (h *host) Revert(_ context.Context, _ Caller, x Revert, _ control.UI) (RevertResult, error) {
+	return RevertResult{To: x.Number, Revision: 8}, nil
+}
 func (h *host) TestConnection(_ context.Context, _ Caller, x ConnectionTest, ui control.UI) (ConnectionResult, error) {
 	ui.Text(control.Out, ConnectionStep{Name: transfer.OpResolve, State: "failed", Note: "no such host"}.Line())
 	return ConnectionResult{Target: x.Upload.URL, Error: "no such host", Hint: "check it", Exit: control.ExitTransfer}, nil

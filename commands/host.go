@@ -59,6 +59,8 @@ type Host interface {
 	Send(context.Context, Caller, Send, control.UI) (SendResult, error)
 	TechInfo(context.Context, Caller, TechInfo, control.UI) (TechInfoResult, error)
 	AcceptHostKey(context.Context, Caller, AcceptHostKey, control.UI) ([]HostKey, error)
+	History(context.Context, Caller, History, control.UI) ([]Revision, error)
+	Revert(context.Context, Caller, Revert, control.UI) (RevertResult, error)
 	TestConnection(context.Context, Caller, ConnectionTest, control.UI) (ConnectionResult, error)
 }
 

@@ -118,6 +118,20 @@ func (d *Daemon) TestConnection(ctx context.Context, c commands.Caller, x comman
 	return r, err
 }
 
+// History tells of the configuration's revisions.
+func (d *Daemon) History(ctx context.Context, c commands.Caller, x commands.History, ui control.UI) ([]commands.Revision, error) {
+	var r []commands.Revision
+	err := d.jobs.run(ctx, job.KindHistory, c, job.Spec{Home: d.home, History: &x}, ui, &r)
+	return r, err
+}
+
+// Revert goes back to a revision.
+func (d *Daemon) Revert(ctx context.Context, c commands.Caller, x commands.Revert, ui control.UI) (commands.RevertResult, error) {
+	var r commands.RevertResult
+	err := d.jobs.run(ctx, job.KindRevert, c, job.Spec{Home: d.home, Revert: &x}, ui, &r)
+	return r, err
+}
+
 // swept removes what a failed job could not remove itself.
 func (d *Daemon) swept(err error) error {
 	if err == nil {

@@ -19,7 +19,7 @@ const (
 	// goodbyeTime is how long a data connection may take to be closed by the server after we said that we are done.
 	goodbyeTime = 5 * time.Second
 	// copyBuffer is what one read of the source takes where the protocol does not say.
-	copyBuffer = 256 << 10
+	copyBuffer = 64 << 10
 )
 
 var errLongReply = fmt.Errorf("the server's answer is longer than %d bytes", maxFTPReply)

@@ -70,7 +70,7 @@ func (s *Store) Write(ctx context.Context, change Change, fn func(*Tx) error) (i
 		if err := fn(t); err != nil {
 			return err
 		}
-		if len(t.differences) == 0 {
+		if t.differences = collapse(t.differences); len(t.differences) == 0 {
 			return nil
 		}
 		difference, err := encode(t.differences)
@@ -127,23 +127,26 @@ func (s *Store) Revisions(ctx context.Context, before int64, limit int) ([]Revis
 	if before == 0 {
 		before = 1 << 62
 	}
-	rows, err := s.reader.QueryContext(ctx, "SELECT number, at, author, summary, difference FROM revisions WHERE number < $1 ORDER BY number DESC LIMIT $2",
-		before, limit)
+	rows, err := s.reader.QueryContext(ctx, "SELECT "+revisionColumns+" FROM revisions WHERE number < $1 ORDER BY number DESC LIMIT $2", before, limit)
 	if err != nil {
 		return nil, err
 	}
-	return collect(rows, func(r *Revision) error {
-		var at int64
-		var difference string
-		if err := rows.Scan(&r.Number, &at, &r.Author, &r.Summary, &difference); err != nil {
-			return err
-		}
-		r.At = time.UnixMilli(at).UTC()
-		if err := json.Unmarshal([]byte(difference), &r.Difference); err != nil {
-			return fmt.Errorf("the difference of revision %d is damaged: %w", r.Number, err)
-		}
-		return nil
-	})
+	return collect(rows, func(r *Revision) error { return scanRevision(rows.Scan, r) })
+}
+
+const revisionColumns = "number, at, author, summary, difference"
+
+func scanRevision(scan func(...any) error, r *Revision) error {
+	var at int64
+	var difference string
+	if err := scan(&r.Number, &at, &r.Author, &r.Summary, &difference); err != nil {
+		return err
+	}
+	r.At = time.UnixMilli(at).UTC()
+	if err := json.Unmarshal([]byte(difference), &r.Difference); err != nil {
+		return fmt.Errorf("the difference of revision %d is damaged: %w", r.Number, err)
+	}
+	return nil
 }
 
 // collect reads all rows, each with scan, and closes them.

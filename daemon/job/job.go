@@ -31,6 +31,8 @@ const (
 	KindTechInfo = "get-tech-info"
 	KindTest     = "connection test"
 	KindImport   = "import"
+	KindHistory  = "history"
+	KindRevert   = "revert"
 )
 
 // Spec is what a job is to do: exactly one of its pointers is set.
@@ -42,6 +44,8 @@ type Spec struct {
 	AcceptHostKey *commands.AcceptHostKey  `json:"accept_host_key,omitempty"`
 	Test          *commands.ConnectionTest `json:"test,omitempty"`
 	Import        *commands.Import         `json:"import,omitempty"`
+	History       *commands.History        `json:"history,omitempty"`
+	Revert        *commands.Revert         `json:"revert,omitempty"`
 }
 
 const (
@@ -101,6 +105,10 @@ func serve(ctx context.Context, _ control.Peer, req control.Request, s *control.
 		out, err = acceptHostKey(ctx, spec.Home, *spec.AcceptHostKey, s)
 	case spec.Test != nil:
 		out, err = testConnection(ctx, spec.Home, *spec.Test, s)
+	case spec.History != nil:
+		out, err = history(ctx, spec.Home, *spec.History)
+	case spec.Revert != nil:
+		out, err = revert(ctx, spec.Home, *spec.Revert)
 	default:
 		err = fmt.Errorf("the job's specification names no work")
 	}

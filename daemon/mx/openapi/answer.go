@@ -94,6 +94,8 @@ func faultsOf(err error) Faults {
 		return Faults{*one}
 	case errors.As(err, &used):
 		return Faults{{Code: 10178, Description: fmt.Sprintf("%s %q is used by %s, so it cannot be deleted", model.Title(used.Kind), short(readable(used.Name)), users(used.By))}}
+	case errors.Is(err, store.ErrDangling):
+		return Faults{{Code: 10016, Description: "the object names what is not there any more (an import can leave certificates out); send that field too: " + err.Error()}}
 	case errors.Is(err, store.ErrBusy):
 		return Faults{{Code: 10001, Description: "another process is writing the configuration; try again"}}
 	default:

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	pkcs12 "software.sslmate.com/src/go-pkcs12"
 
@@ -101,7 +102,7 @@ func (s certificates) create(ctx context.Context, c *Call) (any, error) {
 	if body["hsm"] == true || body["hsm"] == "true" {
 		return nil, Faultf(10302, "hsm is true, and this appliance keeps no keys in an HSM")
 	}
-	chain, private, err := keyPair(body)
+	chain, private, err := s.keyPair(ctx, body)
 	if err != nil {
 		return nil, err
 	}
@@ -131,12 +132,12 @@ func (s certificates) create(ctx context.Context, c *Call) (any, error) {
 }
 
 // keyPair reads the certificates, leaf first, and the private key as PEM.
-func keyPair(body map[string]any) ([]*x509.Certificate, []byte, error) {
+func (s certificates) keyPair(ctx context.Context, body map[string]any) ([]*x509.Certificate, []byte, error) {
 	switch format := strings.ToLower(textIn(body, "format")); format {
 	case "pem", "":
 		return fromPEM(body)
 	case "pkcs12":
-		return fromPKCS12(body)
+		return s.bounded(ctx, body)
 	default:
 		return nil, nil, Faultf(10016, "format is %q, must be pem or pkcs12", short(format))
 	}
@@ -206,6 +207,38 @@ func parseKey(text []byte) (crypto.PrivateKey, error) {
 		if key, err := x509.ParseECPrivateKey(block.Bytes); err == nil {
 			return key, nil
 		}
+	}
+}
+
+// pkcs12Patience is how long a PKCS #12 file may take to open.
+const pkcs12Patience = 10 * time.Second
+
+// bounded opens one PKCS #12 file at a time: the file itself says how often its
+// password is hashed.
+func (s certificates) bounded(ctx context.Context, body map[string]any) ([]*x509.Certificate, []byte, error) {
+	select {
+	case s.pkcs12 <- struct{}{}:
+	default:
+		return nil, nil, Faultf(10001, "another PKCS #12 file is being opened; try again")
+	}
+	type opened struct {
+		chain   []*x509.Certificate
+		private []byte
+		err     error
+	}
+	done := make(chan opened, 1)
+	go func() {
+		defer func() { <-s.pkcs12 }()
+		chain, private, err := fromPKCS12(body)
+		done <- opened{chain, private, err}
+	}()
+	ctx, cancel := context.WithTimeout(ctx, pkcs12Patience)
+	defer cancel()
+	select {
+	case o := <-done:
+		return o.chain, o.private, o.err
+	case <-ctx.Done():
+		return nil, nil, Faultf(10304, "pkcs12file takes more than %s to open; export it with fewer iterations", pkcs12Patience)
 	}
 }
 

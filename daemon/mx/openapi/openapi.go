@@ -36,14 +36,15 @@ type API struct {
 	sealer   store.Sealer
 	log      *slog.Logger
 	routes   node
-	all      []Operation // in the order of paths
-	large    chan struct{}
+	all      []Operation   // in the order of paths
+	large    chan struct{} // holds a value for each large body that is worked on
+	pkcs12   chan struct{} // holds a value while a PKCS #12 file is opened
 }
 
 // New makes an API. It panics where two operations have one method and path: that
 // is a mistake of the program.
 func New(c Config) *API {
-	a := &API{store: c.Store, sessions: c.Sessions, sealer: c.Sealer, log: c.Log, large: make(chan struct{}, largeBodies)}
+	a := &API{store: c.Store, sessions: c.Sessions, sealer: c.Sealer, log: c.Log, large: make(chan struct{}, largeBodies), pkcs12: make(chan struct{}, 1)}
 	a.all = slices.Concat(a.declared(), a.written(), c.Operations)
 	slices.SortFunc(a.all, func(x, y Operation) int {
 		return strings.Compare(x.Path+" "+x.Method, y.Path+" "+y.Method)

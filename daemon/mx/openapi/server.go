@@ -2,12 +2,16 @@ package openapi
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
+	"net/netip"
+	"syscall"
 	"time"
 
 	"sealgate/appliance/model"
 	"sealgate/appliance/store"
+	"sealgate/transfer"
 )
 
 // What is written by hand here is stored nowhere: whether a server answers, and the
@@ -49,11 +53,22 @@ func (r resource) connectivity(ctx context.Context, c *Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn, err := (&net.Dialer{Timeout: patience}).DialContext(ctx, "tcp", net.JoinHostPort(host, port))
+	dialer := net.Dialer{Timeout: patience, Control: reachable}
+	conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(host, port))
 	if err != nil {
 		return false, nil
 	}
 	return true, conn.Close()
+}
+
+// reachable keeps the question off the addresses that transfers are kept off: an
+// answer about this machine's own services would be one about its inside.
+func reachable(_, address string, _ syscall.RawConn) error {
+	to, err := netip.ParseAddrPort(address)
+	if err == nil && !(transfer.Policy{}).Decide(to.Addr()).Allow {
+		err = errors.New("it may not be connected to")
+	}
+	return err
 }
 
 func (r resource) noServices(ctx context.Context, c *Call) (any, error) {
