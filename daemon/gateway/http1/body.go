@@ -63,7 +63,7 @@ func (b *body) read(p []byte) (int, error) {
 	n, err := b.c.readBody(p, b)
 	b.left -= int64(n)
 	b.taken += int64(n)
-	if limit := b.c.srv.Limits.Body; limit > 0 && b.taken > limit {
+	if limit := b.c.limits.Body; limit > 0 && b.taken > limit {
 		return 0, errTooLarge
 	}
 	if err != nil {
@@ -108,7 +108,7 @@ func (b *body) nextChunk() error {
 func (b *body) end() error {
 	var text []byte
 	for {
-		line, err := b.line(b.c.srv.Limits.Head - len(text))
+		line, err := b.line(b.c.limits.Head - len(text))
 		if err != nil {
 			return err
 		}
@@ -119,7 +119,7 @@ func (b *body) end() error {
 		}
 	}
 	sent := make(http.Header)
-	if r := fields(sent, string(text), &b.c.srv.Limits); r != nil {
+	if r := fields(sent, string(text), b.c.limits); r != nil {
 		return r
 	}
 	for name, values := range sent {

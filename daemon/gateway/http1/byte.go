@@ -54,3 +54,6 @@ func validHost(s string) bool { return all(s, host) }
 
 // ValidTarget says whether a request target has only bytes that one may have.
 func ValidTarget(s string) bool { return validTarget(s) }
+
+// ValidHost says whether a host, with or without a port, is written as one.
+func ValidHost(s string) bool { return validHost(s) }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"runtime/debug"
 	"sync"
@@ -28,6 +29,7 @@ type conn struct {
 	cancel context.CancelFunc
 	tls    *tls.ConnectionState
 	remote string
+	limits *Limits
 
 	buf  []byte // buf[from:to] was read and not consumed
 	from int
@@ -79,7 +81,7 @@ func (c *conn) serve() {
 			c.handOver()
 			return
 		}
-		h, refusal := parseHead(text, &c.srv.Limits)
+		h, refusal := parseHead(text, c.limits)
 		if refusal != nil {
 			c.failed(refusal)
 			return
@@ -123,7 +125,7 @@ func (c *conn) exchange(h *head) bool {
 	if b.chunked {
 		b.left = 0
 	}
-	if limit := c.srv.Limits.Body; limit > 0 && h.length > limit {
+	if limit := c.limits.Body; limit > 0 && h.length > limit {
 		c.failed(errTooLarge)
 		return false
 	}
@@ -196,7 +198,8 @@ func (c *conn) failed(err error) {
 		return
 	}
 	if c.srv.Refused != nil {
-		c.srv.Refused(c.ctx, c.Conn, refusal)
+		from, _ := netip.ParseAddrPort(c.remote)
+		c.srv.Refused(from, refusal)
 	}
 	c.giveBack()
 	c.bw = writers.Get().(*bufio.Writer)
@@ -250,9 +253,10 @@ const warm = 5 * time.Second
 // readHead reads up to the empty line behind a request's headers. No error is
 // given for a client that leaves between requests, but io.EOF.
 func (c *conn) readHead(first bool) (string, error) {
-	wait := c.srv.Limits.Idle
+	c.limits = c.srv.limits.Load()
+	wait := c.limits.Idle
 	if first {
-		wait = c.srv.Limits.Slow
+		wait = c.limits.Slow
 	}
 	if c.from == c.to {
 		if err := c.awaitHead(wait); err != nil {
@@ -264,7 +268,7 @@ func (c *conn) readHead(first bool) (string, error) {
 		c.skipEmptyLine()
 		have := c.buffered()
 		if n := endOfHead(have, seen); n > 0 {
-			if n > c.srv.Limits.Head {
+			if n > c.limits.Head {
 				return "", errHeadTooLong(have)
 			}
 			text := string(have[:n])
@@ -274,15 +278,15 @@ func (c *conn) readHead(first bool) (string, error) {
 		if r := hopeless(have, seen); r != nil {
 			return "", r
 		}
-		if len(have) >= c.srv.Limits.Head {
+		if len(have) >= c.limits.Head {
 			return "", errHeadTooLong(have)
 		}
 		if seen = len(have); deadline.IsZero() {
-			deadline = time.Now().Add(c.srv.Limits.Slow)
+			deadline = time.Now().Add(c.limits.Slow)
 			c.readUntil = deadline
 			c.Conn.SetReadDeadline(deadline)
 		}
-		if err := c.fill(c.srv.Limits.Head); err != nil {
+		if err := c.fill(c.limits.Head); err != nil {
 			if errors.Is(err, os.ErrDeadlineExceeded) {
 				return "", errSlowHead
 			}
@@ -376,13 +380,13 @@ func (c *conn) readBody(p []byte, b *body) (int, error) {
 
 func (c *conn) fillBody(b *body) error {
 	begin := c.beforeRead()
-	return b.afterRead(begin, c.fill(c.srv.Limits.Head))
+	return b.afterRead(begin, c.fill(c.limits.Head))
 }
 
 // beforeRead gives the next read its time. Deadlines are moved once a second.
 func (c *conn) beforeRead() time.Time {
 	now := time.Now()
-	if until := now.Add(c.srv.Limits.Slow); until.Sub(c.readUntil) > time.Second || c.readUntil.After(until) {
+	if until := now.Add(c.limits.Slow); until.Sub(c.readUntil) > time.Second || c.readUntil.After(until) {
 		c.readUntil = until
 		c.Conn.SetReadDeadline(until)
 	}
@@ -390,7 +394,7 @@ func (c *conn) beforeRead() time.Time {
 }
 
 func (b *body) afterRead(begin time.Time, err error) error {
-	limits := &b.c.srv.Limits
+	limits := b.c.limits
 	b.waited += time.Since(begin)
 	if errors.Is(err, os.ErrDeadlineExceeded) || limits.Rate > 0 && b.waited > limits.Slow && b.taken < limits.Rate*int64(b.waited/time.Second) {
 		return errSlowBody
@@ -404,7 +408,7 @@ type sender struct{ c *conn }
 func (s sender) Write(p []byte) (int, error) {
 	c := s.c
 	now := time.Now()
-	if until := now.Add(c.srv.Limits.Slow); until.Sub(c.sendUntil) > time.Second {
+	if until := now.Add(c.limits.Slow); until.Sub(c.sendUntil) > time.Second {
 		c.sendUntil = until
 		c.Conn.SetWriteDeadline(until)
 	}

@@ -60,8 +60,8 @@ func FuzzChunks(f *testing.F) {
 			io.WriteString(client, raw)
 			client.Close()
 		}()
-		srv := &Server{Limits: Limits{Head: 8 << 10, Headers: 50, Slow: time.Minute}, Log: slog.New(slog.DiscardHandler)}
-		c := &conn{Conn: server, srv: srv, ctx: context.Background()}
+		srv := &Server{Log: slog.New(slog.DiscardHandler)}
+		c := &conn{Conn: server, srv: srv, ctx: context.Background(), limits: &Limits{Head: 8 << 10, Headers: 50, Slow: time.Minute}}
 		b := &body{c: c, chunked: true, first: true}
 		got, err := io.ReadAll(b)
 		rest := string(c.buffered())

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -33,8 +34,9 @@ func start(t *testing.T, limits http1.Limits, handler http.Handler) (addr string
 		t.Fatal(err)
 	}
 	refused = make(chan string, 100)
-	srv = &http1.Server{Handler: handler, Limits: limits, Log: slog.New(slog.DiscardHandler),
-		Refused: func(_ context.Context, _ net.Conn, r *http1.Refusal) { refused <- r.Name }}
+	srv = &http1.Server{Handler: handler, Log: slog.New(slog.DiscardHandler),
+		Refused: func(_ netip.AddrPort, r *http1.Refusal) { refused <- r.Name }}
+	srv.SetLimits(limits)
 	var serving sync.WaitGroup
 	serving.Go(func() {
 		for {

@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,17 +31,18 @@ type Limits struct {
 	Idle    time.Duration // between requests
 }
 
-// Server serves connections. Its fields do not change once it serves.
+// Server serves connections. Its fields do not change once it serves; SetLimits comes
+// first.
 type Server struct {
 	Handler http.Handler
-	Limits  Limits
 	Log     *slog.Logger
 	// Refused hears of requests that were not taken, when it is not nil.
-	Refused func(ctx context.Context, c net.Conn, r *Refusal)
+	Refused func(from netip.AddrPort, r *Refusal)
 	// HTTP2 takes over a plain connection whose client begins with HTTP/2, when it is
 	// not nil. Nothing is lost of what c will read.
 	HTTP2 func(c net.Conn)
 
+	limits   atomic.Pointer[Limits]
 	draining atomic.Bool
 	mu       sync.Mutex
 	conns    map[*conn]struct{}
@@ -48,10 +50,13 @@ type Server struct {
 	empty    chan struct{} // closed when the last connection has gone
 }
 
+// SetLimits bounds the requests that come next.
+func (s *Server) SetLimits(l Limits) { s.limits.Store(&l) }
+
 // ServeConn serves c to its end, and closes it unless a handler took it over.
 func (s *Server) ServeConn(ctx context.Context, c net.Conn) {
 	ctx, cancel := context.WithCancel(ctx)
-	served := &conn{Conn: c, srv: s, ctx: ctx, cancel: cancel}
+	served := &conn{Conn: c, srv: s, ctx: ctx, cancel: cancel, limits: s.limits.Load()}
 	defer served.end()
 	if s.enter(served) {
 		served.serve()

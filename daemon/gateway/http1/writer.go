@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 )
 
 // writer answers one request. It is an http.ResponseWriter, an http.Flusher and an
@@ -101,6 +102,11 @@ func (w *writer) begin() {
 		if !strings.HasPrefix(name, http.TrailerPrefix) {
 			writeField(bw, name, values)
 		}
+	}
+	if w.header["Date"] == nil {
+		bw.WriteString("Date: ")
+		bw.Write(time.Now().UTC().AppendFormat(bw.AvailableBuffer(), http.TimeFormat))
+		bw.WriteString("\r\n")
 	}
 	if w.status == http.StatusSwitchingProtocols {
 		bw.WriteString("Connection: Upgrade\r\n\r\n")

@@ -84,7 +84,7 @@ func (r Resolver) fromHosts(name string) (found []netip.Addr) {
 func ask(ctx context.Context, config *dns.ClientConfig, name string) (found []netip.Addr, ttl time.Duration, err error) {
 	ttl = mostTTL
 	for _, kind := range []uint16{dns.TypeA, dns.TypeAAAA} {
-		answer, askErr := exchange(ctx, config, name, kind)
+		answer, askErr := query(ctx, config, name, kind)
 		if askErr != nil {
 			err = askErr
 			continue
@@ -110,8 +110,8 @@ func ask(ctx context.Context, config *dns.ClientConfig, name string) (found []ne
 	return slices.Compact(found), max(ttl, leastTTL), err
 }
 
-// exchange asks one server after the other, over TCP where the answer does not fit.
-func exchange(ctx context.Context, config *dns.ClientConfig, name string, kind uint16) (*dns.Msg, error) {
+// query asks one server after the other, over TCP where the answer does not fit.
+func query(ctx context.Context, config *dns.ClientConfig, name string, kind uint16) (*dns.Msg, error) {
 	question := new(dns.Msg)
 	question.SetQuestion(name, kind)
 	question.SetEdns0(1232, false)

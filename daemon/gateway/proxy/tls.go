@@ -142,9 +142,9 @@ func (r *keyring) serverTLS(s *model.Snapshot, service *model.SnapshotService, i
 	} else {
 		config.MinVersion = tls.VersionTLS12
 	}
-	config.NextProtos = []string{"http/1.1"}
+	config.NextProtos = []string{"http/1.1", "http/1.0"}
 	if service.HTTP2 {
-		config.NextProtos = []string{"h2", "http/1.1"}
+		config.NextProtos = append([]string{"h2"}, config.NextProtos...)
 	}
 	return config, nil
 }
