@@ -163,15 +163,16 @@ func (p *Proxy) open(bindings map[netip.AddrPort]*binding) (map[netip.AddrPort]*
 	return opened, nil
 }
 
-// Addresses are where the proxy listens.
-func (p *Proxy) Addresses() []netip.AddrPort {
+// Addresses are where the proxy listens, and whether it speaks TLS there.
+func (p *Proxy) Addresses() map[netip.AddrPort]bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	list := make([]netip.AddrPort, 0, len(p.listeners))
-	for at := range p.listeners {
-		list = append(list, at)
+	all := make(map[netip.AddrPort]bool, len(p.listeners))
+	for _, l := range p.listeners {
+		b := l.binding.Load()
+		all[l.at] = b != nil && b.tls != nil
 	}
-	return list
+	return all
 }
 
 // Revision is that of the configuration; 0: there is none.
