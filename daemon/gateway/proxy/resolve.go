@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +22,7 @@ import (
 type Resolver struct {
 	Config string // resolv.conf
 	Hosts  string // hosts file, which is asked first
+	Port   string // of the name servers; empty is the usual one
 }
 
 // SystemResolver is the machine's.
@@ -47,6 +49,7 @@ func (r Resolver) Lookup(ctx context.Context, name string) ([]netip.Addr, time.D
 	if err != nil {
 		return nil, 0, fmt.Errorf("resolve %s: %w", name, err)
 	}
+	config.Port = cmp.Or(r.Port, config.Port)
 	err = errNoSuchName
 	for _, full := range config.NameList(name) {
 		found, ttl, asked := ask(ctx, config, full)
