@@ -15,6 +15,7 @@ type NginxConfig struct {
 	Open    bool // anybody may ask, nobody may PUT
 	// Server holds more directives of the server block, locations too.
 	Server []string
+	HTTP   []string // of the http block
 }
 
 // Nginx starts nginx for the length of a test.
@@ -53,6 +54,7 @@ http {
 	uwsgi_temp_path %[1]s/uwsgi;
 	scgi_temp_path %[1]s/scgi;
 	client_max_body_size 0;
+	%[7]s
 	server {
 		listen %[2]s:%[3]d%[4]s;
 		root %[5]s;
@@ -87,7 +89,7 @@ func (s *Server) startNginx(c NginxConfig) error {
 		return err
 	}
 	return s.start(func() (command, error) {
-		config := fmt.Sprintf(nginxConfig, s.path("run"), s.Host, s.Port, tls, s.Root, strings.Join(directives, "\n\t\t"))
+		config := fmt.Sprintf(nginxConfig, s.path("run"), s.Host, s.Port, tls, s.Root, strings.Join(directives, "\n\t\t"), strings.Join(c.HTTP, "\n\t"))
 		return command{
 			args: []string{"nginx", "-p", s.path("run"), "-e", "stderr", "-c", s.path("nginx.conf")},
 			uid:  uint32(s.account.UID),

@@ -31,6 +31,10 @@ import (
 var account *peers.Account
 
 func TestMain(m *testing.M) {
+	if kind, server, ok := strings.Cut(os.Getenv(benchEnv), " "); ok {
+		runBenchProxy(kind, server)
+		return
+	}
 	var err error
 	if account, err = peers.NewAccount(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
