@@ -196,6 +196,21 @@ func (p SnapshotPolicy) Covers(s *SnapshotService) bool {
 	return false
 }
 
+// Applications are the web applications of a web service that a policy is for; none
+// is all of them.
+func (p SnapshotPolicy) Applications(s *SnapshotService) (names []string) {
+	for _, a := range p.ApplyTo {
+		if a.Site != s.Site || a.ServerGroup != "" && a.ServerGroup != s.ServerGroup || a.Service != "" && a.Service != s.Name {
+			continue
+		}
+		if a.Application == "" {
+			return nil
+		}
+		names = append(names, a.Application)
+	}
+	return names
+}
+
 // SnapshotService is a web service with the server group that it lies under.
 type SnapshotService struct {
 	Site             string `json:"siteName"`

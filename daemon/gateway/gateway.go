@@ -39,6 +39,7 @@ type gateway struct {
 	health   *health.Monitor
 	registry *metrics.Registry
 	metrics  metricsServer
+	judges   *judges
 	seen     fs.FileInfo // the file as it was last read
 }
 
@@ -56,12 +57,13 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 	if err != nil {
 		return fmt.Errorf("open the spool of events: %w", err)
 	}
-	g := &gateway{home: home, log: log, events: event.New(kept, log), registry: new(metrics.Registry)}
+	g := &gateway{home: home, log: log, events: event.New(kept, log), registry: new(metrics.Registry), judges: newJudges()}
 	if g.health, err = health.New(home.HealthLog()); err != nil {
 		return errors.Join(err, g.events.Close())
 	}
 	g.countSpool(kept)
-	g.proxy = proxy.New(proxy.Options{Gateway: config.Name, Log: log, Registry: g.registry, Event: g.events.Put, Watched: g.health.Watches, Saw: g.health.Saw})
+	g.proxy = proxy.New(proxy.Options{Gateway: config.Name, Log: log, Registry: g.registry, Event: g.events.Put, Engine: g.judges.engine,
+		Watched: g.health.Watches, Saw: g.health.Saw})
 	g.look()
 	if err := ready(); err != nil {
 		return errors.Join(err, g.stop())
@@ -149,6 +151,7 @@ func (g *gateway) take() error {
 	if err := g.proxy.Apply(s); err != nil {
 		return err
 	}
+	g.judges.forget(s)
 	g.health.Use(watch, g.proxy.Addresses())
 	return g.metrics.use(s.Group.Metrics, g.registry)
 }

@@ -151,7 +151,7 @@ func (c *conn) exchange(h *head) bool {
 
 func (c *conn) request(h *head, b *body) *http.Request {
 	r := http.Request{Method: h.method, URL: urlOf(h.target), Proto: h.proto, ProtoMajor: 1, ProtoMinor: h.minor, Header: h.header,
-		Body: b, ContentLength: h.length, Host: h.host, RemoteAddr: c.remote, RequestURI: h.target, TLS: c.tls, Trailer: h.trailer}
+		Body: b, ContentLength: h.length, Host: h.host, RemoteAddr: c.remote, RequestURI: h.line, TLS: c.tls, Trailer: h.trailer}
 	if h.length == 0 {
 		r.Body = http.NoBody
 	}

@@ -11,8 +11,9 @@ import (
 
 // head is a request's line and headers, as they were read.
 type head struct {
-	method, target, proto, host string
-	minor                       int // of the version, 0 or 1
+	method, target, proto, host string // the target in origin form
+	line                        string // the target as it stood in the request line
+	minor                       int    // of the version, 0 or 1
 	header                      http.Header
 	length                      int64 // of the body; -1: chunked
 	keepAlive                   bool
@@ -71,7 +72,7 @@ func (h *head) requestLine(line string, limits *Limits) *Refusal {
 
 // parseTarget takes origin form, absolute form of http and https, and * for OPTIONS.
 func (h *head) parseTarget(target string) *Refusal {
-	h.target = target
+	h.target, h.line = target, target
 	if target[0] == '/' || (target == "*" && h.method == http.MethodOptions) {
 		return nil
 	}
@@ -79,18 +80,31 @@ func (h *head) parseTarget(target string) *Refusal {
 	if !ok || !strings.EqualFold(scheme, "http") && !strings.EqualFold(scheme, "https") {
 		return bad(MalformedRequest, "the URL does not begin with /")
 	}
-	end := strings.IndexAny(rest, "/?#")
-	if end < 0 {
-		end = len(rest)
-	}
-	h.host, h.target = rest[:end], rest[end:]
-	if h.target == "" || h.target[0] != '/' {
-		h.target = "/" + h.target
-	}
+	h.host, h.target = rest[:authority(rest)], OriginForm(target)
 	if h.host == "" || !validHost(h.host) {
 		return bad(MalformedRequest, "the URL names no host")
 	}
 	return nil
+}
+
+// authority is how long the authority is that a URL begins with.
+func authority(rest string) int {
+	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
+		return end
+	}
+	return len(rest)
+}
+
+// OriginForm is a request's target without the scheme and authority that it may have.
+func OriginForm(target string) string {
+	if target == "" || target[0] == '/' || target == "*" {
+		return target
+	}
+	_, rest, _ := strings.Cut(target, "://")
+	if rest = rest[authority(rest):]; rest == "" || rest[0] != '/' {
+		return "/" + rest
+	}
+	return rest
 }
 
 // frame settles where the body ends and which connection options hold. What two
@@ -132,6 +146,9 @@ func (h *head) frameHost() *Refusal {
 		return bad(MalformedHeader, "the header Host names no host")
 	case len(hosts) == 1 && h.host == "":
 		h.host = hosts[0]
+	}
+	if len(hosts) == 1 && hosts[0] == "" {
+		return nil // the rules tell it from none
 	}
 	delete(h.header, "Host")
 	return nil

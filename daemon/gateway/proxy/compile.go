@@ -42,7 +42,7 @@ type site struct {
 	firewall firewall
 	pages    pages
 	rewrites []rewrite
-	masks    []mask
+	masker   *waf.Masker
 	mappings []mapping
 }
 
@@ -100,7 +100,7 @@ func (p *Proxy) compileService(s *model.Snapshot, service *model.SnapshotService
 	if st.rewrites, err = newRewrites(s, service); err != nil {
 		return err
 	}
-	if st.masks, err = newMasks(s.DataMaskingGroups[service.DataMaskingGroup]); err != nil {
+	if st.masker, err = newMasker(s.DataMaskingGroups[service.DataMaskingGroup]); err != nil {
 		return err
 	}
 	if st.mappings, err = newMappings(service.HostMappings); err != nil {

@@ -44,7 +44,7 @@ func (x *exchange) violation(m *waf.Match, n int, blocked bool) {
 	v := x.p.newViolation(x.binding, id, netip.AddrPortFrom(x.client, x.peer.Port()))
 	x.describe(v)
 	v.Severity, v.Type, v.Policy, v.Description = m.Severity, m.Rule, m.Policy, m.Message
-	v.Signature, v.SignatureName, v.ViolatedItem = x.maskValue(m.Target, m.Item, m.Value), m.Signature, strings.TrimSuffix(m.Target+":"+m.Item, ":")
+	v.Signature, v.SignatureName, v.ViolatedItem = text(m.Value), m.Signature, strings.TrimSuffix(m.Target+":"+m.Item, ":")
 	v.Action = action(blocked && m.Block)
 	x.p.tell(x.config, v, m.FollowedAction)
 	if x.mode == model.ModeActive && m.FollowedAction != "" {
@@ -56,9 +56,9 @@ func (x *exchange) violation(m *waf.Match, n int, blocked bool) {
 func (x *exchange) describe(v *store.Violation) {
 	v.DestIP, v.DestPort = x.l.at.Addr().String(), int(x.l.at.Port())
 	v.Application, v.Method, v.Host = x.application(x.r.Host), x.r.Method, x.r.Host
-	path, query, _ := strings.Cut(x.r.RequestURI, "?")
-	v.Path, v.Query = x.maskPath(path), x.maskQuery(query)
-	v.UserAgent = x.maskHeader("User-Agent", x.r.Header.Get("User-Agent"))
+	path, query, _ := strings.Cut(x.masker.URI(http1.OriginForm(x.r.RequestURI)), "?")
+	v.Path, v.Query = text(path), text(query)
+	v.UserAgent = text(x.masker.Header("User-Agent", x.r.Header.Get("User-Agent")))
 	if session := sessionOf(x.r.Header); session != "" {
 		v.Session = fingerprint(session)
 	}

@@ -34,7 +34,7 @@ type exchange struct {
 
 // ServeHTTP answers a request of a client, over either version of HTTP.
 func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := exchange{binding: l.binding.Load(), l: l, p: l.proxy, w: w, r: r, target: r.RequestURI, host: r.Host}
+	x := exchange{binding: l.binding.Load(), l: l, p: l.proxy, w: w, r: r, target: http1.OriginForm(r.RequestURI), host: r.Host}
 	if peer, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
 		x.peer = netip.AddrPortFrom(peer.Addr().Unmap().WithZone(""), peer.Port())
 	}
@@ -168,7 +168,7 @@ func (x *exchange) block() {
 }
 
 func (x *exchange) subject() *subject {
-	path, _, _ := strings.Cut(x.r.RequestURI, "?")
+	path, _, _ := strings.Cut(http1.OriginForm(x.r.RequestURI), "?")
 	return &subject{client: x.client, method: x.r.Method, host: x.r.Host, path: path}
 }
 
@@ -192,8 +192,8 @@ func (x *exchange) redirect(status int) {
 // done counts the exchange.
 func (x *exchange) done() {
 	x.p.metrics.requests.Add(statusClass(x.status), 1)
-	if x.p.o.Watched != nil && x.p.o.Watched(x.r.RequestURI) {
-		x.p.o.Saw(Seen{Target: x.r.RequestURI, Client: x.peer, Server: x.server, Gateway: x.l.at, Status: x.status})
+	if target := http1.OriginForm(x.r.RequestURI); x.p.o.Watched != nil && x.p.o.Watched(target) {
+		x.p.o.Saw(Seen{Target: target, Client: x.peer, Server: x.server, Gateway: x.l.at, Status: x.status})
 	}
 }
 

@@ -57,6 +57,8 @@ type gate struct {
 	followed chan []model.Action
 }
 
+var discard = slog.New(slog.DiscardHandler)
+
 const aliasAddress = "127.0.0.1"
 
 // newGate makes a proxy for a web service whose requests go to server, HOST:PORT.
@@ -209,6 +211,7 @@ func TestForwardsByRule(t *testing.T) {
 		{"other.example", "/any/thing", 200, "second /any/thing"},
 		{"www.shop.example", "//two/slashes?a=b", 200, "first //two/slashes?a=b"},
 		{"www.shop.example", "/a/../b/./c%2f%2e", 200, "first /a/../b/./c%2f%2e"},
+		{"ignored", "http://www.shop.example/api/y", 200, "second /api/y"},
 		{"www.shop.example", `/"|^{}`, 200, `first /"|^{}`},
 	} {
 		raw := fmt.Sprintf("GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", c.path, c.host)
