@@ -200,3 +200,91 @@ func TestARoleThatWasToldNothingWaits(t *testing.T) {
 	start(t, home)
 	deliver(t, home, model.Snapshot{Format: 99})
 }
+
+// What policies say is carried out, told with what they mask, and kept from the next
+// configuration on.
+func TestPoliciesBlock(t *testing.T) {
+	server := peers.Nginx(t, peers.NginxConfig{Open: true, Server: []string{`location / { return 200 "hello"; }`}})
+	home, port := newHome(t), freePort(t)
+	document := func(kind string) json.RawMessage {
+		for _, k := range model.Kinds {
+			if k.Name == kind {
+				data, _ := json.Marshal(k.Defaults[0].Document)
+				return data
+			}
+		}
+		t.Fatal(kind)
+		return nil
+	}
+	s := model.Snapshot{Format: 1, Revision: 1, Group: model.SnapshotGroup{Name: "g", FailMode: "open"},
+		Aliases: map[string]map[string]netip.Addr{"gw1": {"a": netip.MustParseAddr("127.0.0.1")}},
+		Policies: []model.SnapshotPolicy{{Kind: model.AppSignaturesPolicy, Name: "signatures", Document: document(model.AppSignaturesPolicy), ApplyTo: []model.ApplyTo{{Site: "s"}}},
+			{Kind: model.ServiceCustomPolicy, Name: "admin", ApplyTo: []model.ApplyTo{{Site: "s", ServerGroup: "g", Service: "shop"}},
+				Document: json.RawMessage(`{"enabled":true,"severity":"low","action":"block","followedAction":null,"matchCriteria":[{"type":"httpRequestUrl","match":"prefix","operation":"atLeastOne","values":["/admin/"]}]}`)}},
+		DataMaskingGroups: map[string][]model.DataMask{"m": {{Name: "passwords", Match: "^password$", InParameters: true, Enabled: true}}},
+		Services: []model.SnapshotService{{Site: "s", ServerGroup: "g", Name: "shop", Mode: model.ModeActive, DataMaskingGroup: "m", UseDefaultErrorPage: true,
+			Inbound: []model.SnapshotInbound{{Alias: "a", Ports: []int{port}, Outbound: []model.SnapshotOutbound{{Priority: 1, Host: "127.0.0.1", Port: server.Port}}}}}},
+	}
+	deliver(t, home, s)
+	r := start(t, home)
+	url := fmt.Sprint("http://127.0.0.1:", port)
+	if status, body := get(url + "/?q=harmless"); status != 200 || body != "hello" {
+		t.Errorf("harmless: %d %q", status, body)
+	}
+	status, page := get(url + "/?password=secret&q=1%27+union+select+name+from+users--")
+	if status != 403 || !strings.Contains(page, "Event ") {
+		t.Errorf("in the URL: %d %q", status, page)
+	}
+	if status, _ := get(url + "/admin/x"); status != 403 {
+		t.Errorf("a custom policy: %d", status)
+	}
+	resp, err := http.PostForm(url, map[string][]string{"q": {"<script>alert(1)</script>"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != 403 {
+		t.Errorf("in a form: %d", resp.StatusCode)
+	}
+	r.stop()
+	kept, err := spool.Open(filepath.Join(home.Spool(), "events"), spool.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer kept.Close()
+	list, err := kept.Read(0, 1000)
+	if err != nil || len(list) < 3 {
+		t.Fatalf("%d events, %v", len(list), err)
+	}
+	policies := map[string]bool{}
+	for _, record := range list {
+		var e event.Record
+		if err := json.Unmarshal(record.Body, &e); err != nil {
+			t.Fatal(err)
+		}
+		policies[e.Violation.Policy+" "+e.Violation.Type+" "+e.Violation.Severity] = true
+		if strings.Contains(string(record.Body), "secret") {
+			t.Errorf("it tells what is masked: %s", record.Body)
+		}
+		if e.Violation.Action != "block" || e.Violation.Service != "shop" || e.Violation.DestPort != port || e.Violation.SourceIP != "127.0.0.1" {
+			t.Errorf("%s", record.Body)
+		}
+	}
+	for _, want := range []string{"signatures SQL Injection medium", "signatures Cross-Site Scripting medium", "admin admin low"} {
+		if !policies[want] {
+			t.Errorf("nothing tells of %q: %v", want, policies)
+		}
+	}
+	if !strings.Contains(page, "Event "+first(t, list[0])) {
+		t.Errorf("the page %q does not name the event", page)
+	}
+}
+
+func first(t *testing.T, r spool.Record) string {
+	t.Helper()
+	var e event.Record
+	if err := json.Unmarshal(r.Body, &e); err != nil {
+		t.Fatal(err)
+	}
+	return e.Violation.ID
+}
