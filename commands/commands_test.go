@@ -304,7 +304,7 @@ func TestComplete(t *testing.T) {
 		"impctl ":                        {"known-hosts", "platform", "reboot", "seal", "server", "ssh-key", "status", "support", "teardown", "test-connection", "transfer-policy", "user"},
 		"impctl server st":               {"start", "status", "stop"},
 		"help fi":                        {"files"},
-		"? impctl server re":             {"restart"},
+		"? impctl server re":             {"restart", "revert"},
 		"files delete ":                  {"a.tgz", "b c.tgz", "--json"},
 		"files delete a.tgz b":           {"b c.tgz"},
 		"files delete --":                {"--json"},

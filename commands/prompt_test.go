@@ -72,7 +72,7 @@ func TestCompleteBehindAbbreviations(t *testing.T) {
 	e.Prompt = true
 	for line, want := range map[string]string{
 		"impc ser st":        "start status stop",
-		"he impc ser res":     "restart",
+		"he impc ser res":    "restart",
 		"export-l --exp":     "--exptype",
 		"ex --":              "",
 		"impc --json ser st": "start status stop",

@@ -57,7 +57,7 @@ func settle(home appliance.Home) error {
 }
 
 func sweepImport(home appliance.Home) error {
-	if err := errors.Join(store.Sweep(string(home)), os.RemoveAll(home.Spool())); err != nil {
+	if err := errors.Join(store.Sweep(string(home)), os.RemoveAll(home.Incoming())); err != nil {
 		return fmt.Errorf("an unfinished import is left over: %w", err)
 	}
 	return nil

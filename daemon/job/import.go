@@ -25,7 +25,7 @@ func takeDump(ctx context.Context, home appliance.Home, x commands.Import, ui co
 	var err error
 	if x.Download != nil {
 		r.Name, file, err = fetch(ctx, home, *x.Download, ui)
-		defer os.RemoveAll(home.Spool())
+		defer os.RemoveAll(home.Incoming())
 	} else {
 		file, err = folder.Open(home, x.Name, folder.Dump)
 	}
@@ -48,13 +48,13 @@ func takeDump(ctx context.Context, home appliance.Home, x commands.Import, ui co
 	return r, err
 }
 
-// fetch downloads a dump into the spool.
+// fetch downloads a dump into a place of its own.
 func fetch(ctx context.Context, home appliance.Home, d commands.Download, ui control.UI) (name string, file *os.File, err error) {
 	target, err := transfer.ParseURL(d.URL)
 	if err != nil {
 		return "", nil, err
 	}
-	if err := os.MkdirAll(home.Spool(), 0o700); err != nil {
+	if err := os.MkdirAll(home.Incoming(), 0o700); err != nil {
 		return "", nil, err
 	}
 	o, err := options(home, d.Access, ui)
@@ -64,7 +64,7 @@ func fetch(ctx context.Context, home appliance.Home, d commands.Download, ui con
 	o.Progress = func(done int64) {
 		ui.Progress(control.Progress{Label: "downloading", Unit: "B", Done: done, Total: -1})
 	}
-	path := filepath.Join(home.Spool(), "dump"+folder.Unfinished)
+	path := filepath.Join(home.Incoming(), "dump"+folder.Unfinished)
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return "", nil, err
 	}

@@ -12,8 +12,10 @@ import (
 type NginxConfig struct {
 	Account *Account // nil: one of its own
 	TLS     bool
+	Open    bool // anybody may ask, nobody may PUT
 	// Server holds more directives of the server block, locations too.
 	Server []string
+	HTTP   []string // of the http block
 }
 
 // Nginx starts nginx for the length of a test.
@@ -52,13 +54,11 @@ http {
 	uwsgi_temp_path %[1]s/uwsgi;
 	scgi_temp_path %[1]s/scgi;
 	client_max_body_size 0;
+	%[7]s
 	server {
 		listen %[2]s:%[3]d%[4]s;
 		root %[5]s;
-		auth_basic "sealgate test";
-		auth_basic_user_file %[6]s;
-		dav_methods PUT DELETE;
-		%[7]s
+		%[6]s
 	}
 }
 `
@@ -70,6 +70,9 @@ func (s *Server) startNginx(c NginxConfig) error {
 	}
 	tls := ""
 	directives := c.Server
+	if !c.Open {
+		directives = append([]string{`auth_basic "sealgate test";`, "auth_basic_user_file " + s.path("users") + ";", "dav_methods PUT DELETE;"}, directives...)
+	}
 	if c.TLS {
 		if err := s.certify(); err != nil {
 			return err
@@ -86,7 +89,7 @@ func (s *Server) startNginx(c NginxConfig) error {
 		return err
 	}
 	return s.start(func() (command, error) {
-		config := fmt.Sprintf(nginxConfig, s.path("run"), s.Host, s.Port, tls, s.Root, s.path("users"), strings.Join(directives, "\n\t\t"))
+		config := fmt.Sprintf(nginxConfig, s.path("run"), s.Host, s.Port, tls, s.Root, strings.Join(directives, "\n\t\t"), strings.Join(c.HTTP, "\n\t"))
 		return command{
 			args: []string{"nginx", "-p", s.path("run"), "-e", "stderr", "-c", s.path("nginx.conf")},
 			uid:  uint32(s.account.UID),

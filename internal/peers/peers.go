@@ -66,6 +66,9 @@ func (s *Server) Kill() {
 	}
 }
 
+// PID is the server's process.
+func (s *Server) PID() int { return s.process.pid }
+
 // setup makes the folder, and the account where the caller brought none.
 func setup(account *Account) (*Server, error) {
 	if err := needRoot(); err != nil {

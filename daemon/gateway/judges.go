@@ -1,0 +1,129 @@
+package gateway
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"sync"
+
+	"sealgate/appliance/model"
+	"sealgate/daemon/gateway/waf"
+)
+
+// judges makes the engines of web services from snapshots. One whose policies have
+// not changed is kept, and what all of them remember of clients goes on.
+type judges struct {
+	memory *waf.Memory
+
+	mu   sync.Mutex
+	kept map[string]judge // by site, server group and web service
+}
+
+type judge struct {
+	policies [sha256.Size]byte
+	engine   waf.Engine
+}
+
+func newJudges() *judges { return &judges{memory: waf.NewMemory(), kept: make(map[string]judge)} }
+
+// engine is the judge of a web service.
+func (j *judges) engine(s *model.Snapshot, service *model.SnapshotService) (waf.Engine, error) {
+	policies, err := policiesOf(s, service)
+	if err != nil {
+		return nil, err
+	}
+	text, err := json.Marshal(policies)
+	if err != nil {
+		return nil, err
+	}
+	sum, key := sha256.Sum256(text), service.Site+"\x00"+service.ServerGroup+"\x00"+service.Name
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if known, ok := j.kept[key]; ok && known.policies == sum {
+		return known.engine, nil
+	}
+	engine, err := waf.New(policies, j.memory)
+	if err != nil {
+		return nil, err
+	}
+	j.kept[key] = judge{sum, engine}
+	return engine, nil
+}
+
+// policiesOf is what a web service is held to.
+func policiesOf(s *model.Snapshot, service *model.SnapshotService) (waf.Policies, error) {
+	p := waf.Policies{
+		Dictionaries: make(map[string][]waf.Signature, len(s.Dictionaries)), IPGroups: make(map[string][]waf.IPEntry, len(s.IPGroups)),
+		Types: s.ParameterTypes, BodyLimit: s.Group.Limits.InspectedBytes, Responses: service.InspectResponses, FailOpen: s.Group.FailMode != model.FailClosed,
+	}
+	for name, signatures := range s.Dictionaries {
+		list := []waf.Signature{}
+		for _, d := range signatures {
+			if d.Status != "disabled" {
+				list = append(list, waf.Signature{Name: d.Name, Pattern: d.Pattern, SearchIn: d.SearchIn})
+			}
+		}
+		p.Dictionaries[name] = list
+	}
+	for name, entries := range s.IPGroups {
+		for _, e := range entries {
+			p.IPGroups[name] = append(p.IPGroups[name], waf.IPEntry(e))
+		}
+	}
+	for _, m := range s.DataMaskingGroups[service.DataMaskingGroup] {
+		p.Masking = append(p.Masking, waf.Mask{Name: m.Name, Match: m.Match, Parameters: m.InParameters, Headers: m.InHeaders, Cookies: m.InCookies, Enabled: m.Enabled})
+	}
+	if len(service.Profiles) > 0 {
+		p.Profiles = make(map[string]*waf.Profile, len(service.Profiles))
+	}
+	for application, document := range service.Profiles {
+		profile := new(waf.Profile)
+		if json.Unmarshal(document, profile) != nil {
+			return p, fmt.Errorf("the profile of %q is not of the declared shape", application)
+		}
+		p.Profiles[application] = profile
+	}
+	for i := range s.Policies {
+		if err := addPolicy(&p, &s.Policies[i], service); err != nil {
+			return p, err
+		}
+	}
+	return p, nil
+}
+
+// addPolicy adds a policy of a kind that the engine keeps. The others are the proxy's,
+// or stored only.
+func addPolicy(p *waf.Policies, policy *model.SnapshotPolicy, service *model.SnapshotService) error {
+	if !policy.Covers(service) {
+		return nil
+	}
+	var err error
+	switch policy.Kind {
+	case model.AppSignaturesPolicy, model.HTTPSignaturesPolicy, model.StreamPolicy, model.HTTPPolicy, model.CorrelationPolicy, model.ProfilePolicy:
+		rules := waf.RulePolicy{}
+		err = json.Unmarshal(policy.Document, &rules)
+		rules.Kind, rules.Name, rules.Applications = policy.Kind, policy.Name, policy.Applications(service)
+		p.Rules = append(p.Rules, rules)
+	case model.AppCustomPolicy, model.ServiceCustomPolicy:
+		custom := waf.CustomPolicy{}
+		err = json.Unmarshal(policy.Document, &custom)
+		custom.Name, custom.Applications = policy.Name, policy.Applications(service)
+		p.Custom = append(p.Custom, custom)
+	}
+	if err != nil {
+		return fmt.Errorf("%s %q is not of the declared shape", policy.Kind, policy.Name)
+	}
+	return nil
+}
+
+// forget drops the judges of web services that a snapshot does not have.
+func (j *judges) forget(s *model.Snapshot) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for key := range j.kept {
+		if !slices.ContainsFunc(s.Services, func(w model.SnapshotService) bool { return w.Site+"\x00"+w.ServerGroup+"\x00"+w.Name == key }) {
+			delete(j.kept, key)
+		}
+	}
+}

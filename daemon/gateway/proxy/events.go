@@ -1,0 +1,126 @@
+package proxy
+
+import (
+	"fmt"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"sealgate/appliance/model"
+	"sealgate/appliance/store"
+	"sealgate/daemon/gateway/http1"
+	"sealgate/daemon/gateway/waf"
+)
+
+// Actions of an event.
+const (
+	actionBlock = "block"
+	actionNone  = "none"
+)
+
+func action(block bool) string {
+	if block {
+		return actionBlock
+	}
+	return actionNone
+}
+
+// newViolation is what is known of every violation at a binding.
+func (p *Proxy) newViolation(b *binding, id string, from netip.AddrPort) *store.Violation {
+	v := &store.Violation{ID: id, Time: time.Now().UnixMilli(), Gateway: p.o.Gateway, SourceIP: from.Addr().String(), SourcePort: int(from.Port())}
+	if b != nil {
+		v.Site, v.ServerGroup, v.Service = b.service.Site, b.service.ServerGroup, b.service.Name
+	}
+	return v
+}
+
+// violation tells of the n-th match of a request, and carries out its followed action.
+func (x *exchange) violation(m *waf.Match, n int, blocked bool) {
+	id := x.id
+	if n > 0 {
+		id = fmt.Sprintf("%s-%d", id, n)
+	}
+	v := x.p.newViolation(x.binding, id, netip.AddrPortFrom(x.client, x.peer.Port()))
+	x.describe(v)
+	v.Severity, v.Type, v.Policy, v.Description = m.Severity, m.Rule, m.Policy, m.Message
+	v.Signature, v.SignatureName, v.ViolatedItem = text(m.Value), m.Signature, strings.TrimSuffix(m.Target+":"+m.Item, ":")
+	v.Action = action(blocked && m.Block)
+	x.p.tell(x.config, v, m.FollowedAction)
+	if x.mode == model.ModeActive && m.FollowedAction != "" {
+		x.follow(m.FollowedAction)
+	}
+}
+
+// describe says what the request was, masked.
+func (x *exchange) describe(v *store.Violation) {
+	v.DestIP, v.DestPort = x.l.at.Addr().String(), int(x.l.at.Port())
+	v.Application, v.Method, v.Host = x.application(x.r.Host), x.r.Method, x.r.Host
+	path, query, _ := strings.Cut(x.masker.URI(http1.OriginForm(x.r.RequestURI)), "?")
+	v.Path, v.Query = text(path), text(query)
+	v.UserAgent = text(x.masker.Header("User-Agent", x.r.Header.Get("User-Agent")))
+	if session := sessionOf(x.r.Header); session != "" {
+		v.Session = fingerprint(session)
+	}
+}
+
+// follow carries out what of an action set is the proxy's.
+func (x *exchange) follow(name string) {
+	for _, a := range x.config.actions[name].Actions {
+		length := time.Duration(a.Seconds) * time.Second
+		switch a.Type {
+		case model.ActionIPBlock:
+			x.p.blocks.add(x.service.ServerGroup, x.client.String(), length)
+		case model.ActionSessionBlock:
+			if session := sessionOf(x.r.Header); session != "" {
+				x.p.blocks.add(x.service.ServerGroup, session, length)
+			}
+		}
+	}
+}
+
+func (p *Proxy) tell(c *config, v *store.Violation, followed string) {
+	var actions []model.Action
+	if c != nil && followed != "" {
+		actions = c.actions[followed].Actions
+	}
+	p.o.Event(v, actions)
+}
+
+// refusalEvent tells of a request that broke the protocol.
+func (p *Proxy) refusalEvent(b *binding, from netip.AddrPort, r *http1.Refusal) {
+	v := p.newViolation(b, newID(), from)
+	v.Severity, v.Type, v.Description, v.Action, v.Policy = "medium", r.Name, r.Reason, actionBlock, "HTTP Protocol"
+	if r.Status == http.StatusRequestTimeout {
+		v.Severity = "low"
+	}
+	p.tell(nil, v, "")
+}
+
+func (p *Proxy) firewallEvent(l *listener, b *binding, from netip.AddrPort, rule *firewallPolicy, blocked bool) {
+	if !rule.told.again(from.Addr()) {
+		return
+	}
+	v := p.newViolation(b, newID(), from)
+	v.DestIP, v.DestPort = l.at.Addr().String(), int(l.at.Port())
+	v.Severity, v.Type, v.Policy, v.Action = rule.severity, "Firewall", rule.name, action(blocked)
+	v.Description = "a connection from an address that the firewall policy is against"
+	p.tell(b.config, v, rule.followed)
+}
+
+// serverEvery is how often an event tells of the same server.
+const serverEvery = 10 * time.Second
+
+// serverEvent tells that a server did not answer.
+func (x *exchange) serverEvent(to *upstream, err error) {
+	x.p.o.Log.Warn("a server does not answer", "web_service", x.service.Name, "server", to.address, "error", err)
+	now, last := time.Now().Unix(), to.complained.Load()
+	if now-last < int64(serverEvery/time.Second) || !to.complained.CompareAndSwap(last, now) {
+		return
+	}
+	v := x.p.newViolation(x.binding, newID(), netip.AddrPortFrom(x.client, x.peer.Port()))
+	x.describe(v)
+	v.Severity, v.Type, v.Action, v.ViolatedItem = "informative", "Server Unavailable", actionNone, to.address
+	v.Description = fmt.Sprintf("the server %s does not answer", to.address)
+	x.p.tell(x.config, v, "")
+}

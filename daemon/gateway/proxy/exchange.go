@@ -1,0 +1,220 @@
+package proxy
+
+import (
+	"crypto/rand"
+	"io"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"sealgate/appliance/model"
+	"sealgate/daemon/gateway/http1"
+)
+
+// exchange is one request and its answer.
+type exchange struct {
+	*binding
+	l *listener
+	p *Proxy
+	w http.ResponseWriter
+	r *http.Request
+
+	id      string // of events, and in error pages
+	peer    netip.AddrPort
+	client  netip.Addr
+	trusted bool   // peer is a proxy that says who the client is
+	target  string // as it is sent: rewritten perhaps
+	host    string
+
+	judge  *judge // nil: nothing is inspected
+	status int    // of the answer
+	server netip.AddrPort
+}
+
+// ServeHTTP answers a request of a client, over either version of HTTP.
+func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := exchange{binding: l.binding.Load(), l: l, p: l.proxy, w: w, r: r, target: http1.OriginForm(r.RequestURI), host: r.Host}
+	if peer, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		x.peer = netip.AddrPortFrom(peer.Addr().Unmap().WithZone(""), peer.Port())
+	}
+	x.client = x.peer.Addr()
+	defer x.done()
+	switch {
+	case x.binding == nil:
+		x.plain(http.StatusNotFound, "no web service is here")
+	case r.ProtoMajor == 2 && !x.admitted():
+	default:
+		x.serve()
+	}
+}
+
+// admitted holds requests of HTTP/2 to what http1 holds others to.
+func (x *exchange) admitted() bool {
+	limits := x.l.limits.Load()
+	refusal := (*http1.Refusal)(nil)
+	switch {
+	case len(x.r.RequestURI) > limits.URL:
+		refusal = &http1.Refusal{Status: http.StatusRequestURITooLong, Name: http1.URLTooLong, Reason: "the URL is longer than allowed"}
+	case !http1.ValidTarget(x.r.RequestURI) || x.r.RequestURI[0] != '/' && x.r.RequestURI != "*":
+		refusal = &http1.Refusal{Status: http.StatusBadRequest, Name: http1.IllegalURL, Reason: "the URL has an illegal byte"}
+	case !http1.ValidHost(x.r.Host):
+		refusal = &http1.Refusal{Status: http.StatusBadRequest, Name: http1.MalformedHeader, Reason: "the authority names no host"}
+	case x.r.Method == http.MethodConnect:
+		refusal = &http1.Refusal{Status: http.StatusMethodNotAllowed, Name: http1.IllegalMethod, Reason: "CONNECT is not for a reverse proxy"}
+	case fieldCount(x.r.Header) > limits.Headers:
+		refusal = &http1.Refusal{Status: http.StatusRequestHeaderFieldsTooLarge, Name: http1.TooManyHeaders, Reason: "there are more headers than allowed"}
+	case limits.Body > 0 && x.r.ContentLength > limits.Body:
+		refusal = &http1.Refusal{Status: http.StatusRequestEntityTooLarge, Name: "Body Too Long", Reason: "the body is longer than allowed"}
+	}
+	if refusal == nil {
+		x.r.Body = &timedBody{ReadCloser: x.r.Body, control: http.NewResponseController(x.w), slow: limits.Slow}
+		if limits.Body > 0 {
+			x.r.Body = http.MaxBytesReader(x.w, x.r.Body, limits.Body)
+		}
+		return true
+	}
+	x.p.refusalEvent(x.binding, x.peer, refusal)
+	x.plain(refusal.Status, refusal.Reason)
+	return false
+}
+
+func fieldCount(h http.Header) (n int) {
+	for _, values := range h {
+		n += len(values)
+	}
+	return n
+}
+
+// timedBody gives each read of a body of HTTP/2 its time.
+type timedBody struct {
+	io.ReadCloser
+	control *http.ResponseController
+	slow    time.Duration
+	until   time.Time
+}
+
+func (b *timedBody) Read(p []byte) (int, error) {
+	if until := time.Now().Add(b.slow); until.Sub(b.until) > time.Second {
+		b.until = until
+		b.control.SetReadDeadline(until)
+	}
+	return b.ReadCloser.Read(p)
+}
+
+// refused tells of a request that http1 did not take.
+func (l *listener) refused(c netip.AddrPort, r *http1.Refusal) {
+	l.proxy.metrics.requests.Add(statusClass(r.Status), 1)
+	l.proxy.refusalEvent(l.binding.Load(), c, r)
+}
+
+func (x *exchange) serve() {
+	if len(x.binding.forward.from) > 0 {
+		x.client, x.trusted = x.binding.forward.client(x.peer.Addr(), x.r.Header)
+	}
+	if x.mode == model.ModeDisabled {
+		x.plain(http.StatusServiceUnavailable, "this web service is out of operation")
+		return
+	}
+	if x.keptOut() {
+		x.block()
+		return
+	}
+	if x.inspects(x.client) {
+		x.id = newID()
+		x.judge = x.newJudge()
+		defer x.judge.finish()
+		if x.judge.request() {
+			return
+		}
+	}
+	if redirect := x.rewriteRequest(); redirect > 0 {
+		x.redirect(redirect)
+		return
+	}
+	to := x.route(x.host, x.target)
+	if to == nil {
+		x.plain(http.StatusNotFound, "no rule says where this request goes")
+		return
+	}
+	x.forward(to)
+}
+
+// keptOut says whether a followed action, or a firewall policy that came after the
+// connection, keeps the client out.
+func (x *exchange) keptOut() bool {
+	if x.mode != model.ModeActive {
+		return false
+	}
+	group := x.service.ServerGroup
+	if x.p.blocks.some.Load() && (x.p.blocks.hasAddress(group, x.client) || x.p.blocks.has(group, sessionOf(x.r.Header))) {
+		return true
+	}
+	if rule := x.firewall.refuses(x.client); rule != nil && rule.block {
+		x.p.firewallEvent(x.l, x.binding, netip.AddrPortFrom(x.client, x.peer.Port()), rule, true)
+		return true
+	}
+	return false
+}
+
+// block answers with the web service's error page.
+func (x *exchange) block() {
+	if x.id == "" {
+		x.id = newID()
+	}
+	p := x.pages.choose(x.subject())
+	x.status = p.status
+	p.send(x.w, x.r, x.id)
+}
+
+func (x *exchange) subject() *subject {
+	path, _, _ := strings.Cut(http1.OriginForm(x.r.RequestURI), "?")
+	return &subject{client: x.client, method: x.r.Method, host: x.r.Host, path: path}
+}
+
+func (x *exchange) plain(status int, words string) {
+	x.status = status
+	sendPlain(x.w, x.r, status, words)
+}
+
+func (x *exchange) redirect(status int) {
+	scheme := "http://"
+	if x.r.TLS != nil {
+		scheme = "https://"
+	}
+	x.status = status
+	header := x.w.Header()
+	header.Set("Location", scheme+x.host+x.target)
+	header.Set("Content-Length", "0")
+	x.w.WriteHeader(status)
+}
+
+// done counts the exchange.
+func (x *exchange) done() {
+	x.p.metrics.requests.Add(statusClass(x.status), 1)
+	if target := http1.OriginForm(x.r.RequestURI); x.p.o.Watched != nil && x.p.o.Watched(target) {
+		x.p.o.Saw(Seen{Target: target, Client: x.peer, Server: x.server, Gateway: x.l.at, Status: x.status})
+	}
+}
+
+// newID names an event: 80 random bits.
+func newID() string { return rand.Text()[:16] }
+
+// sessionCookies are those by which usual servers know sessions.
+var sessionCookies = []string{"JSESSIONID", "PHPSESSID", "ASP.NET_SessionId", "sessionid", "session", "connect.sid", "sid"}
+
+// sessionOf is the request's session: the value of a session cookie, which may be
+// empty.
+func sessionOf(header http.Header) string {
+	for _, line := range header["Cookie"] {
+		for part := range strings.SplitSeq(line, ";") {
+			name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
+			for _, known := range sessionCookies {
+				if name == known && value != "" {
+					return "session " + value
+				}
+			}
+		}
+	}
+	return ""
+}

@@ -1,0 +1,276 @@
+package proxy
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"sealgate/daemon/gateway/waf"
+)
+
+// judge has the engine look at one exchange. What the engine breaks it turns into
+// the group's fail mode.
+type judge struct {
+	x       *exchange
+	txn     waf.Transaction // nil: the engine failed to begin
+	over    bool            // nothing more is asked
+	blocked bool            // the verdict is carried out
+	failed  bool
+	verdict waf.Verdict // that blocks, or would
+	took    time.Duration
+	held    int64
+}
+
+func (x *exchange) newJudge() *judge {
+	j := &judge{x: x}
+	j.ask(func() waf.Verdict {
+		j.txn = x.engine.Begin(x.r.Context(), waf.Request{
+			ID: x.id, ClientIP: x.client, ClientPort: int(x.peer.Port()), ServerIP: x.l.at.Addr(), ServerPort: int(x.l.at.Port()),
+			Method: x.r.Method, URI: x.r.RequestURI, Proto: x.r.Proto, Host: x.r.Host, Header: x.r.Header,
+			Site: x.service.Site, ServerGroup: x.service.ServerGroup, Service: x.service.Name, Application: x.application(x.r.Host),
+		})
+		return waf.Verdict{}
+	})
+	return j
+}
+
+// ask asks the engine one question. It returns whether the request is blocked.
+func (j *judge) ask(question func() waf.Verdict) (block bool) {
+	if j.over {
+		return j.blocked
+	}
+	begin := time.Now()
+	defer func() {
+		j.took += time.Since(begin)
+		if reason := recover(); reason != nil {
+			j.x.p.metrics.faults.Add("", 1)
+			j.x.p.o.Log.Error("inspection failed", "web_service", j.x.service.Name, "event", j.x.id, "panic", fmt.Sprint(reason), "stack", string(debug.Stack()))
+			j.over, j.failed = true, true
+			j.blocked = j.x.config.failClosed && j.x.enforces(true)
+			block = j.blocked
+		}
+	}()
+	v := question()
+	if v.Block {
+		j.over, j.verdict = true, v
+		j.blocked = j.x.enforces(true)
+	}
+	return j.blocked
+}
+
+// request judges head and body. Where it is blocked it has answered.
+func (j *judge) request() (answered bool) {
+	if j.ask(func() waf.Verdict { return j.txn.Headers() }) {
+		j.answer()
+		return true
+	}
+	if blocked, err := j.body(); err != nil {
+		j.x.broken(err)
+		return true
+	} else if blocked {
+		j.answer()
+		return true
+	}
+	return false
+}
+
+// answer sends the page that a blocked request gets.
+func (j *judge) answer() {
+	if j.failed {
+		j.x.plain(http.StatusServiceUnavailable, "this request could not be inspected; event "+j.x.id)
+		return
+	}
+	j.x.block()
+}
+
+// body has the engine judge the body before any of it is sent on. What is held is
+// bounded by the group's limits; what is longer goes on unseen, after the engine was
+// given more than it wants to see, which is for its rules to say. Streams of gRPC are
+// not held.
+func (j *judge) body() (blocked bool, err error) {
+	r := j.x.r
+	if r.Body != http.NoBody && r.ContentLength != 0 && !isGRPC(r.Header) && !j.over {
+		if blocked, err := j.hold(); blocked || err != nil {
+			return blocked, err
+		}
+	}
+	return j.ask(func() waf.Verdict { return j.txn.EndBody() }), nil
+}
+
+// piece is how much of a body the engine gets at a time, in bytes.
+const piece = 32 << 10
+
+func (j *judge) hold() (blocked bool, err error) {
+	r, limits := j.x.r, j.x.l.limits.Load()
+	size := int64(piece)
+	if r.ContentLength > 0 {
+		size = min(r.ContentLength, limits.inspected+piece)
+	}
+	if !j.reserve(size, limits.held) {
+		return j.overloaded(), nil
+	}
+	held := make([]byte, 0, size)
+	for !j.over {
+		if len(held) == cap(held) {
+			if r.ContentLength == int64(len(held)) {
+				break
+			}
+			grown := int64(2 * cap(held))
+			if int64(len(held)) > limits.inspected || !j.reserve(grown, limits.held) {
+				break
+			}
+			held = append(make([]byte, 0, grown), held...)
+		}
+		n, readErr := r.Body.Read(held[len(held):min(cap(held), len(held)+piece)])
+		seen := held[len(held) : len(held)+n]
+		held = held[:len(held)+n]
+		if n > 0 && j.ask(func() waf.Verdict { return j.txn.Body(seen) }) {
+			return true, nil
+		}
+		if readErr == io.EOF {
+			j.whole(held)
+			return false, nil
+		}
+		if readErr != nil {
+			return false, readErr
+		}
+		if int64(len(held)) > limits.inspected {
+			break
+		}
+	}
+	if r.ContentLength == int64(len(held)) {
+		j.whole(held)
+		return false, nil
+	}
+	r.Body = &partlyHeld{held: held, rest: r.Body}
+	return false, nil
+}
+
+// whole makes the held bytes the request's body. One of known length can be sent
+// again.
+func (j *judge) whole(held []byte) {
+	r := j.x.r
+	if len(r.Trailer) > 0 {
+		r.Body = &partlyHeld{held: held, rest: r.Body}
+		return
+	}
+	r.ContentLength, r.TransferEncoding = int64(len(held)), nil
+	r.Body = http.NoBody
+	if len(held) > 0 {
+		r.Body = &partlyHeld{held: held, rest: http.NoBody}
+	}
+	r.GetBody = func() (io.ReadCloser, error) { return &partlyHeld{held: held, rest: http.NoBody}, nil }
+}
+
+// reserve takes room for held bodies, up to a total of size for this one.
+func (j *judge) reserve(size, most int64) bool {
+	more := size - j.held
+	if j.x.p.held.Add(more) > most {
+		j.x.p.held.Add(-more)
+		return false
+	}
+	j.held = size
+	return true
+}
+
+// overloaded is what becomes of a body for which there is no room.
+func (j *judge) overloaded() (blocked bool) {
+	j.x.p.metrics.faults.Add("", 1)
+	j.over, j.failed = true, true
+	j.blocked = j.x.config.failClosed && j.x.enforces(true)
+	return j.blocked
+}
+
+// partlyHeld is a body of which the beginning was read.
+type partlyHeld struct {
+	held []byte
+	rest io.ReadCloser
+}
+
+func (b *partlyHeld) Read(p []byte) (int, error) {
+	if len(b.held) > 0 {
+		n := copy(p, b.held)
+		b.held = b.held[n:]
+		if len(b.held) == 0 && b.rest == http.NoBody {
+			return n, io.EOF
+		}
+		return n, nil
+	}
+	return b.rest.Read(p)
+}
+
+func (b *partlyHeld) Close() error { return b.rest.Close() }
+
+// response judges the head of an answer.
+func (j *judge) response(status int, header http.Header) (blocked bool) {
+	return j.ask(func() waf.Verdict { return j.txn.Response(status, header) })
+}
+
+// maxResponse is how much of an answer is held for inspection, in bytes.
+const maxResponse = 512 << 10
+
+// responseBody judges the body of an answer, where the web service has it so and it is
+// text. What it read stands before the rest.
+func (j *judge) responseBody(resp *http.Response) (blocked bool, err error) {
+	if !j.x.service.InspectResponses || j.over || !isText(resp.Header) || resp.Header.Get("Content-Encoding") != "" || resp.ContentLength == 0 {
+		return false, nil
+	}
+	if !j.reserve(j.held+maxResponse, j.x.l.limits.Load().held) {
+		return j.overloaded(), nil
+	}
+	held, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse))
+	if err != nil {
+		return false, err
+	}
+	if j.ask(func() waf.Verdict { return j.txn.ResponseBody(held) }) {
+		return true, nil
+	}
+	resp.Body = &partlyHeld{held: held, rest: resp.Body}
+	return false, nil
+}
+
+func isText(header http.Header) bool {
+	kind, _, _ := strings.Cut(header.Get("Content-Type"), ";")
+	kind = strings.ToLower(strings.TrimSpace(kind))
+	return kind != "text/event-stream" && (strings.HasPrefix(kind, "text/") || strings.HasSuffix(kind, "json") || strings.HasSuffix(kind, "xml"))
+}
+
+// finish tells of what matched, once.
+func (j *judge) finish() {
+	if j.txn == nil {
+		j.release()
+		return
+	}
+	var matches []waf.Match
+	func() {
+		defer func() {
+			if reason := recover(); reason != nil {
+				j.x.p.metrics.faults.Add("", 1)
+				j.x.p.o.Log.Error("inspection failed", "web_service", j.x.service.Name, "event", j.x.id, "panic", fmt.Sprint(reason))
+			}
+		}()
+		matches = j.txn.Close()
+	}()
+	j.txn, j.over = nil, true
+	j.release()
+	j.x.p.metrics.inspect.Observe(j.took)
+	verdict := "pass"
+	switch {
+	case j.blocked:
+		verdict = "block"
+	case len(matches) > 0:
+		verdict = "alert"
+	}
+	j.x.p.metrics.verdicts.Add(verdict, 1)
+	for i := range matches {
+		j.x.violation(&matches[i], i, j.blocked)
+	}
+}
+
+func (j *judge) release() {
+	j.x.p.held.Add(-j.held)
+	j.held = 0
+}

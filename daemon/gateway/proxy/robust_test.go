@@ -1,0 +1,451 @@
+package proxy_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+
+	"sealgate/appliance/model"
+	"sealgate/daemon/gateway/proxy"
+	"sealgate/daemon/gateway/waf"
+)
+
+// Each attack hides a second request in a first one. nginx is the server behind, and
+// writes down whatever it takes for a request.
+func TestNginxBehindSeesNoSmuggledRequest(t *testing.T) {
+	log := filepath.Join(os.TempDir(), fmt.Sprintf("sealgatetest-%d-access.log", os.Getpid()))
+	defer os.Remove(log)
+	os.WriteFile(log, nil, 0o666)
+	os.Chmod(log, 0o666)
+	server := origin(t, "access_log "+log+";", `location / { return 200 "ok"; }`)
+	hidden := "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
+	chunk := fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(hidden), hidden)
+	for name, raw := range map[string]string{
+		"CL.TE":                  fmt.Sprintf("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n%s", 5+len(hidden), hidden),
+		"TE.CL":                  "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk,
+		"TE.TE, a space":         "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding : chunked\r\n\r\n" + chunk,
+		"TE.TE, a tab":           "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding:\tchunked\r\n\r\n" + chunk,
+		"TE.TE, xchunked":        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: xchunked\r\n\r\n" + chunk,
+		"TE.TE, a second one":    "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n\r\n0\r\n\r\n" + hidden,
+		"TE.TE, folded":          "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding:\r\n chunked\r\n\r\n" + chunk,
+		"TE.TE, after bare LF":   "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nX: y\nTransfer-Encoding: chunked\r\n\r\n" + chunk,
+		"TE.TE, after bare CR":   "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nX: y\rTransfer-Encoding: chunked\r\n\r\n" + chunk,
+		"TE.TE, underscored":     "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer_Encoding: chunked\r\n\r\n" + chunk,
+		"CL.0":                   fmt.Sprintf("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s", len(hidden), hidden),
+		"CL.CL":                  fmt.Sprintf("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nContent-Length: %d\r\n\r\n%s", len(hidden), hidden),
+		"a list of lengths":      fmt.Sprintf("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0, %d\r\n\r\n%s", len(hidden), hidden),
+		"a plus":                 fmt.Sprintf("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +%d\r\n\r\n%s", len(hidden), hidden),
+		"HTTP/1.0 with TE":       "POST / HTTP/1.0\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk,
+		"an extension":           "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0;\n\r\n\r\n" + hidden,
+		"an extension with LF":   "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2;\nxx\r\n0\r\n\r\n" + hidden,
+		"a chunk that overflows": "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n10000000000000000\r\n\r\n0\r\n\r\n" + hidden,
+		"a trailer that frames":  "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: Content-Length\r\n\r\n0\r\nContent-Length: 40\r\n\r\n" + hidden[:0],
+		"a split URL":            "GET / HTTP/1.1\r\nX: GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n",
+		"expect":                 fmt.Sprintf("GET / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n%s", len(hidden), hidden),
+		"an upgrade":             "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n",
+		"connection drops TE":    "POST / HTTP/1.1\r\nHost: a\r\nConnection: Transfer-Encoding\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk,
+		"connection drops CL":    fmt.Sprintf("POST / HTTP/1.1\r\nHost: a\r\nConnection: Content-Length\r\nContent-Length: %d\r\n\r\n%s", len(hidden), hidden),
+	} {
+		for _, engine := range []bool{false, true} {
+			change := func(*gate, *proxy.Options) {}
+			if engine {
+				change = withEngine(blockAttack)
+			}
+			g := newGate(t, server.Addr, change)
+			c, err := net.Dial("tcp", g.addr(8080))
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.SetDeadline(time.Now().Add(10 * time.Second))
+			io.WriteString(c, raw)
+			c.(*net.TCPConn).CloseWrite()
+			io.Copy(io.Discard, c)
+			c.Close()
+			// One that was left over for the next client would show now.
+			if status, body := g.get("/after"); status != 200 || body != "ok" {
+				t.Errorf("%s: the next client got %d %q", name, status, body)
+			}
+			var seen []byte
+			for range 500 { // it is written behind the answer
+				if seen, err = os.ReadFile(log); err != nil {
+					t.Fatal(err)
+				}
+				if bytes.Contains(seen, []byte("GET /after")) {
+					break
+				}
+				time.Sleep(10 * time.Millisecond)
+			}
+			if !bytes.Contains(seen, []byte("GET /after")) || bytes.Contains(seen, []byte(`"GET /smuggled`)) {
+				t.Errorf("%s (inspected: %v): nginx saw\n%s", name, engine, seen)
+			}
+			os.Truncate(log, 0)
+		}
+	}
+}
+
+func TestASwapUnderLoadLosesNoRequest(t *testing.T) {
+	first, second := origin(t, `location / { return 200 "first"; }`), origin(t, `location / { return 200 "second"; }`)
+	g := newGate(t, first.Addr, secure, withEngine(blockAttack))
+	stop := make(chan struct{})
+	var asked, wrong atomic.Int64
+	var asking sync.WaitGroup
+	for version, client := range clients(t) {
+		client.MaxIdleConnsPerHost = 10
+		for range 4 {
+			asking.Go(func() {
+				for {
+					select {
+					case <-stop:
+						return
+					default:
+					}
+					r, _ := http.NewRequest("POST", "https://"+g.addr(8080)+"/", strings.NewReader("body"))
+					resp, err := client.RoundTrip(r)
+					if err != nil {
+						wrong.Add(1)
+						t.Errorf("%s: %v", version, err)
+						return
+					}
+					body, err := io.ReadAll(resp.Body)
+					resp.Body.Close()
+					if asked.Add(1); resp.StatusCode != 200 || err != nil || string(body) != "first" && string(body) != "second" {
+						wrong.Add(1)
+						t.Errorf("%s: %d %q, %v", version, resp.StatusCode, body, err)
+						return
+					}
+				}
+			})
+		}
+	}
+	rule := &g.service().Inbound[0].Outbound[0]
+	for i := range 40 {
+		to := first
+		if i%2 == 0 {
+			to = second
+		}
+		before := asked.Load()
+		rule.Port = to.Port
+		g.snapshot.Revision++
+		// A port more, a port less.
+		g.service().Inbound[0].Ports = []int{8080, 8081}[:1+i%2]
+		g.apply()
+		for asked.Load() < before+20 && wrong.Load() == 0 {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	close(stop)
+	asking.Wait()
+	t.Log(asked.Load(), "requests")
+}
+
+func TestARulesPanicCostsItsRequestAlone(t *testing.T) {
+	server := origin(t, echo)
+	boom := func(t *fakeTransaction) {
+		t.headers = func() waf.Verdict {
+			if strings.Contains(t.URI, "boom") {
+				panic("a rule")
+			}
+			return waf.Verdict{}
+		}
+	}
+	g := newGate(t, server.Addr, withEngine(boom))
+	if status, _ := g.get("/boom"); status != 200 {
+		t.Errorf("open: %d", status)
+	}
+	g.snapshot.Group.FailMode = model.FailClosed
+	g.apply()
+	if status, _ := g.get("/boom"); status != 503 {
+		t.Errorf("closed: %d", status)
+	}
+	if status, _ := g.get("/"); status != 200 {
+		t.Errorf("another request: %d", status)
+	}
+	g.service().Mode = model.ModeSimulation
+	g.apply()
+	if status, _ := g.get("/boom"); status != 200 {
+		t.Errorf("simulation: %d", status)
+	}
+}
+
+func TestHeldBodiesAreBounded(t *testing.T) {
+	server := origin(t, `location / { return 200 "ok"; }`)
+	g := newGate(t, server.Addr, withEngine(blockAttack), func(g *gate, _ *proxy.Options) {
+		g.snapshot.Group.FailMode, g.snapshot.Group.Limits.HeldBytes = model.FailClosed, 10_000
+	})
+	post := func(size int) int {
+		resp, err := http.Post(g.url("/"), "text/plain", strings.NewReader(strings.Repeat("x", size)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return resp.StatusCode
+	}
+	if a, b, c := post(9000), post(20_000), post(9000); a != 200 || b != 503 || c != 200 {
+		t.Errorf("%d, %d, %d", a, b, c)
+	}
+}
+
+func TestLimits(t *testing.T) {
+	server := origin(t, `location / { return 200 "ok"; }`)
+	g := newGate(t, server.Addr, secure, func(g *gate, _ *proxy.Options) {
+		g.snapshot.Group.Limits = model.GatewayLimits{Headers: 20, URLBytes: 200, BodyBytes: 1000}
+	})
+	for version, client := range clients(t) {
+		for name, c := range map[string]struct {
+			path   string
+			header int
+			body   int
+			status int
+		}{
+			"all within":   {"/", 5, 1000, 200},
+			"a long URL":   {"/" + strings.Repeat("a", 300), 0, 0, 414},
+			"many headers": {"/", 30, 0, 431},
+			"a long body":  {"/", 0, 2000, 413},
+		} {
+			r, _ := http.NewRequest("POST", "https://"+g.addr(8080)+c.path, strings.NewReader(strings.Repeat("b", c.body)))
+			for i := range c.header {
+				r.Header.Set(fmt.Sprintf("X-%d", i), "a")
+			}
+			if status, _ := g.do(client, r); status != c.status {
+				t.Errorf("%s, %s: %d; want %d", version, name, status, c.status)
+			}
+		}
+	}
+}
+
+func TestConnectionsOfOneAddress(t *testing.T) {
+	server := origin(t, echo)
+	g := newGate(t, server.Addr, func(g *gate, _ *proxy.Options) { g.snapshot.Group.Limits.ConnectionsPerAddress = 3 })
+	ask := func(c net.Conn) bool {
+		c.SetDeadline(time.Now().Add(10 * time.Second))
+		io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+		_, err := http.ReadResponse(bufio.NewReader(c), nil)
+		return err == nil
+	}
+	dial := func(from string) net.Conn {
+		c, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}).Dial("tcp", g.addr(8080))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		return c
+	}
+	var open []net.Conn
+	for range 3 {
+		c := dial("127.0.0.2")
+		if !ask(c) {
+			t.Fatal("one of three was refused")
+		}
+		open = append(open, c)
+	}
+	if ask(dial("127.0.0.2")) {
+		t.Error("the fourth was served")
+	}
+	if !ask(dial("127.0.0.3")) {
+		t.Error("another address was refused")
+	}
+	open[0].Close()
+	for range 500 {
+		if ask(dial("127.0.0.2")) {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Error("a place that came free is not given again")
+}
+
+// Streams that are begun and reset at once must not keep servers busy beyond what one
+// connection may have.
+func TestRapidReset(t *testing.T) {
+	var now, most atomic.Int64
+	release := make(chan struct{})
+	server := behind(t, func(w http.ResponseWriter, r *http.Request) {
+		n := now.Add(1)
+		defer now.Add(-1)
+		for old := most.Load(); n > old && !most.CompareAndSwap(old, n); old = most.Load() {
+		}
+		if r.URL.Path == "/slow" {
+			select {
+			case <-release:
+			case <-r.Context().Done():
+			}
+		}
+	})
+	defer close(release)
+	g := newGate(t, server, secure, func(g *gate, _ *proxy.Options) { g.snapshot.Group.Limits.Streams = 10 })
+	c, err := tls.Dial("tcp", g.addr(8080), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(20 * time.Second))
+	io.WriteString(c, http2.ClientPreface)
+	framer := http2.NewFramer(c, c)
+	framer.WriteSettings()
+	var block bytes.Buffer
+	encoder := hpack.NewEncoder(&block)
+	for _, f := range [][2]string{{":method", "GET"}, {":scheme", "https"}, {":authority", "a"}, {":path", "/slow"}} {
+		encoder.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]})
+	}
+	goneAway := make(chan http2.ErrCode, 1)
+	go func() {
+		defer close(goneAway)
+		for {
+			f, err := framer.ReadFrame()
+			if err != nil {
+				return
+			}
+			if away, ok := f.(*http2.GoAwayFrame); ok {
+				goneAway <- away.ErrCode
+				return
+			}
+		}
+	}()
+	// Each begins anew: an encoder's table would tell later blocks otherwise.
+	for id := uint32(1); id < 4000; id += 2 {
+		if framer.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: block.Bytes(), EndHeaders: true, EndStream: true}) != nil ||
+			framer.WriteRSTStream(id, http2.ErrCodeCancel) != nil {
+			break
+		}
+		if id == 1 {
+			block.Reset()
+			for _, f := range [][2]string{{":method", "GET"}, {":scheme", "https"}, {":authority", "a"}, {":path", "/slow"}} {
+				encoder.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]})
+			}
+		}
+	}
+	if code, ok := <-goneAway; ok && code != http2.ErrCodeEnhanceYourCalm {
+		t.Errorf("gone away with %v", code)
+	}
+	if n := most.Load(); n > 10 {
+		t.Errorf("%d requests at a time reached the server; one connection may have 10", n)
+	}
+	client := clients(t)["HTTP/2.0"]
+	r, _ := http.NewRequest("GET", "https://"+g.addr(8080)+"/", nil)
+	if status, _ := g.do(client, r); status != 200 {
+		t.Errorf("another client: %d", status)
+	}
+}
+
+func TestShutdownDrains(t *testing.T) {
+	begun, goOn := make(chan bool), make(chan bool)
+	server := behind(t, func(w http.ResponseWriter, r *http.Request) {
+		begun <- true
+		<-goOn
+		io.WriteString(w, "whole")
+	})
+	g := newGate(t, server, secure)
+	type answer struct {
+		status int
+		body   string
+	}
+	answers := make(chan answer, 2)
+	for _, client := range clients(t) {
+		go func() {
+			r, _ := http.NewRequest("GET", "https://"+g.addr(8080)+"/", nil)
+			resp, err := client.RoundTrip(r)
+			if err != nil {
+				answers <- answer{0, err.Error()}
+				return
+			}
+			body, _ := io.ReadAll(resp.Body)
+			answers <- answer{resp.StatusCode, string(body)}
+		}()
+		<-begun
+	}
+	down := make(chan bool)
+	go func() {
+		g.Shutdown(context.Background())
+		close(down)
+	}()
+	for range 500 {
+		c, err := net.Dial("tcp", g.addr(8080))
+		if err != nil {
+			break
+		}
+		c.Close()
+		time.Sleep(10 * time.Millisecond)
+	}
+	goOn <- true
+	goOn <- true
+	for range 2 {
+		if a := <-answers; a.status != 200 || a.body != "whole" {
+			t.Errorf("%+v", a)
+		}
+	}
+	<-down
+}
+
+// A server's name that gets another address is followed when its record expires.
+func TestNamesAreResolvedAgain(t *testing.T) {
+	var address atomic.Pointer[net.IP]
+	first, second := net.IPv4(127, 0, 0, 21), net.IPv4(127, 0, 0, 22)
+	address.Store(&first)
+	packets, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var questions atomic.Int64
+	names := &dns.Server{PacketConn: packets, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+		a := new(dns.Msg).SetReply(q)
+		if q.Question[0].Name == "lb.internal." && q.Question[0].Qtype == dns.TypeA {
+			questions.Add(1)
+			a.Answer = []dns.RR{&dns.A{Hdr: dns.RR_Header{Name: "lb.internal.", Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: 1}, A: *address.Load()}}
+		}
+		w.WriteMsg(a)
+	})}
+	go names.ActivateAndServe()
+	defer names.Shutdown()
+	config := filepath.Join(t.TempDir(), "resolv.conf")
+	os.WriteFile(config, fmt.Appendf(nil, "nameserver 127.0.0.1\n"), 0o600)
+	port := ""
+	for i, ip := range []net.IP{first, second} {
+		ln, err := net.Listen("tcp", net.JoinHostPort(ip.String(), port))
+		if i == 0 && err == nil {
+			_, port, _ = net.SplitHostPort(ln.Addr().String())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, ip.String()) })}
+		go srv.Serve(ln)
+		defer srv.Close()
+	}
+	g := newGate(t, "lb.internal:"+port, func(_ *gate, o *proxy.Options) {
+		at := netip.MustParseAddrPort(packets.LocalAddr().String())
+		o.Resolver = proxy.Resolver{Config: config, Hosts: "/nonexistent", Port: fmt.Sprint(at.Port())}
+	})
+	if status, body := g.get("/"); status != 200 || body != first.String() {
+		t.Fatalf("%d %q", status, body)
+	}
+	before := questions.Load()
+	g.get("/")
+	address.Store(&second)
+	for range 1000 {
+		if _, body := g.get("/"); body == second.String() {
+			if questions.Load() == before {
+				t.Error("nobody asked")
+			}
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Error("the new address is never used")
+}

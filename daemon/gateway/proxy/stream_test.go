@@ -1,0 +1,356 @@
+package proxy_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha1"
+	"crypto/tls"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httptrace"
+	"net/textproto"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"sealgate/appliance/model"
+	"sealgate/daemon/gateway/proxy"
+)
+
+// behind starts an origin of ours, for what nginx cannot do. It speaks HTTP/1 and
+// HTTP/2 without TLS.
+func behind(t *testing.T, handler http.HandlerFunc) string {
+	t.Helper()
+	s := httptest.NewUnstartedServer(handler)
+	s.Config.Protocols = new(http.Protocols)
+	s.Config.Protocols.SetHTTP1(true)
+	s.Config.Protocols.SetUnencryptedHTTP2(true)
+	s.Start()
+	t.Cleanup(s.Close)
+	return s.Listener.Addr().String()
+}
+
+// secure gives the web service a certificate.
+func secure(g *gate, _ *proxy.Options) {
+	certificate, key := selfSigned(g.t, "shop.example")
+	g.service().Keys = []model.SnapshotKey{{Name: "shop", Certificate: certificate, PrivateKey: key}}
+	g.service().Inbound[0].Certificate = "shop"
+}
+
+// clients are clients of both versions, over TLS.
+func clients(t *testing.T) map[string]*http.Transport {
+	t.Helper()
+	m := map[string]*http.Transport{}
+	for name, h2 := range map[string]bool{"HTTP/1.1": false, "HTTP/2.0": true} {
+		tr := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, Protocols: new(http.Protocols), ExpectContinueTimeout: 1 << 40, DisableCompression: true}
+		tr.Protocols.SetHTTP1(!h2)
+		tr.Protocols.SetHTTP2(h2)
+		t.Cleanup(tr.CloseIdleConnections)
+		m[name] = tr
+	}
+	return m
+}
+
+func TestStreamsBothWays(t *testing.T) {
+	server := behind(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		http.NewResponseController(w).EnableFullDuplex()
+		w.WriteHeader(200)
+		w.(http.Flusher).Flush()
+		for lines := bufio.NewScanner(r.Body); lines.Scan(); {
+			fmt.Fprintf(w, "data: %s\n\n", lines.Text())
+			w.(http.Flusher).Flush()
+		}
+	})
+	g := newGate(t, server, secure)
+	for version, client := range clients(t) {
+		t.Run(version, func(t *testing.T) {
+			body, write := io.Pipe()
+			r, _ := http.NewRequest("POST", "https://"+g.addr(8080)+"/", body)
+			go io.WriteString(write, "event 0\n") // net/http's client sends no head before it has some body
+			resp, err := client.RoundTrip(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			if resp.Proto != version {
+				t.Errorf("spoke %s", resp.Proto)
+			}
+			// Each event is answered before the next one is sent.
+			in := bufio.NewReader(resp.Body)
+			for i := range 5 {
+				if i > 0 {
+					fmt.Fprintf(write, "event %d\n", i)
+				}
+				line, err := in.ReadString('\n')
+				if want := fmt.Sprintf("data: event %d\n", i); line != want || err != nil {
+					t.Fatalf("%q, %v; want %q", line, err, want)
+				}
+				in.ReadString('\n')
+			}
+			write.Close()
+			if _, err := in.ReadByte(); err != io.EOF {
+				t.Errorf("at the end: %v", err)
+			}
+		})
+	}
+}
+
+func TestTrailersInterimAnswersAndExpect(t *testing.T) {
+	server := behind(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Link", "</style.css>; rel=preload")
+		w.WriteHeader(http.StatusEarlyHints)
+		w.Header().Del("Link")
+		body, _ := io.ReadAll(r.Body)
+		w.Header().Set("Trailer", "X-Announced")
+		fmt.Fprintf(w, "%s|%s", body, r.Trailer.Get("X-Sum"))
+		w.Header().Set("X-Announced", "1")
+		w.Header().Set(http.TrailerPrefix+"X-Late", "2")
+	})
+	g := newGate(t, server, secure, withEngine(blockAttack))
+	for version, client := range clients(t) {
+		t.Run(version, func(t *testing.T) {
+			var interim []string
+			ctx := httptrace.WithClientTrace(context.Background(), &httptrace.ClientTrace{
+				Got1xxResponse: func(code int, h textproto.MIMEHeader) error {
+					interim = append(interim, fmt.Sprint(code, h.Get("Link")))
+					return nil
+				},
+				Got100Continue: func() { interim = append(interim, "continue") },
+			})
+			r, _ := http.NewRequestWithContext(ctx, "POST", "https://"+g.addr(8080)+"/", io.MultiReader(strings.NewReader("hel"), strings.NewReader("lo")))
+			r.Trailer = http.Header{"X-Sum": {"7"}}
+			r.Header.Set("Expect", "100-continue")
+			resp, err := client.RoundTrip(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			body, err := io.ReadAll(resp.Body)
+			if string(body) != "hello|7" || err != nil {
+				t.Errorf("%q, %v", body, err)
+			}
+			if resp.Trailer.Get("X-Announced") != "1" || resp.Trailer.Get("X-Late") != "2" {
+				t.Errorf("trailers %v", resp.Trailer)
+			}
+			if !slices.Contains(interim, "103</style.css>; rel=preload") || !slices.Contains(interim, "continue") {
+				t.Errorf("interim answers %v", interim)
+			}
+		})
+	}
+}
+
+// A server that wants no body is asked before the client sends one.
+func TestExpectReachesTheServer(t *testing.T) {
+	server := behind(t, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusExpectationFailed) })
+	g := newGate(t, server)
+	c, err := net.Dial("tcp", g.addr(8080))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	io.WriteString(c, "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n")
+	if line, err := bufio.NewReader(c).ReadString('\n'); line != "HTTP/1.1 417 Expectation Failed\r\n" || err != nil {
+		t.Errorf("%q, %v", line, err)
+	}
+}
+
+func TestCurlUploadsAndDownloads(t *testing.T) {
+	server := behind(t, func(w http.ResponseWriter, r *http.Request) {
+		sum := sha1.New()
+		n, _ := io.Copy(sum, r.Body)
+		fmt.Fprintf(w, "%d %x\n", n, sum.Sum(nil))
+		w.Write(bytes.Repeat([]byte("0123456789"), 1<<20))
+	})
+	g := newGate(t, server, secure, withEngine(blockAttack))
+	big := bytes.Repeat([]byte("abcdefghij"), 1<<20)
+	sum := sha1.Sum(big)
+	for _, args := range [][]string{{"--http1.1"}, {"--http2"}, {"--http1.1", "-H", "Transfer-Encoding: chunked"}, {"--http1.0"}} {
+		cmd := exec.Command("curl", append(args, "-sSk", "--data-binary", "@-", "https://"+g.addr(8080)+"/")...)
+		cmd.Stdin = bytes.NewReader(big)
+		out, err := cmd.Output()
+		first, rest, _ := bytes.Cut(out, []byte("\n"))
+		if want := fmt.Sprintf("%d %x", len(big), sum); err != nil || string(first) != want || len(rest) != 10<<20 {
+			t.Errorf("%v: %v, %q and %d bytes; want %q", args, err, first, len(rest), want)
+		}
+	}
+}
+
+func TestWebSocket(t *testing.T) {
+	server := behind(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Upgrade") != "websocket" || r.Header.Get("Connection") != "Upgrade" {
+			w.WriteHeader(http.StatusUpgradeRequired)
+			return
+		}
+		conn, in, _ := w.(http.Hijacker).Hijack()
+		defer conn.Close()
+		accept := sha1.Sum([]byte(r.Header.Get("Sec-Websocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+		fmt.Fprintf(conn, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n\x81\x02hi", base64.StdEncoding.EncodeToString(accept[:]))
+		io.Copy(conn, in)
+	})
+	g := newGate(t, server, withEngine(blockAttack))
+	c, err := net.Dial("tcp", g.addr(8080))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	// The first frame comes right behind the request.
+	io.WriteString(c, "GET /chat HTTP/1.1\r\nHost: a\r\nUpgrade: WebSocket\r\nConnection: keep-alive, Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\nfirst")
+	in := bufio.NewReader(c)
+	resp, err := http.ReadResponse(in, nil)
+	if err != nil || resp.StatusCode != 101 || resp.Header.Get("Sec-Websocket-Accept") != "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" {
+		t.Fatalf("%v, %v", resp, err)
+	}
+	expect := func(want string) {
+		t.Helper()
+		got := make([]byte, len(want))
+		if _, err := io.ReadFull(in, got); err != nil || string(got) != want {
+			t.Fatalf("%q, %v; want %q", got, err, want)
+		}
+	}
+	expect("\x81\x02hi")
+	expect("first")
+	for i := range 3 {
+		fmt.Fprintf(c, "frame %d", i)
+		expect(fmt.Sprintf("frame %d", i))
+	}
+	// A change of configuration leaves it open.
+	g.apply()
+	io.WriteString(c, "after")
+	expect("after")
+	if status, _ := g.get("/chat", "Connection", "Upgrade", "Upgrade", "h2c"); status != http.StatusUpgradeRequired {
+		t.Errorf("another protocol: %d", status)
+	}
+}
+
+func TestGRPC(t *testing.T) {
+	server := behind(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.ProtoMajor != 2 || r.Header.Get("Te") != "trailers" {
+			w.WriteHeader(http.StatusHTTPVersionNotSupported)
+			return
+		}
+		w.Header().Set("Content-Type", "application/grpc")
+		w.Header().Set("Trailer", "Grpc-Status")
+		w.WriteHeader(200)
+		w.(http.Flusher).Flush()
+		message := make([]byte, 5+3)
+		for {
+			if _, err := io.ReadFull(r.Body, message); err != nil {
+				break
+			}
+			w.Write(message)
+			w.(http.Flusher).Flush()
+		}
+		w.Header().Set("Grpc-Status", "0")
+		w.Header().Set(http.TrailerPrefix+"Grpc-Message", "done")
+	})
+	g := newGate(t, server, secure, withEngine(blockAttack))
+	call := func(t *testing.T, client *http.Transport, url string) {
+		body, write := io.Pipe()
+		r, _ := http.NewRequest("POST", url+"/service/Method", body)
+		r.Header.Set("Content-Type", "application/grpc+proto")
+		r.Header.Set("Te", "trailers")
+		resp, err := client.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if resp.StatusCode != 200 {
+			t.Fatalf("status %d", resp.StatusCode)
+		}
+		for i := range 3 {
+			message := fmt.Appendf(nil, "\x00\x00\x00\x00\x03m%02d", i)
+			write.Write(message)
+			got := make([]byte, len(message))
+			if _, err := io.ReadFull(resp.Body, got); err != nil || !bytes.Equal(got, message) {
+				t.Fatalf("message %d: %q, %v", i, got, err)
+			}
+		}
+		write.Close()
+		io.Copy(io.Discard, resp.Body)
+		if resp.Trailer.Get("Grpc-Status") != "0" || resp.Trailer.Get("Grpc-Message") != "done" {
+			t.Errorf("trailers %v", resp.Trailer)
+		}
+	}
+	t.Run("over TLS", func(t *testing.T) { call(t, clients(t)["HTTP/2.0"], "https://"+g.addr(8080)) })
+	t.Run("with prior knowledge", func(t *testing.T) {
+		plain := newGate(t, server)
+		client := &http.Transport{Protocols: new(http.Protocols)}
+		client.Protocols.SetUnencryptedHTTP2(true)
+		defer client.CloseIdleConnections()
+		call(t, client, "http://"+plain.addr(8080))
+	})
+}
+
+func TestAnswersThatBreakOffAreNotMadeWhole(t *testing.T) {
+	server := behind(t, func(w http.ResponseWriter, r *http.Request) {
+		if n := r.URL.Query().Get("length"); n != "" {
+			w.Header().Set("Content-Length", n)
+		}
+		io.WriteString(w, "half")
+		w.(http.Flusher).Flush()
+		panic(http.ErrAbortHandler)
+	})
+	g := newGate(t, server, secure)
+	for version, client := range clients(t) {
+		for _, path := range []string{"/", "/?length=8"} {
+			r, _ := http.NewRequest("GET", "https://"+g.addr(8080)+path, nil)
+			resp, err := client.RoundTrip(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if body, err := io.ReadAll(resp.Body); err == nil {
+				t.Errorf("%s %s: taken for whole: %q", version, path, body)
+			}
+			resp.Body.Close()
+		}
+	}
+}
+
+func TestBodiesAreJudgedBeforeTheyArrive(t *testing.T) {
+	arrived := make(chan string, 100)
+	server := behind(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		arrived <- fmt.Sprint(len(body), " ", r.ContentLength)
+	})
+	g := newGate(t, server, secure, withEngine(blockAttack), func(g *gate, _ *proxy.Options) { g.snapshot.Group.Limits.InspectedBytes = 100_000 })
+	pad := strings.Repeat("x", 50_000)
+	for version, client := range clients(t) {
+		post := func(body string, known bool) int {
+			var in io.Reader = strings.NewReader(body)
+			if !known {
+				in = io.MultiReader(in)
+			}
+			r, _ := http.NewRequest("POST", "https://"+g.addr(8080)+"/", in)
+			status, _ := g.do(client, r)
+			return status
+		}
+		for _, known := range []bool{true, false} {
+			if status := post(pad+"attack", known); status != 403 || len(arrived) > 0 {
+				t.Errorf("%s: %d, %d arrived", version, status, len(arrived))
+			}
+			g.event()
+			if status := post(pad, known); status != 200 {
+				t.Errorf("%s: %d", version, status)
+			}
+			// Of known length whether the client said so or not: it was held as a whole.
+			if got := <-arrived; got != "50000 50000" {
+				t.Errorf("%s: %s arrived", version, got)
+			}
+			long := strings.Repeat("y", 1_000_000)
+			if status := post(long, known); status != 200 {
+				t.Errorf("%s: %d", version, status)
+			}
+			if got := <-arrived; !strings.HasPrefix(got, strconv.Itoa(len(long))+" ") {
+				t.Errorf("%s: %s arrived", version, got)
+			}
+		}
+	}
+}
