@@ -1,0 +1,275 @@
+package crs
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/corazawaf/coraza/v3/experimental/plugins/plugintypes"
+
+	coreruleset "github.com/corazawaf/coraza-coreruleset/v4"
+
+	"sealgate/daemon/gateway/waf/dfa"
+)
+
+// gates say which rules can match.
+type gates struct {
+	text  string // the gates as rules, to stand before all others
+	rules []gated
+	gates []gate
+	order []ordered // every rule, by id
+}
+
+// gated is a rule that is removed unless a gate says that it can match.
+type gated struct {
+	directive
+	place uint32
+}
+
+// gate is one rule of ours: values, a chain of transformations, and the rules that want them.
+type gate struct {
+	automaton *dfa.Set
+	ofPattern []uint32 // by pattern of the automaton, the gated rule
+	lists     []listed
+	all       []uint32 // every rule of the gate
+}
+
+type listed struct {
+	pm
+	rule uint32
+}
+
+type ordered struct {
+	id, phase int
+	gated     int // place among the gated; -1 when the rule is none of them
+}
+
+// key is what rules of one gate have in common.
+type key struct {
+	phase   int
+	target  string
+	through string
+}
+
+// fixed are the collections that no rule writes to, so that what a gate sees
+// before a phase is what the rule will see.
+var fixed = map[string]bool{
+	"ARGS": true, "ARGS_NAMES": true, "ARGS_GET": true, "ARGS_GET_NAMES": true, "ARGS_POST": true, "ARGS_POST_NAMES": true,
+	"REQUEST_COOKIES": true, "REQUEST_COOKIES_NAMES": true, "REQUEST_HEADERS": true, "REQUEST_HEADERS_NAMES": true,
+	"REQUEST_FILENAME": true, "REQUEST_BASENAME": true, "REQUEST_URI": true, "REQUEST_URI_RAW": true, "REQUEST_LINE": true,
+	"REQUEST_BODY": true, "REQUEST_METHOD": true, "REQUEST_PROTOCOL": true, "QUERY_STRING": true, "XML": true,
+	"FILES": true, "FILES_NAMES": true, "MULTIPART_PART_HEADERS": true,
+	"RESPONSE_BODY": true, "RESPONSE_HEADERS": true,
+}
+
+// gather finds the rules that gates can speak for, and makes the gates.
+func gather(all []directive) *gates {
+	g := new(gates)
+	members := map[key][]uint32{}
+	var keys []key
+	for _, d := range all {
+		if d.id == 0 {
+			continue
+		}
+		place := -1
+		if d.gateable() {
+			place = len(g.rules)
+			rule := gated{d, uint32(place)}
+			g.rules = append(g.rules, rule)
+			for _, k := range d.keys() {
+				if members[k] == nil {
+					keys = append(keys, k)
+				}
+				members[k] = append(members[k], rule.place)
+			}
+		}
+		g.order = append(g.order, ordered{d.id, d.phase, place})
+	}
+	slices.SortFunc(g.order, func(a, b ordered) int { return a.id - b.id })
+	g.emit(keys, members)
+	return g
+}
+
+// gateable says whether a rule matches nothing when its own operator matches no value.
+func (d *directive) gateable() bool {
+	if d.name != "SecRule" || d.negated || d.has("multiMatch") {
+		return false
+	}
+	switch d.operator {
+	case "rx":
+		if !isText(d.argument) {
+			return false
+		}
+	case "pm", "pmFromFile":
+	default:
+		return false
+	}
+	for _, t := range d.targets {
+		name, _, _ := strings.Cut(strings.TrimPrefix(t, "!"), ":")
+		if !fixed[name] {
+			return false
+		}
+	}
+	return true
+}
+
+// keys are a rule's targets one by one. What a rule leaves out of a collection
+// belongs to that collection.
+func (d *directive) keys() []key {
+	through := strings.Join(d.transformations(), ",")
+	var out []key
+	for _, target := range d.targets {
+		if target[0] == '!' {
+			continue
+		}
+		name, _, _ := strings.Cut(target, ":")
+		for _, t := range d.targets {
+			if strings.HasPrefix(t, "!"+name+":") {
+				target += "|" + t
+			}
+		}
+		out = append(out, key{d.phase, target, through})
+	}
+	return out
+}
+
+// emit makes one gate for all targets that the same rules want through the same
+// transformations, so that each value is passed over once a chain.
+func (g *gates) emit(keys []key, members map[key][]uint32) {
+	type want struct {
+		phase   int
+		through string
+		rules   string
+	}
+	var wants []want
+	targets := map[want][]string{}
+	of := map[want][]uint32{}
+	for _, k := range keys {
+		w := want{k.phase, k.through, fmt.Sprint(members[k])}
+		if targets[w] == nil {
+			wants = append(wants, w)
+		}
+		targets[w] = append(targets[w], k.target)
+		of[w] = members[k]
+	}
+	var b strings.Builder
+	phases := map[int]bool{}
+	for i, w := range wants {
+		phases[w.phase] = true
+		g.gates = append(g.gates, g.gate(of[w]))
+		fmt.Fprintf(&b, `SecRule %s "@%s %d" "id:%d,phase:%d,pass,nolog`, strings.Join(targets[w], "|"), gateOperator, i, 100+i, w.phase)
+		if w.through != "" {
+			b.WriteString("," + alone() + ",t:" + strings.ReplaceAll(w.through, ",", ",t:"))
+		}
+		b.WriteString("\"\n")
+	}
+	for phase := range 5 {
+		if phases[phase] {
+			fmt.Fprintf(&b, "SecRule UNIQUE_ID \"@%s %d\" \"id:%d,phase:%d,pass,nolog,t:none\"\n", decideOperator, phase, 10+phase, phase)
+		}
+	}
+	g.text = b.String()
+}
+
+func (g *gates) gate(rules []uint32) gate {
+	made := gate{all: rules}
+	var patterns []string
+	for _, r := range rules {
+		switch d := &g.rules[r]; d.operator {
+		case "rx":
+			patterns = append(patterns, flags+d.argument)
+			made.ofPattern = append(made.ofPattern, r)
+		case "pm":
+			words, _ := sharedWords(d.argument)
+			made.lists = append(made.lists, listed{words, r})
+		default:
+			words, err := sharedFile(root{FS: coreruleset.FS}, d.argument)
+			if err != nil {
+				panic(err) // the file is embedded
+			}
+			made.lists = append(made.lists, listed{words, r})
+		}
+	}
+	if patterns != nil {
+		var err error
+		if made.automaton, err = dfa.Compile(patterns...); err != nil {
+			panic(err) // the pattern is embedded
+		}
+	}
+	return made
+}
+
+func newGate(o plugintypes.OperatorOptions) (plugintypes.Operator, error) {
+	i, err := strconv.Atoi(o.Arguments)
+	if err != nil {
+		return nil, err
+	}
+	return &o.Root.(root).gates.gates[i], nil
+}
+
+// Evaluate notes which rules can match because of value. It matches never.
+func (g *gate) Evaluate(tx plugintypes.TransactionState, value string) bool {
+	s := stateOf(tx)
+	if g.automaton != nil {
+		known, work := g.automaton.Scan(value, func(pattern uint32) { s.hit(g.ofPattern[pattern]) })
+		s.spend(work + 1)
+		if !known {
+			for _, rule := range g.all {
+				s.hit(rule)
+			}
+			return false
+		}
+	}
+	for _, l := range g.lists {
+		s.spend(len(value) + 1)
+		if l.words.Contains(value) {
+			s.hit(l.rule)
+		}
+	}
+	return false
+}
+
+// decide removes the rules of a phase that no gate has spoken for.
+type decide struct {
+	gates *gates
+	phase int
+}
+
+func newDecide(o plugintypes.OperatorOptions) (plugintypes.Operator, error) {
+	phase, err := strconv.Atoi(o.Arguments)
+	return decide{o.Root.(root).gates, phase}, err
+}
+
+// remover is what a transaction of Coraza's can do beside its interface.
+type remover interface {
+	RemoveRuleByIDRange(start, end int)
+}
+
+// Evaluate removes ranges of ids as long as they go. What belongs to earlier
+// phases is done and may be within.
+func (d decide) Evaluate(tx plugintypes.TransactionState, _ string) bool {
+	s, transaction := stateOf(tx), tx.(remover)
+	first, last := 0, 0
+	flush := func() {
+		if first != 0 {
+			transaction.RemoveRuleByIDRange(first, last)
+		}
+		first = 0
+	}
+	for i := range d.gates.order {
+		o := &d.gates.order[i]
+		switch {
+		case o.phase < d.phase:
+		case o.phase == d.phase && o.gated >= 0 && !s.isHit(o.gated):
+			if first == 0 {
+				first = o.id
+			}
+			last = o.id
+		default:
+			flush()
+		}
+	}
+	flush()
+	return false
+}
