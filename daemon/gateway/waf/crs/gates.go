@@ -29,10 +29,14 @@ type gated struct {
 
 // gate is one rule of ours: values, a chain of transformations, and the rules that want them.
 type gate struct {
-	automaton *dfa.Set
-	ofPattern []uint32 // by pattern of the automaton, the gated rule
-	lists     []listed
-	all       []uint32 // every rule of the gate
+	automata []automaton
+	lists    []listed
+}
+
+// automaton speaks for the rules of its patterns.
+type automaton struct {
+	set   *dfa.Set
+	rules []uint32
 }
 
 type listed struct {
@@ -93,15 +97,11 @@ func gather(all []directive) *gates {
 
 // gateable says whether a rule matches nothing when its own operator matches no value.
 func (d *directive) gateable() bool {
-	if d.name != "SecRule" || d.negated || d.has("multiMatch") {
+	if d.name != "SecRule" || d.negated {
 		return false
 	}
 	switch d.operator {
-	case "rx":
-		if !isText(d.argument) {
-			return false
-		}
-	case "pm", "pmFromFile":
+	case "rx", "pm", "pmFromFile":
 	default:
 		return false
 	}
@@ -115,9 +115,14 @@ func (d *directive) gateable() bool {
 }
 
 // keys are a rule's targets one by one. What a rule leaves out of a collection
-// belongs to that collection.
+// belongs to that collection. A rule that looks at every stage of its
+// transformations wants each of them.
 func (d *directive) keys() []key {
-	through := strings.Join(d.transformations(), ",")
+	chain := d.transformations()
+	first := len(chain)
+	if d.has("multiMatch") {
+		first = 0
+	}
 	var out []key
 	for _, target := range d.targets {
 		if target[0] == '!' {
@@ -129,7 +134,9 @@ func (d *directive) keys() []key {
 				target += "|" + t
 			}
 		}
-		out = append(out, key{d.phase, target, through})
+		for n := first; n <= len(chain); n++ {
+			out = append(out, key{d.phase, target, strings.Join(chain[:n], ",")})
+		}
 	}
 	return out
 }
@@ -173,14 +180,18 @@ func (g *gates) emit(keys []key, members map[key][]uint32) {
 }
 
 func (g *gates) gate(rules []uint32) gate {
-	made := gate{all: rules}
-	var patterns []string
+	var made gate
+	var text, bytes automaton
+	var patterns, bytePatterns []string
 	for _, r := range rules {
-		switch d := &g.rules[r]; d.operator {
-		case "rx":
+		switch d := &g.rules[r]; {
+		case d.operator == "rx" && isText(d.argument):
 			patterns = append(patterns, flags+d.argument)
-			made.ofPattern = append(made.ofPattern, r)
-		case "pm":
+			text.rules = append(text.rules, r)
+		case d.operator == "rx":
+			bytePatterns = append(bytePatterns, d.argument)
+			bytes.rules = append(bytes.rules, r)
+		case d.operator == "pm":
 			words, _ := sharedWords(d.argument)
 			made.lists = append(made.lists, listed{words, r})
 		default:
@@ -191,13 +202,20 @@ func (g *gates) gate(rules []uint32) gate {
 			made.lists = append(made.lists, listed{words, r})
 		}
 	}
-	if patterns != nil {
-		var err error
-		if made.automaton, err = dfa.Compile(patterns...); err != nil {
-			panic(err) // the pattern is embedded
-		}
-	}
+	made.add(text, dfa.Compile, patterns)
+	made.add(bytes, dfa.CompileBytes, bytePatterns)
 	return made
+}
+
+func (g *gate) add(a automaton, compile func(...string) (*dfa.Set, error), patterns []string) {
+	if patterns == nil {
+		return
+	}
+	var err error
+	if a.set, err = compile(patterns...); err != nil {
+		panic(err) // the patterns are embedded
+	}
+	g.automata = append(g.automata, a)
 }
 
 func newGate(o plugintypes.OperatorOptions) (plugintypes.Operator, error) {
@@ -211,14 +229,13 @@ func newGate(o plugintypes.OperatorOptions) (plugintypes.Operator, error) {
 // Evaluate notes which rules can match because of value. It matches never.
 func (g *gate) Evaluate(tx plugintypes.TransactionState, value string) bool {
 	s := stateOf(tx)
-	if g.automaton != nil {
-		known, work := g.automaton.Scan(value, func(pattern uint32) { s.hit(g.ofPattern[pattern]) })
+	for _, a := range g.automata {
+		known, work := a.set.Scan(value, func(pattern uint32) { s.hit(a.rules[pattern]) })
 		s.spend(work + 1)
 		if !known {
-			for _, rule := range g.all {
+			for _, rule := range a.rules {
 				s.hit(rule)
 			}
-			return false
 		}
 	}
 	for _, l := range g.lists {

@@ -55,7 +55,19 @@ func (d *directive) replaceOperators() {
 // flags are those that Coraza puts before every expression.
 const flags = "(?sm)"
 
-var hexEscape = regexp.MustCompile(`\\x([0-9A-Fa-f]{2})|\\x\{([0-9A-Fa-f]+)\}`)
+var hexEscape = regexp.MustCompile(`\\x(?:([0-9A-Fa-f]{2})|\{([0-9A-Fa-f]{1,2})\})`)
+
+// isText says whether an expression matches runes. One that names bytes which
+// are no text stays with Coraza, which reads it as bytes.
+func isText(expression string) bool {
+	return utf8.ValidString(hexEscape.ReplaceAllStringFunc(expression, func(escape string) string {
+		n, err := strconv.ParseUint(strings.Trim(escape[2:], "{}"), 16, 8)
+		if err != nil {
+			return escape
+		}
+		return string([]byte{byte(n)})
+	}))
+}
 
 // setApart gives the rule, and what is chained to it, transformations of its
 // own, so that Coraza's cache of transformed values never serves it: that cache
@@ -79,17 +91,6 @@ func alone() string {
 	name := fmt.Sprintf("sealgate%d", aparts.Add(1))
 	plugins.RegisterTransformation(name, func(s string) (string, bool, error) { return s, false, nil })
 	return "t:none,t:" + name
-}
-
-// isText says whether an expression matches runes. One that names bytes above
-// 0x7f stays with Coraza, which reads it as bytes.
-func isText(expression string) bool {
-	for _, m := range hexEscape.FindAllStringSubmatch(expression, -1) {
-		if n, _ := strconv.ParseUint(m[1]+m[2], 16, 32); n >= utf8.RuneSelf {
-			return false
-		}
-	}
-	return utf8.ValidString(expression)
 }
 
 // shared keeps what operators compile, by their arguments, for all sets: the

@@ -4,7 +4,6 @@ import (
 	"regexp/syntax"
 	"slices"
 	"unicode"
-	"unicode/utf8"
 )
 
 // classes divides the runes into those that no instruction tells apart.
@@ -12,7 +11,7 @@ type classes struct {
 	begins []rune // each class's first rune, ascending; several may stand for one class
 	class  []uint16
 	sample []rune // a rune of each class
-	ascii  [utf8.RuneSelf]uint16
+	single [256]uint16 // of the runes below 256
 }
 
 func classify(insts []syntax.Inst) classes {
@@ -51,8 +50,8 @@ func classify(insts []syntax.Inst) classes {
 		}
 		c.class = append(c.class, id)
 	}
-	for r := range c.ascii {
-		c.ascii[r] = uint16(c.of(rune(r)))
+	for r := range c.single {
+		c.single[r] = uint16(c.of(rune(r)))
 	}
 	return c
 }

@@ -32,13 +32,20 @@ type Set struct {
 	classes classes
 	begin   []uint32 // where every expression begins, again at each place of the text
 	cache   atomic.Pointer[cache]
+	bytes   bool
 	stride  int // transitions of a state: one a class and one for the end of the text
 }
 
 // Compile makes a set of expressions in the syntax of regexp. Their numbers are
 // their places.
-func Compile(expressions ...string) (*Set, error) {
-	s := new(Set)
+func Compile(expressions ...string) (*Set, error) { return compile(false, expressions) }
+
+// CompileBytes is Compile for expressions that match bytes: a byte of the text
+// is the rune of that number, whatever stands beside it.
+func CompileBytes(expressions ...string) (*Set, error) { return compile(true, expressions) }
+
+func compile(bytes bool, expressions []string) (*Set, error) {
+	s := &Set{bytes: bytes}
 	for id, expression := range expressions {
 		parsed, err := syntax.Parse(expression, syntax.Perl)
 		if err != nil {
@@ -98,11 +105,11 @@ func (s *Set) run(text string, hit func(uint32)) (matched, known bool, work int)
 	c := s.cache.Load()
 	r := runner{set: s, cache: c, left: patience + len(text)/8}
 	at := c.first
-	ascii := &s.classes.ascii
+	single := &s.classes.single
 	for i := 0; i < len(text); {
 		var class int
-		if b := text[i]; b < utf8.RuneSelf {
-			class = int(ascii[b])
+		if b := text[i]; b < utf8.RuneSelf || s.bytes {
+			class = int(single[b])
 			i++
 		} else {
 			char, size := utf8.DecodeRuneInString(text[i:])

@@ -49,6 +49,19 @@ func FuzzMatch(f *testing.F) {
 	})
 }
 
+func TestBytes(t *testing.T) {
+	s, err := CompileBytes(`\x{bc}[^>\x{be}]*[>\x{be}]`, `^.$`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string][2]bool{"\xbcscript\xbe": {true, false}, "\u00bcscript>": {true, false}, "¼": {false, false}, "\xff": {false, true}} {
+		var hits [2]bool
+		if known, _ := s.Scan(text, func(id uint32) { hits[id] = true }); !known || hits != want {
+			t.Errorf("%q: %v, want %v", text, hits, want)
+		}
+	}
+}
+
 // A set whose automaton has 2^18 states gives up instead of filling memory, and
 // its answers until then are right.
 func TestMemoryIsBounded(t *testing.T) {
