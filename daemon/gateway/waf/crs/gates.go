@@ -72,12 +72,20 @@ func gather(all []directive) *gates {
 	g := new(gates)
 	members := map[key][]uint32{}
 	var keys []key
+	counted := map[int]int{} // by phase, rules that a skip counts and that must stay for it
 	for _, d := range all {
 		if d.id == 0 {
 			continue
 		}
 		place := -1
-		if d.gateable() {
+		stays := counted[d.phase] > 0
+		if stays {
+			counted[d.phase]--
+		}
+		if n, err := strconv.Atoi(d.value("skip")); err == nil {
+			counted[d.phase], stays = n, true
+		}
+		if !stays && d.gateable() {
 			place = len(g.rules)
 			rule := gated{d, uint32(place)}
 			g.rules = append(g.rules, rule)

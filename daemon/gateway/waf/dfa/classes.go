@@ -10,7 +10,7 @@ import (
 type classes struct {
 	begins []rune // each class's first rune, ascending; several may stand for one class
 	class  []uint16
-	sample []rune // a rune of each class
+	sample []rune      // a rune of each class
 	single [256]uint16 // of the runes below 256
 }
 
