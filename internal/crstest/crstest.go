@@ -28,10 +28,9 @@ const Setup = `SecAction "id:900005,phase:1,nolog,pass,t:none,setvar:tx.crs_vali
 
 // Refused are the cases that a server in Go answers itself, before any rule.
 var Refused = map[string]string{
-	"920280-3": "HTTP/1.1 without a Host header",
+	"920290-4": "an empty Host header, which a server in Go takes for none",
 	"920430-5": "no version",
 	"920430-8": "HTTP/4.0",
-	"920610-2": "a fragment in the request line",
 	"920620-1": "wants Apache's joining of two Content-Type headers; ours matches, as it should",
 }
 

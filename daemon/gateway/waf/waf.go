@@ -32,14 +32,15 @@ type Request struct {
 }
 
 // Transaction is one request and its response, for one goroutine at a time. The
-// calls come in the order below; each may be left out, except Close. After a
-// Verdict that blocks, only Close is called.
+// calls come in the order below; the answer's may be left out. Who does not
+// carry a verdict out goes on as if it had not blocked: what else matches is
+// found, and every further verdict repeats the first that blocked.
 type Transaction interface {
 	Headers() Verdict      // request line, headers, cookies, URL parameters
 	Body(p []byte) Verdict // a piece of the body, in order; p is not kept
-	EndBody() Verdict
+	EndBody() Verdict      // also when there is no body
 	Response(status int, h http.Header) Verdict
-	ResponseBody(p []byte) Verdict
+	ResponseBody(p []byte) Verdict // the last piece is empty
 	// Close says what matched, for events, with masked values. It may be called
 	// again, and then says the same.
 	Close() []Match

@@ -298,3 +298,6 @@ func (t *Transaction) Body() error {
 	_, err := t.ProcessRequestBody()
 	return err
 }
+
+// Spend takes away from the transaction's work what its owner did.
+func (t *Transaction) Spend(work int) { t.state.spend(work) }

@@ -1,0 +1,267 @@
+package waf
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/corazawaf/coraza/v3/types"
+
+	"sealgate/daemon/gateway/waf/crs"
+)
+
+// transaction is one request and its answer.
+type transaction struct {
+	engine  *engine
+	request Request
+	tx      *crs.Transaction
+	view    *view
+
+	seen     int // of Coraza's matches
+	score    [2]int
+	matches  []Match
+	blocked  *Match
+	broken   bool // by the budget or a fault: nothing more is looked at
+	closed   bool
+	answered bool // the response's headers were seen
+}
+
+// uninspected is the rule, of HTTP protocol policies, for what could not be
+// inspected: its budget was used up, or a rule failed.
+const uninspected = "Inspection Not Completed"
+
+// Headers judges the request line, the headers and the URL's parameters.
+func (t *transaction) Headers() Verdict {
+	return t.guard(func() {
+		r := &t.request
+		t.tx.Headers(&crs.Request{ClientIP: r.ClientIP.Unmap().String(), ClientPort: r.ClientPort, ServerIP: r.ServerIP.Unmap().String(),
+			ServerPort: r.ServerPort, Method: r.Method, URI: r.URI, Proto: r.Proto, Host: r.Host, Header: r.Header})
+		t.judge(inHeaders)
+	})
+}
+
+// Body takes a piece of the body.
+func (t *transaction) Body(p []byte) Verdict {
+	return t.guard(func() {
+		if room := t.engine.limit - t.view.length; room > 0 {
+			t.tx.WriteRequestBody(p[:min(int64(len(p)), room)])
+		}
+		t.view.length += int64(len(p))
+	})
+}
+
+// EndBody judges the body, and what had to wait for it. It is to be called also
+// when there is none.
+func (t *transaction) EndBody() Verdict {
+	return t.guard(func() {
+		if err := t.tx.Body(); err != nil {
+			panic(err)
+		}
+		for i := range t.engine.scanners {
+			t.engine.scanners[i].scan(t.view, t.tx.Spend, t.sign)
+		}
+		if profile := t.engine.profiles[t.request.Application]; profile != nil {
+			profile.violations(t.view, func(rule string, at place) {
+				for _, d := range t.engine.known[rule] {
+					t.add(d, "", rule, at)
+				}
+			})
+		}
+		t.judge(inRequest)
+	})
+}
+
+// Response judges the status and the headers of the answer.
+func (t *transaction) Response(status int, h http.Header) Verdict {
+	return t.guard(func() {
+		t.view.status, t.answered = status, true
+		for name, values := range h {
+			for _, value := range values {
+				t.tx.AddResponseHeader(name, value)
+			}
+		}
+		t.tx.ProcessResponseHeaders(status, t.request.Proto)
+		t.judge(inResponse)
+	})
+}
+
+// ResponseBody takes a piece of the answer's body, and judges it when enough of
+// it has come. The last piece is empty.
+func (t *transaction) ResponseBody(p []byte) Verdict {
+	return t.guard(func() {
+		if !t.engine.responses {
+			return
+		}
+		if len(p) > 0 {
+			t.tx.WriteResponseBody(p)
+		} else if _, err := t.tx.ProcessResponseBody(); err != nil {
+			panic(err)
+		}
+		t.collect()
+	})
+}
+
+// Close ends the transaction and says what matched.
+func (t *transaction) Close() []Match {
+	if t.closed {
+		return t.matches
+	}
+	t.closed = true
+	t.guard(func() {
+		t.tx.ProcessLogging()
+		t.collect()
+	})
+	t.tx.Close()
+	return t.matches
+}
+
+// guard runs one step. Whatever breaks in it breaks this request alone, and
+// the engine's fail mode says what becomes of it.
+func (t *transaction) guard(step func()) Verdict {
+	if t.broken {
+		return t.verdict()
+	}
+	defer func() { // the verdict is read behind it
+		if fault := recover(); fault != nil {
+			t.fail(fault)
+		}
+	}()
+	step()
+	return t.verdict()
+}
+
+func (t *transaction) fail(fault any) {
+	t.broken = true
+	message := "a rule failed"
+	if err, ok := fault.(error); ok && errors.Is(err, crs.ErrBudget) {
+		message = err.Error()
+	}
+	m := Match{Rule: uninspected, Severity: "high", Message: message, Block: !t.engine.open}
+	t.matches = append(t.matches, m)
+	if m.Block && t.blocked == nil {
+		t.blocked = &m
+	}
+}
+
+func (t *transaction) verdict() Verdict {
+	if t.blocked == nil {
+		return Verdict{}
+	}
+	return Verdict{Block: true, Status: http.StatusForbidden, Rule: t.blocked}
+}
+
+// judge asks everything that can be asked at a stage.
+func (t *transaction) judge(at stage) {
+	t.collect()
+	for i := range t.engine.checks {
+		c := &t.engine.checks[i]
+		if c.stage != at {
+			continue
+		}
+		if where, found := c.finds(t.view, c.limit); found {
+			t.add(c.decision, "", c.decision.rule, where)
+		}
+	}
+	for i := range t.engine.custom[at] {
+		c := &t.engine.custom[at][i]
+		if !c.applies(t.view) || !all(c.criteria, t.view) {
+			continue
+		}
+		m := c.match()
+		m.ID, m.Message, m.Target, m.Value = c.policy, "custom policy", "REQUEST_URI", t.engine.mask.URI(t.request.URI)
+		t.report(m, c.silent || c.once && !t.firstAlert(c.policy))
+	}
+}
+
+// alertTime is how long a session's one alert is the only one.
+const alertTime = time.Hour
+
+func (t *transaction) firstAlert(policy string) bool {
+	return t.engine.memory.first("alert\x00"+t.view.where()+"\x00"+policy+"\x00"+t.view.session(), alertTime)
+}
+
+// sign notes an own signature.
+func (t *transaction) sign(s signed, at place) {
+	t.view.found[s.dictionary], t.view.found[s.signature] = true, true
+	for _, d := range t.engine.own[s.dictionary] {
+		t.add(d, s.signature, s.signature, at)
+	}
+}
+
+// add notes a match that blocks by itself when its rule does.
+func (t *transaction) add(d *decision, signature, message string, at place) {
+	if !d.applies(t.view) {
+		return
+	}
+	m := d.match()
+	m.ID, m.Signature, m.Message = message, signature, message
+	m.Target, m.Item, m.Value = at.target, at.item, t.engine.mask.at(at.target, at.item, at.value)
+	t.report(m, d.silent)
+}
+
+func (t *transaction) report(m Match, silent bool) {
+	if !silent {
+		t.matches = append(t.matches, m)
+	}
+	if m.Block && t.blocked == nil {
+		t.blocked = &m
+	}
+}
+
+// collect notes what Coraza found since.
+func (t *transaction) collect() {
+	all := t.tx.MatchedRules()
+	for ; t.seen < len(all); t.seen++ {
+		m := all[t.seen]
+		rule, ok := t.engine.rules.Rules[m.Rule().ID()]
+		if !ok || rule.Severity == "" {
+			continue
+		}
+		for name, numbers := range coreRules {
+			if behind(numbers, rule) {
+				t.view.found[name] = true
+			}
+		}
+		t.core(rule, m)
+	}
+}
+
+// core notes a core rule's match for each policy that has its dictionary.
+// Blocking goes by the score of the rules that may block.
+func (t *transaction) core(rule crs.Rule, m types.MatchedRule) {
+	counted := false
+	for _, d := range t.engine.core[rule.ID] {
+		if !d.applies(t.view) {
+			continue
+		}
+		side, threshold := 0, requestThreshold
+		if rule.Response {
+			side, threshold = 1, responseThreshold
+		}
+		if d.block && !counted {
+			counted = true
+			t.score[side] += weights[rule.Severity] * deepest(m, rule.Depth)
+		}
+		found := d.match()
+		found.ID, found.Signature, found.Message = coreID(rule.ID), coreID(rule.ID), m.Message()
+		found.Block = d.block && t.score[side] >= threshold
+		if data := m.MatchedDatas(); len(data) > 0 {
+			last := data[len(data)-1]
+			found.Target, found.Item = last.Variable().Name(), last.Key()
+			found.Value = t.engine.mask.at(found.Target, found.Item, last.Value())
+		}
+		t.report(found, d.silent)
+	}
+}
+
+// deepest counts the values that the last rule of a chain matched: for each of
+// them, the core rules add to their score.
+func deepest(m types.MatchedRule, depth int) int {
+	n := 0
+	for _, data := range m.MatchedDatas() {
+		if data.ChainLevel() == depth {
+			n++
+		}
+	}
+	return max(n, 1)
+}

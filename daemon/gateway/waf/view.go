@@ -1,0 +1,69 @@
+package waf
+
+import (
+	"strings"
+
+	"github.com/corazawaf/coraza/v3/types"
+
+	"sealgate/daemon/gateway/waf/crs"
+)
+
+// view is a request as policies see it, with what Coraza parsed.
+type view struct {
+	request *Request
+	tx      *crs.Transaction
+	status  int // of the answer
+	found   map[string]bool
+	length  int64 // of the body, also where it was not looked at
+}
+
+func (v *view) path() string  { return v.tx.Variables().RequestFilename().Get() }
+func (v *view) query() string { return v.tx.Variables().QueryString().Get() }
+func (v *view) body() string  { return v.tx.Variables().RequestBody().Get() }
+
+func (v *view) parameters() []types.MatchData { return v.tx.Variables().Args().FindAll() }
+func (v *view) cookies() []types.MatchData    { return v.tx.Variables().RequestCookies().FindAll() }
+
+func (v *view) headers(name string) []string {
+	if name == "" {
+		var all []string
+		for _, values := range v.request.Header {
+			all = append(all, values...)
+		}
+		return all
+	}
+	return v.request.Header.Values(name)
+}
+
+// named are the values of a name; without a name, all.
+func named(data []types.MatchData, name string) []string {
+	var values []string
+	for _, d := range data {
+		if name == "" || d.Key() == name {
+			values = append(values, d.Value())
+		}
+	}
+	return values
+}
+
+func (v *view) client() string { return v.request.ClientIP.String() }
+
+// sessionCookies are the usual names of cookies that carry a session.
+var sessionCookies = []string{"JSESSIONID", "PHPSESSID", "ASP.NET_SessionId", "sessionid", "session", "connect.sid"}
+
+// session is what tells sessions apart: a session's cookie, else the address.
+func (v *view) session() string {
+	for _, name := range sessionCookies {
+		for _, c := range v.cookies() {
+			if strings.EqualFold(c.Key(), name) {
+				return name + "=" + c.Value()
+			}
+		}
+	}
+	return v.client()
+}
+
+// where names the web service.
+func (v *view) where() string {
+	return v.request.Site + "\x00" + v.request.ServerGroup + "\x00" + v.request.Service
+}
