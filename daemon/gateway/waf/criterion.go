@@ -399,7 +399,7 @@ func makeAuthenticated(_ *compiler, c Criterion) (criterion, error) {
 	return criterion{holds: func(v *view) bool {
 		with := v.request.Header.Get("Authorization") != ""
 		for _, cookie := range v.cookies() {
-			with = with || slices.ContainsFunc(any, func(f func(string) bool) bool { return f(cookie.Key()) })
+			with = with || slices.ContainsFunc(any, func(f func(string) bool) bool { return f(cookie.item) })
 		}
 		return with == (c.Value != "false")
 	}}, nil

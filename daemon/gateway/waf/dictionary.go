@@ -69,8 +69,8 @@ const (
 // places are where signatures look, by the names of searchIn.
 var places = map[string]func(v *view) []place{
 	"urls":       func(v *view) []place { return []place{{"REQUEST_URI", "", v.tx.Variables().RequestURI().Get()}} },
-	"parameters": func(v *view) []place { return placesOf("ARGS", v.parameters()) },
-	"cookies":    func(v *view) []place { return placesOf("REQUEST_COOKIES", v.cookies()) },
+	"parameters": (*view).parameters,
+	"cookies":    (*view).cookies,
 	"headers": func(v *view) []place {
 		var out []place
 		for name, values := range v.request.Header {
@@ -81,20 +81,6 @@ var places = map[string]func(v *view) []place{
 		return out
 	},
 	"body": func(v *view) []place { return []place{{"REQUEST_BODY", "", v.body()}} },
-}
-
-// place is a value and where it is from, in the core rules' words.
-type place struct{ target, item, value string }
-
-func placesOf[D interface {
-	Key() string
-	Value() string
-}](target string, data []D) []place {
-	out := make([]place, 0, len(data))
-	for _, d := range data {
-		out = append(out, place{target, d.Key(), d.Value()})
-	}
-	return out
 }
 
 // scanner looks for own signatures in one place of a request, all at once.

@@ -98,8 +98,7 @@ func (p profiled) violations(v *view, report func(rule string, at place)) {
 		}
 	}
 	came := make([]bool, len(url.Parameters))
-	for _, d := range v.parameters() {
-		at := place{"ARGS", d.Key(), d.Value()}
+	for _, at := range v.parameters() {
 		i := slices.IndexFunc(url.Parameters, func(p ProfileParameter) bool {
 			return p.Name == at.item || p.Prefix && strings.HasPrefix(at.item, p.Name)
 		})

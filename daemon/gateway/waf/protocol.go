@@ -116,8 +116,8 @@ func header(v *view, is func(name, value string) bool) (place, bool) {
 
 func parameter(v *view, is func(name, value string) bool) (place, bool) {
 	for _, p := range v.parameters() {
-		if is(p.Key(), p.Value()) {
-			return place{"ARGS", p.Key(), p.Value()}, true
+		if is(p.item, p.value) {
+			return p, true
 		}
 	}
 	return place{}, false

@@ -17,13 +17,12 @@ type transaction struct {
 	tx      *crs.Transaction
 	view    *view
 
-	seen     int // of Coraza's matches
-	score    [2]int
-	matches  []Match
-	blocked  *Match
-	broken   bool // by the budget or a fault: nothing more is looked at
-	closed   bool
-	answered bool // the response's headers were seen
+	seen    int // of Coraza's matches
+	score   [2]int
+	matches []Match
+	blocked *Match
+	broken  bool // by the budget or a fault: nothing more is looked at
+	closed  bool
 }
 
 // uninspected is the rule, of HTTP protocol policies, for what could not be
@@ -74,7 +73,7 @@ func (t *transaction) EndBody() Verdict {
 // Response judges the status and the headers of the answer.
 func (t *transaction) Response(status int, h http.Header) Verdict {
 	return t.guard(func() {
-		t.view.status, t.answered = status, true
+		t.view.status = status
 		for name, values := range h {
 			for _, value := range values {
 				t.tx.AddResponseHeader(name, value)
@@ -117,17 +116,18 @@ func (t *transaction) Close() []Match {
 
 // guard runs one step. Whatever breaks in it breaks this request alone, and
 // the engine's fail mode says what becomes of it.
-func (t *transaction) guard(step func()) Verdict {
+func (t *transaction) guard(step func()) (v Verdict) {
 	if t.broken {
 		return t.verdict()
 	}
-	defer func() { // the verdict is read behind it
+	defer func() {
 		if fault := recover(); fault != nil {
 			t.fail(fault)
 		}
+		v = t.verdict()
 	}()
 	step()
-	return t.verdict()
+	return v
 }
 
 func (t *transaction) fail(fault any) {

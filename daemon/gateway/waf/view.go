@@ -21,8 +21,23 @@ func (v *view) path() string  { return v.tx.Variables().RequestFilename().Get() 
 func (v *view) query() string { return v.tx.Variables().QueryString().Get() }
 func (v *view) body() string  { return v.tx.Variables().RequestBody().Get() }
 
-func (v *view) parameters() []types.MatchData { return v.tx.Variables().Args().FindAll() }
-func (v *view) cookies() []types.MatchData    { return v.tx.Variables().RequestCookies().FindAll() }
+func (v *view) parameters() []place { return placesOf("ARGS", v.tx.Variables().Args().FindAll()) }
+func (v *view) cookies() []place {
+	return placesOf("REQUEST_COOKIES", v.tx.Variables().RequestCookies().FindAll())
+}
+
+// place is a value and where it is from, in the core rules' words.
+type place struct{ target, item, value string }
+
+// placesOf are the values of a collection. The fields of a JSON document are
+// parameters by their own names.
+func placesOf(target string, data []types.MatchData) []place {
+	out := make([]place, len(data))
+	for i, d := range data {
+		out[i] = place{target, strings.TrimPrefix(d.Key(), "json."), d.Value()}
+	}
+	return out
+}
 
 func (v *view) headers(name string) []string {
 	if name == "" {
@@ -36,11 +51,11 @@ func (v *view) headers(name string) []string {
 }
 
 // named are the values of a name; without a name, all.
-func named(data []types.MatchData, name string) []string {
+func named(data []place, name string) []string {
 	var values []string
 	for _, d := range data {
-		if name == "" || d.Key() == name {
-			values = append(values, d.Value())
+		if name == "" || d.item == name {
+			values = append(values, d.value)
 		}
 	}
 	return values
@@ -55,8 +70,8 @@ var sessionCookies = []string{"JSESSIONID", "PHPSESSID", "ASP.NET_SessionId", "s
 func (v *view) session() string {
 	for _, name := range sessionCookies {
 		for _, c := range v.cookies() {
-			if strings.EqualFold(c.Key(), name) {
-				return name + "=" + c.Value()
+			if strings.EqualFold(c.item, name) {
+				return name + "=" + c.value
 			}
 		}
 	}

@@ -137,6 +137,9 @@ func compile(o Options) (*Set, error) {
 			text.WriteString(s.gates.text)
 		}
 		for i := range all {
+			if !o.Ungated {
+				all[i].replaceOperators()
+			}
 			all[i].setApart()
 			text.WriteString(all[i].String())
 		}

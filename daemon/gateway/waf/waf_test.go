@@ -1,0 +1,501 @@
+package waf_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"sealgate/daemon/gateway/waf"
+)
+
+// request is a request of the tests: what is empty is usual.
+type request struct {
+	method, uri, body, kind, from, app string
+	header                             []string // name, value, …
+	host, proto                        string
+	status                             int // of the answer; 0 is none
+	answer                             string
+}
+
+func (q request) through(e waf.Engine) (waf.Verdict, []waf.Match) {
+	r := waf.Request{ID: "1", ClientIP: netip.MustParseAddr(or(q.from, "192.0.2.7")), ClientPort: 40000, ServerIP: netip.MustParseAddr("192.0.2.1"),
+		ServerPort: 443, Method: or(q.method, "GET"), URI: or(q.uri, "/"), Proto: or(q.proto, "HTTP/1.1"), Host: or(q.host, "www.example.com"), Header: http.Header{
+			"User-Agent": {"Mozilla/5.0 (X11; Linux x86_64)"}, "Accept": {"*/*"}}, Site: "s", ServerGroup: "g", Service: "w", Application: q.app}
+	for i := 0; i < len(q.header); i += 2 {
+		if q.header[i+1] == "" {
+			r.Header.Del(q.header[i])
+		} else {
+			r.Header.Set(q.header[i], q.header[i+1])
+		}
+	}
+	if q.body != "" {
+		r.Method = or(q.method, "POST")
+		r.Header.Set("Content-Type", or(q.kind, "application/x-www-form-urlencoded"))
+		if r.Header.Get("Content-Length") == "" {
+			r.Header.Set("Content-Length", fmt.Sprint(len(q.body)))
+		}
+	}
+	tx := e.Begin(context.Background(), r)
+	tx.Headers()
+	for piece := range slices.Chunk([]byte(q.body), 4096) {
+		tx.Body(piece)
+	}
+	v := tx.EndBody()
+	if q.status != 0 {
+		tx.Response(q.status, http.Header{"Content-Type": {"text/html"}})
+		tx.ResponseBody([]byte(q.answer))
+		v = tx.ResponseBody(nil)
+	}
+	tx.Close()
+	return v, tx.Close()
+}
+
+func or(s, usual string) string {
+	if s == "" {
+		return usual
+	}
+	return s
+}
+
+func engine(t testing.TB, p waf.Policies, m ...*waf.Memory) waf.Engine {
+	t.Helper()
+	e, err := waf.New(p, append(m, waf.NewMemory())[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+func rules(action string, names ...string) []waf.PolicyRule {
+	var out []waf.PolicyRule
+	for _, name := range names {
+		out = append(out, waf.PolicyRule{Name: name, Enabled: true, Severity: "medium", Action: action})
+	}
+	return out
+}
+
+func signatures(action string, names ...string) waf.RulePolicy {
+	return waf.RulePolicy{Kind: waf.ApplicationSignatures, Name: "p", Rules: rules(action, names...)}
+}
+
+func custom(criteria ...waf.Criterion) waf.CustomPolicy {
+	return waf.CustomPolicy{Name: "c", Enabled: true, Severity: "high", Action: "block", MatchCriteria: criteria}
+}
+
+const injection = "/?id=1'+union+select+password+from+users--"
+
+func TestCriteria(t *testing.T) {
+	monday := time.Date(2026, 11, 23, 9, 30, 0, 0, time.UTC)
+	form := func(operation, part, name, value string) waf.Criterion {
+		return waf.Criterion{Type: "httpRequest", MatchValues: []waf.MatchValue{{Part: part, Name: name, Operation: operation, Value: value}}}
+	}
+	link := func(match, value string) waf.Criterion {
+		return waf.Criterion{Type: "httpRequestUrl", Match: match, Values: []string{"/none", value}}
+	}
+	times := func(day, from, to string) waf.Criterion {
+		return waf.Criterion{Type: "timeOfDay", Restrictions: []waf.Restriction{{DayOfWeek: day, From: from, To: to}}}
+	}
+	signs := []waf.SignatureOf{{Name: "probe"}}
+	for _, c := range []struct {
+		criterion waf.Criterion
+		fits, not request
+	}{
+		{link("exact", "/a"), request{uri: "/a?x=1"}, request{uri: "/a/"}},
+		{link("", "/a"), request{uri: "/%61"}, request{uri: "/A"}},
+		{link("prefix", "/admin/"), request{uri: "/admin/x"}, request{uri: "/x/admin/"}},
+		{link("suffix", ".php"), request{uri: "/a.php"}, request{uri: "/a.php5"}},
+		{link("regex", `^/\d+$`), request{uri: "/42"}, request{uri: "/4x"}},
+		{waf.Criterion{Type: "httpMethods", Values: []string{"PUT", "DELETE"}}, request{method: "PUT"}, request{}},
+		{waf.Criterion{Type: "sourceIpAddresses", UserDefined: []string{"192.0.2.0/28"}}, request{}, request{from: "192.0.2.16"}},
+		{waf.Criterion{Type: "sourceIpAddresses", UserDefined: []string{"192.0.2.5-192.0.2.9"}}, request{}, request{from: "192.0.2.10"}},
+		{waf.Criterion{Type: "sourceIpAddresses", UserDefined: []string{"192.0.2.7"}}, request{from: "::ffff:192.0.2.7"}, request{from: "192.0.2.8"}},
+		{waf.Criterion{Type: "sourceIpAddresses", IPGroups: []string{"group"}}, request{from: "2001:db8::5"}, request{from: "2001:db9::"}},
+		{waf.Criterion{Type: "sourceIpAddresses", IPGroups: []string{"group"}}, request{from: "10.1.1.5"}, request{from: "10.1.1.6"}},
+		{form("equals", "parameter", "a", "1"), request{uri: "/?a=1"}, request{uri: "/?a=2"}},
+		{form("equals", "parameter", "a", "1"), request{body: "b=2&a=1"}, request{body: "b=1"}},
+		{form("contains", "parameter", "", "ell"), request{uri: "/?x=hello"}, request{uri: "/?x=help"}},
+		{form("contains", "header", "x-one", "b"), request{header: []string{"X-One", "abc"}}, request{header: []string{"X-Two", "abc"}}},
+		{form("exists", "header", "X-One", ""), request{header: []string{"X-One", "a"}}, request{}},
+		{form("notExists", "header", "X-One", ""), request{}, request{header: []string{"X-One", "a"}}},
+		{form("prefix", "cookie", "c", "ab"), request{header: []string{"Cookie", "c=abc"}}, request{header: []string{"Cookie", "d=abc"}}},
+		{form("suffix", "host", "", ".example.com"), request{}, request{host: "other.net"}},
+		{form("regex", "url", "", "^/[ab]$"), request{uri: "/b"}, request{uri: "/c"}},
+		{form("equals", "method", "", "POST"), request{method: "POST"}, request{}},
+		{form("notEquals", "method", "", "POST"), request{}, request{method: "POST"}},
+		{form("contains", "queryString", "", "a=%31"), request{uri: "/?a=%31"}, request{uri: "/?a=1"}},
+		{form("equals", "protocol", "", "HTTP/1.1"), request{}, request{proto: "HTTP/1.0"}},
+		{form("contains", "body", "", "b=2"), request{body: "b=2"}, request{body: "b=3"}},
+		{waf.Criterion{Type: "fileExtension", Values: []string{"bak", ".old"}}, request{uri: "/x/a.BAK?y"}, request{uri: "/x.bak/a"}},
+		{waf.Criterion{Type: "clientType", ClientTypes: []string{"Tool", "Bot"}}, request{header: []string{"User-Agent", "curl/8.0"}}, request{}},
+		{waf.Criterion{Type: "clientType", ClientTypes: []string{"Search Engine"}},
+			request{header: []string{"User-Agent", "Mozilla/5.0 (compatible; Googlebot/2.1)"}}, request{header: []string{"User-Agent", "x"}}},
+		{waf.Criterion{Type: "authenticatedSession"}, request{header: []string{"Authorization", "Basic eA=="}}, request{}},
+		{waf.Criterion{Type: "authenticatedSession"}, request{header: []string{"Cookie", "JSESSIONID=1"}}, request{header: []string{"Cookie", "theme=1"}}},
+		{waf.Criterion{Type: "authenticatedSession", Value: "false"}, request{}, request{header: []string{"Cookie", "JSESSIONID=1"}}},
+		{waf.Criterion{Type: "authenticatedSession", CookieNames: []waf.CookieName{{Cookie: "sess", MatchType: "prefix"}}},
+			request{header: []string{"Cookie", "session9=1"}}, request{header: []string{"Cookie", "JSESSIONID=1"}}},
+		{waf.Criterion{Type: "signatures", Signatures: signs}, request{uri: "/?a=PROBE-7"}, request{uri: "/?a=probe"}},
+		{waf.Criterion{Type: "signatures", Dictionaries: []string{"own"}}, request{body: "a=probe-7"}, request{}},
+		{waf.Criterion{Type: "signatures", Dictionaries: []string{"SQL Injection"}}, request{uri: injection}, request{}},
+		{waf.Criterion{Type: "responseCode", Values: []string{"404", "500-599"}}, request{status: 503}, request{status: 200}},
+		{waf.Criterion{Type: "numberOfOccurrences", NumTimes: 1, WithinSeconds: 5}, request{}, request{uri: "/?never"}.skipped()},
+		{times("Monday", "09:00", "10:00"), request{}, request{}.skipped()},
+		{times("", "22:00", "09:31"), request{}, request{}.skipped()},
+		{times("Sunday", "22:00", "10:00"), request{}, request{}.skipped()},
+	} {
+		memory := waf.NewMemory()
+		memory.SetClock(func() time.Time { return monday })
+		for _, operation := range []string{"", "excludeAll"} {
+			c.criterion.Operation = operation
+			if operation != "" && c.criterion.Type == "numberOfOccurrences" {
+				continue
+			}
+			e := engine(t, waf.Policies{Custom: []waf.CustomPolicy{custom(c.criterion)}, IPGroups: map[string][]waf.IPEntry{"group": {
+				{Type: "network", NetworkAddress: "2001:db8::", CIDRMask: 32}, {Type: "range", IPAddressFrom: "10.1.1.1", IPAddressTo: "10.1.1.4"},
+				{Type: "single", IPAddressFrom: "10.1.1.5"}}},
+				Dictionaries: map[string][]waf.Signature{"own": {{Name: "probe", Pattern: `(?i)probe-\d`, SearchIn: []string{"parameters"}}}}}, memory)
+			if v, m := c.fits.through(e); v.Block != (operation == "") {
+				t.Errorf("%+v on %+v: block %v, %+v", c.criterion, c.fits, v.Block, m)
+			}
+			if c.not.app == skip {
+				continue
+			}
+			if v, m := c.not.through(e); v.Block != (operation != "") {
+				t.Errorf("%+v on %+v: block %v, %+v", c.criterion, c.not, v.Block, m)
+			}
+		}
+	}
+}
+
+const skip = "skipped"
+
+func (q request) skipped() request { q.app = skip; return q }
+
+// What a criterion cannot be is an error, never a silent pass.
+func TestCriteriaAreRefused(t *testing.T) {
+	for _, c := range []struct {
+		criterion   waf.Criterion
+		unsupported bool
+		says        string
+	}{
+		{waf.Criterion{Type: "geoLocation"}, true, `criterion type "geoLocation"`},
+		{waf.Criterion{Type: "httpMethods", Values: []string{"GET"}, Operation: "excludeAtLeastOne"}, true, "excludeAtLeastOne"},
+		{waf.Criterion{Type: "httpRequestUrl"}, false, "no values"},
+		{waf.Criterion{Type: "httpRequestUrl", Match: "regex", Values: []string{"("}}, false, "no regular expression"},
+		{waf.Criterion{Type: "httpRequestUrl", Match: "sounds", Values: []string{"a"}}, true, "sounds"},
+		{waf.Criterion{Type: "sourceIpAddresses", IPGroups: []string{"gone"}}, false, `no IP group "gone"`},
+		{waf.Criterion{Type: "sourceIpAddresses", UserDefined: []string{"10.0.0.0/40"}}, false, "10.0.0.0/40"},
+		{waf.Criterion{Type: "httpRequest", MatchValues: []waf.MatchValue{{Part: "soul"}}}, true, "soul"},
+		{waf.Criterion{Type: "httpRequest", MatchValues: []waf.MatchValue{{Part: "url", Operation: "near"}}}, true, "near"},
+		{waf.Criterion{Type: "numberOfOccurrences", NumTimes: 3, WithinSeconds: 7}, false, "multiple of 5"},
+		{waf.Criterion{Type: "numberOfOccurrences", NumTimes: 0, WithinSeconds: 5}, false, "numTimes"},
+		{waf.Criterion{Type: "numberOfOccurrences", NumTimes: 1, WithinSeconds: 5, Context: "user"}, true, "user"},
+		{waf.Criterion{Type: "signatures", Dictionaries: []string{"gone"}}, false, "gone"},
+		{waf.Criterion{Type: "timeOfDay", Restrictions: []waf.Restriction{{From: "25:00", To: "1"}}}, false, "25:00"},
+		{waf.Criterion{Type: "timeOfDay", Restrictions: []waf.Restriction{{DayOfWeek: "Someday", From: "08:00", To: "09:00"}}}, false, "Someday"},
+		{waf.Criterion{Type: "clientType", ClientTypes: []string{"Ghost"}}, false, "Ghost"},
+		{waf.Criterion{Type: "authenticatedSession", Value: "perhaps"}, false, "perhaps"},
+		{waf.Criterion{Type: "responseCode", Values: []string{"600"}}, false, "600"},
+	} {
+		_, err := waf.New(waf.Policies{Custom: []waf.CustomPolicy{custom(c.criterion)}}, waf.NewMemory())
+		if err == nil || errors.Is(err, waf.ErrUnsupported) != c.unsupported || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%+v: %v", c.criterion, err)
+		}
+	}
+}
+
+func TestOccurrences(t *testing.T) {
+	now := time.Date(2026, 11, 23, 9, 30, 0, 0, time.UTC)
+	memory := waf.NewMemory()
+	memory.SetClock(func() time.Time { return now })
+	p := waf.Policies{Custom: []waf.CustomPolicy{custom(
+		waf.Criterion{Type: "numberOfOccurrences", NumTimes: 3, WithinSeconds: 10},
+		waf.Criterion{Type: "httpRequestUrl", Match: "exact", Values: []string{"/login"}})}}
+	e := engine(t, p, memory)
+	hits := func(q request) bool { v, _ := q.through(e); return v.Block }
+	var got []bool
+	for range 3 {
+		got = append(got, hits(request{uri: "/login"}), hits(request{uri: "/other"}), hits(request{uri: "/login", from: "192.0.2.8"}))
+		now = now.Add(time.Second)
+	}
+	if want := []bool{false, false, false, false, false, false, true, false, true}; !slices.Equal(got, want) {
+		t.Errorf("blocked %v, want %v", got, want)
+	}
+	e = engine(t, p, memory)
+	if !hits(request{uri: "/login"}) {
+		t.Error("a change of the configuration has forgotten the count")
+	}
+	now = now.Add(10 * time.Second)
+	if hits(request{uri: "/login"}) {
+		t.Error("what was long ago still counts")
+	}
+}
+
+func TestOneAlertPerSession(t *testing.T) {
+	p := custom(waf.Criterion{Type: "httpRequestUrl", Match: "prefix", Values: []string{"/admin"}})
+	p.OneAlertPerSession = true
+	e := engine(t, waf.Policies{Custom: []waf.CustomPolicy{p}})
+	for i, want := range []int{1, 0, 0} {
+		v, m := request{uri: fmt.Sprintf("/admin/%d", i), header: []string{"Cookie", "JSESSIONID=a"}}.through(e)
+		if !v.Block || len(m) != want {
+			t.Errorf("request %d: block %v, %d alerts", i, v.Block, len(m))
+		}
+	}
+	if _, m := (request{uri: "/admin", header: []string{"Cookie", "JSESSIONID=b"}}).through(e); len(m) != 1 {
+		t.Error("another session has no alert")
+	}
+}
+
+// A dictionary's core rules decide by the policy that has it: none, one that alerts, one that blocks.
+func TestDictionariesStandForCoreRules(t *testing.T) {
+	attacks := map[string]request{
+		"SQL Injection":         {uri: injection},
+		"Cross-Site Scripting":  {uri: "/?q=" + url.QueryEscape("<script>alert(1)</script>")},
+		"Command Injection":     {uri: "/?c=" + url.QueryEscape("; cat /etc/passwd")},
+		"Path Traversal":        {uri: "/?f=../../../../etc/passwd"},
+		"Known Scanners":        {header: []string{"User-Agent", "sqlmap/1.7"}},
+		"Remote File Inclusion": {uri: "/?f=http://192.0.2.9/shell.txt?"},
+		"Java Injection":        {body: `{"a":"${jndi:ldap://x/a}"}`, kind: "application/json"},
+		"Illegal Method":        {method: "TRACE"},
+	}
+	for name, attack := range attacks {
+		kind := waf.ApplicationSignatures
+		if name == "Illegal Method" {
+			kind = waf.Protocol
+		}
+		for _, action := range []string{"none", "block"} {
+			e := engine(t, waf.Policies{Rules: []waf.RulePolicy{{Kind: kind, Name: "p", Rules: rules(action, name), DisplayPage: true}}})
+			v, matches := attack.through(e)
+			if v.Block != (action == "block") || len(matches) == 0 || matches[0].Policy != "p" || matches[0].Rule != name || !matches[0].DisplayPage {
+				t.Errorf("%s, %s: block %v, %+v", name, action, v.Block, matches)
+			}
+			if v, m := (request{uri: "/shop?page=2&sort=price"}).through(e); v.Block || len(m) > 0 {
+				t.Errorf("%s: a plain request: %v", name, m)
+			}
+		}
+		if v, m := attack.through(engine(t, waf.Policies{})); v.Block || len(m) > 0 {
+			t.Errorf("%s without a policy: %v", name, m)
+		}
+	}
+}
+
+func TestRuleIsNotSupported(t *testing.T) {
+	for _, p := range []waf.RulePolicy{signatures("none", "Nonsense"), {Kind: waf.Protocol, Name: "p", Rules: rules("none", "Nonsense")},
+		{Kind: waf.WebProfile, Name: "p", Rules: rules("none", "Nonsense")}, {Kind: "other", Name: "p", Rules: rules("none", "x")}} {
+		if _, err := waf.New(waf.Policies{Rules: []waf.RulePolicy{p}}, waf.NewMemory()); !errors.Is(err, waf.ErrUnsupported) {
+			t.Errorf("%+v: %v", p, err)
+		}
+	}
+	bad := signatures("none", "SQL Injection")
+	bad.Rules[0].Severity = "dire"
+	if _, err := waf.New(waf.Policies{Rules: []waf.RulePolicy{bad}}, waf.NewMemory()); err == nil || !strings.Contains(err.Error(), "dire") {
+		t.Error(err)
+	}
+}
+
+func TestExceptionsTakeBack(t *testing.T) {
+	p := signatures("block", "SQL Injection")
+	p.Exceptions = []waf.PolicyException{{RuleName: "SQL Injection", Predicates: []waf.Criterion{
+		{Type: "httpRequestUrl", Match: "prefix", Values: []string{"/editor"}}, {Type: "sourceIpAddresses", UserDefined: []string{"192.0.2.7"}}}}}
+	e := engine(t, waf.Policies{Rules: []waf.RulePolicy{p}})
+	for q, want := range map[*request]bool{
+		{uri: "/editor" + injection[1:]}:                     false,
+		{uri: "/editor" + injection[1:], from: "192.0.2.99"}: true,
+		{uri: injection}: true,
+	} {
+		if v, m := q.through(e); v.Block != want || len(m) > 0 != want {
+			t.Errorf("%+v: %v %v", q, v.Block, m)
+		}
+	}
+}
+
+func TestApplicationsAndNoAlert(t *testing.T) {
+	p := signatures("block", "SQL Injection")
+	p.Applications = []string{"shop"}
+	p.Rules[0].Severity = "noAlert"
+	e := engine(t, waf.Policies{Rules: []waf.RulePolicy{p}})
+	if v, m := (request{uri: injection, app: "shop"}).through(e); !v.Block || len(m) > 0 {
+		t.Errorf("noAlert: %v %v", v.Block, m)
+	}
+	if v, _ := (request{uri: injection, app: "blog"}).through(e); v.Block {
+		t.Error("a policy of one application judges another")
+	}
+}
+
+func TestOwnSignatures(t *testing.T) {
+	dictionaries := map[string][]waf.Signature{"Ours": {
+		{Name: "in a header", Pattern: `^forbidden$`, SearchIn: []string{"headers"}},
+		{Name: "in a url", Pattern: `/secret/`, SearchIn: []string{"urls"}},
+		{Name: "anywhere", Pattern: `xyzzy`}}}
+	e := engine(t, waf.Policies{Dictionaries: dictionaries, Rules: []waf.RulePolicy{signatures("block", "Ours")}})
+	for want, q := range map[string]request{"in a header": {header: []string{"X-A", "forbidden"}}, "in a url": {uri: "/secret/x"},
+		"anywhere": {header: []string{"Cookie", "a=xyzzy"}}} {
+		v, m := q.through(e)
+		if !v.Block || m[0].Signature != want || m[0].Rule != "Ours" {
+			t.Errorf("%s: %v %+v", want, v.Block, m)
+		}
+	}
+	if v, _ := (request{uri: "/?a=forbidden"}).through(e); v.Block {
+		t.Error("a signature is found where it does not look")
+	}
+	dictionaries["Ours"][0].Pattern = "("
+	if _, err := waf.New(waf.Policies{Dictionaries: dictionaries, Rules: []waf.RulePolicy{signatures("block", "Ours")}}, waf.NewMemory()); err == nil {
+		t.Error("a broken pattern compiles")
+	}
+}
+
+func TestProtocolChecks(t *testing.T) {
+	long := strings.Repeat("a", 200)
+	small := func(name string) []waf.PolicyRule {
+		r := rules("block", name)
+		r[0].Parameters = map[string]any{"limit": 100.0}
+		return r
+	}
+	for _, c := range []struct {
+		rules     []waf.PolicyRule
+		fits, not request
+	}{
+		{rules("block", "Malformed Header Line"), request{header: []string{"X(", "y"}}, request{header: []string{"X-Y", "("}}},
+		{rules("block", "Illegal Byte in URL"), request{uri: "/\xff"}, request{uri: "/%ff"}},
+		{rules("block", "Illegal Byte in Header"), request{header: []string{"X-A", "\x01"}}, request{header: []string{"X-A", "\té"}}},
+		{rules("block", "Double URL Encoding"), request{uri: "/%252e%252e"}, request{uri: "/100%25"}},
+		{rules("block", "Redundant UTF-8 Encoding"), request{uri: "/%c0%ae"}, request{uri: "/%c3%a9"}},
+		{rules("block", "Null Character in URL"), request{uri: "/a%00b"}, request{uri: "/a?b=%00"}},
+		{rules("block", "Null Character in Parameter"), request{body: "a=%00"}, request{uri: "/?a=0"}},
+		{small("Header Line Too Long"), request{header: []string{"X-A", long}}, request{}},
+		{small("URL Too Long"), request{uri: "/" + long}, request{}},
+		{small("Parameter Too Long"), request{body: "a=" + long}, request{body: "a=1"}},
+		{small("Request Body Too Long"), request{body: "a=" + long}, request{body: "a=1"}},
+		{small("Too Many Parameters"), request{uri: "/?" + strings.Repeat("a=1&", 101)}, request{uri: "/?a=1"}},
+		{small("Too Many Cookies"), request{header: []string{"Cookie", strings.Repeat("a=1; ", 101) + "b=1"}}, request{}},
+		{rules("block", "Post Without Content Type"), request{method: "POST", header: []string{"Content-Length", "3"}}, request{body: "a=1"}},
+		{rules("block", "Content Length Mismatch"), request{body: "a=1", header: []string{"Content-Length", "9"}}, request{body: "a=1"}},
+		{rules("block", "Unknown Transfer Encoding"), request{header: []string{"Transfer-Encoding", "xchunked"}}, request{header: []string{"Transfer-Encoding", "chunked"}}},
+		{rules("block", "Cookie Syntax"), request{header: []string{"Cookie", "a=\"b"}}, request{header: []string{"Cookie", "a=b"}}},
+		{rules("block", "Unreadable Body"), request{body: "{", kind: "application/json"}, request{body: "{}", kind: "application/json"}},
+	} {
+		e := engine(t, waf.Policies{Rules: []waf.RulePolicy{{Kind: waf.Protocol, Name: "p", Rules: c.rules}}})
+		if v, m := c.fits.through(e); !v.Block || len(m) != 1 || m[0].Rule != c.rules[0].Name {
+			t.Errorf("%s: block %v, %+v", c.rules[0].Name, v.Block, m)
+		}
+		if v, m := c.not.through(e); v.Block || len(m) > 0 {
+			t.Errorf("%s: %+v", c.rules[0].Name, m)
+		}
+	}
+}
+
+func TestProfile(t *testing.T) {
+	names := []string{"Unknown Parameter", "Required Parameter Missing", "Parameter Type Violation",
+		"Parameter Value Length Violation", "Unauthorized Method", "Unauthorized Content Type"}
+	e := engine(t, waf.Policies{
+		Rules: []waf.RulePolicy{{Kind: waf.WebProfile, Name: "p", Rules: rules("none", names...)}},
+		Types: map[string]string{"Numeric": `^[0-9]+$`},
+		Profiles: map[string]*waf.Profile{"shop": {URLs: []waf.ProfileURL{{Path: "/buy", ContentTypes: []string{"application/x-www-form-urlencoded"},
+			Methods: []waf.ProfileMethod{{Method: "POST"}}, Parameters: []waf.ProfileParameter{
+				{Name: "n", Type: "Numeric", MaxLength: 3, Required: true, AdditionalAllowedChars: []string{"-"}}, {Name: "opt_", Prefix: true, Nullable: true}}}}}}})
+	for _, c := range []struct {
+		q    request
+		want []string
+	}{
+		{request{uri: "/buy", body: "n=1-2&opt_a=", app: "shop"}, nil},
+		{request{uri: "/buy", body: "n=12&x=1", app: "shop"}, names[:1]},
+		{request{uri: "/buy", body: "opt_a=1", app: "shop"}, names[1:2]},
+		{request{uri: "/buy", body: "n=ab", app: "shop"}, names[2:3]},
+		{request{uri: "/buy", body: "n=1234", app: "shop"}, names[3:4]},
+		{request{uri: "/buy?n=1", app: "shop"}, names[4:5]},
+		{request{uri: "/buy", body: `{"n":1}`, kind: "application/json", app: "shop"}, names[5:]},
+		{request{uri: "/else?x=1", app: "shop"}, nil},
+		{request{uri: "/buy?x=1", app: "blog"}, nil},
+	} {
+		_, matches := c.q.through(e)
+		var got []string
+		for _, m := range matches {
+			got = append(got, m.Rule)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%+v: %q, want %q", c.q, got, c.want)
+		}
+	}
+}
+
+func TestValuesAreMasked(t *testing.T) {
+	masks := []waf.Mask{
+		{Name: "passwords", Match: "(?i)^(password|pwd)$", Parameters: true, Enabled: true},
+		{Name: "cards", Match: `\b(?:\d[ -]?){13,16}\b`, Parameters: true, Enabled: true},
+		{Name: "authorization", Match: "(?i)^authorization$", Headers: true, Enabled: true},
+		{Name: "sessions", Match: "^SID$", Cookies: true, Enabled: true},
+		{Name: "off", Match: ".", Parameters: true, Headers: true, Cookies: true},
+	}
+	m, err := waf.NewMasker(masks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for got, want := range map[string]string{
+		m.Parameter("Password", "s3cret"):                    "***",
+		m.Parameter("note", "card 4111 1111 1111 1111 here"): "card ***here",
+		m.Header("Authorization", "Basic eHk="):              "***",
+		m.Header("Cookie", "a=1; SID=abc; b=2"):              "a=1; SID=***; b=2",
+		m.URI("/login?user=a&pass%77ord=x%20y&q=1"):          "/login?user=a&pass%77ord=***&q=1",
+		m.Cookie("SID", "abc"):                               "***",
+		m.Parameter("user", "ann"):                           "ann",
+		m.URI("/pay?n=4111111111111111"):                     "/pay?n=***",
+	} {
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	e := engine(t, waf.Policies{Masking: masks, Rules: []waf.RulePolicy{signatures("block", "SQL Injection")},
+		Custom: []waf.CustomPolicy{custom(waf.Criterion{Type: "httpMethods", Values: []string{"GET", "POST"}})}})
+	for _, q := range []request{{uri: "/?password=" + url.QueryEscape("hush' union select 1 from x--")},
+		{body: `{"user":{"password":"hush' union select 1 from x--"}}`, kind: "application/json"}} {
+		_, matches := q.through(e)
+		if len(matches) < 2 {
+			t.Fatalf("%+v: %+v", q, matches)
+		}
+		if all := fmt.Sprintf("%+v", matches); strings.Contains(all, "hush") {
+			t.Errorf("%s", all)
+		}
+	}
+}
+
+// What cannot be inspected within the budget passes or not by the fail mode, and is told.
+func TestBudget(t *testing.T) {
+	for _, open := range []bool{false, true} {
+		e := engine(t, waf.Policies{Work: 2000, FailOpen: open, Rules: []waf.RulePolicy{signatures("none", "SQL Injection")}})
+		v, m := request{body: "a=" + strings.Repeat("b", 9000)}.through(e)
+		if v.Block == open || len(m) != 1 || m[0].Rule != "Inspection Not Completed" {
+			t.Errorf("open %v: block %v, %+v", open, v.Block, m)
+		}
+	}
+}
+
+// The first BodyLimit bytes are looked at, however long the body is.
+func TestBodyLimit(t *testing.T) {
+	e := engine(t, waf.Policies{BodyLimit: 10_000, Rules: []waf.RulePolicy{signatures("block", "SQL Injection"),
+		{Kind: waf.Protocol, Name: "http", Rules: rules("none", "Request Body Too Long")}}})
+	attack := "a=" + url.QueryEscape("1' union select password from users--")
+	if v, m := (request{body: attack + "&b=" + strings.Repeat("x", 20_000)}).through(e); !v.Block || m[len(m)-1].Rule != "Request Body Too Long" {
+		t.Errorf("an attack in front: %+v", m)
+	}
+	v, m := request{body: "b=" + strings.Repeat("x", 20_000) + "&" + attack}.through(e)
+	if v.Block || len(m) != 1 || m[0].Rule != "Request Body Too Long" {
+		t.Errorf("an attack behind the limit: %+v", m)
+	}
+}
+
+func TestResponses(t *testing.T) {
+	e := engine(t, waf.Policies{Responses: true, Rules: []waf.RulePolicy{signatures("block", "Data Leakage", "Web Shells")}})
+	if v, m := (request{status: 200, answer: "You have an error in your SQL syntax; check the manual"}).through(e); !v.Block {
+		t.Errorf("%+v", m)
+	}
+	if v, m := (request{status: 200, answer: "Hello"}).through(e); v.Block {
+		t.Errorf("%+v", m)
+	}
+}
