@@ -11,13 +11,14 @@ import (
 	coreruleset "github.com/corazawaf/coraza-coreruleset/v4"
 
 	"sealgate/daemon/gateway/waf/dfa"
+	"sealgate/daemon/gateway/waf/transform"
 )
 
 // gates say which rules can match.
 type gates struct {
 	text  string // the gates as rules, to stand before all others
 	rules []gated
-	gates []gate
+	trees []*tree   // by the argument of their rule
 	order []ordered // every rule, by id
 }
 
@@ -27,7 +28,20 @@ type gated struct {
 	place uint32
 }
 
-// gate is one rule of ours: values, a chain of transformations, and the rules that want them.
+// tree is one rule of ours: what its targets' values are taken through, each
+// step once, and who looks at the result.
+type tree struct {
+	gates []*gate
+	steps []step
+}
+
+type step struct {
+	transform func(string) string
+	name      string
+	tree      *tree
+}
+
+// gate speaks for rules that look at the same values.
 type gate struct {
 	automata []automaton
 	lists    []listed
@@ -113,6 +127,11 @@ func (d *directive) gateable() bool {
 	default:
 		return false
 	}
+	for _, name := range d.transformations() {
+		if transform.By[name] == nil {
+			return false
+		}
+	}
 	for _, t := range d.targets {
 		name, _, _ := strings.Cut(strings.TrimPrefix(t, "!"), ":")
 		if !fixed[name] {
@@ -149,35 +168,48 @@ func (d *directive) keys() []key {
 	return out
 }
 
-// emit makes one gate for all targets that the same rules want through the same
-// transformations, so that each value is passed over once a chain.
+// emit makes a gate for each set of rules that want the same values, a tree for
+// all that is wanted of a target, and one rule for targets with the same tree.
 func (g *gates) emit(keys []key, members map[key][]uint32) {
-	type want struct {
-		phase   int
-		through string
-		rules   string
+	gateOf := map[string]*gate{}
+	type class struct {
+		phase int
+		wants string
 	}
-	var wants []want
-	targets := map[want][]string{}
-	of := map[want][]uint32{}
+	trees, wants := map[string]*tree{}, map[string]string{}
+	var phased []string // phase and target, in order
 	for _, k := range keys {
-		w := want{k.phase, k.through, fmt.Sprint(members[k])}
-		if targets[w] == nil {
-			wants = append(wants, w)
+		rules := fmt.Sprint(k.through, members[k])
+		if gateOf[rules] == nil {
+			gateOf[rules] = g.gate(members[k])
 		}
-		targets[w] = append(targets[w], k.target)
-		of[w] = members[k]
+		at := strconv.Itoa(k.phase) + " " + k.target
+		if trees[at] == nil {
+			trees[at] = new(tree)
+			phased = append(phased, at)
+		}
+		trees[at].add(k.through, gateOf[rules])
+		wants[at] += rules + ";"
+	}
+	targets := map[class][]string{}
+	var classes []class
+	of := map[class]*tree{}
+	for _, at := range phased {
+		phase, target, _ := strings.Cut(at, " ")
+		number, _ := strconv.Atoi(phase)
+		c := class{number, wants[at]}
+		if targets[c] == nil {
+			classes = append(classes, c)
+			of[c] = trees[at]
+		}
+		targets[c] = append(targets[c], target)
 	}
 	var b strings.Builder
 	phases := map[int]bool{}
-	for i, w := range wants {
-		phases[w.phase] = true
-		g.gates = append(g.gates, g.gate(of[w]))
-		fmt.Fprintf(&b, `SecRule %s "@%s %d" "id:%d,phase:%d,pass,nolog`, strings.Join(targets[w], "|"), gateOperator, i, 100+i, w.phase)
-		if w.through != "" {
-			b.WriteString("," + alone() + ",t:" + strings.ReplaceAll(w.through, ",", ",t:"))
-		}
-		b.WriteString("\"\n")
+	for i, c := range classes {
+		phases[c.phase] = true
+		g.trees = append(g.trees, of[c])
+		fmt.Fprintf(&b, "SecRule %s \"@%s %d\" \"id:%d,phase:%d,pass,nolog,t:none\"\n", strings.Join(targets[c], "|"), gateOperator, i, 100+i, c.phase)
 	}
 	for phase := range 5 {
 		if phases[phase] {
@@ -187,8 +219,24 @@ func (g *gates) emit(keys []key, members map[key][]uint32) {
 	g.text = b.String()
 }
 
-func (g *gates) gate(rules []uint32) gate {
-	var made gate
+// add puts a gate behind a chain of transformations.
+func (t *tree) add(through string, g *gate) {
+	for name := range strings.SplitSeq(through, ",") {
+		if name == "" {
+			break
+		}
+		i := slices.IndexFunc(t.steps, func(s step) bool { return s.name == name })
+		if i < 0 {
+			i = len(t.steps)
+			t.steps = append(t.steps, step{transform.By[name], name, new(tree)})
+		}
+		t = t.steps[i].tree
+	}
+	t.gates = append(t.gates, g)
+}
+
+func (g *gates) gate(rules []uint32) *gate {
+	made := new(gate)
 	var text, bytes automaton
 	var patterns, bytePatterns []string
 	for _, r := range rules {
@@ -231,12 +279,26 @@ func newGate(o plugintypes.OperatorOptions) (plugintypes.Operator, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &o.Root.(root).gates.gates[i], nil
+	return o.Root.(root).gates.trees[i], nil
 }
 
 // Evaluate notes which rules can match because of value. It matches never.
-func (g *gate) Evaluate(tx plugintypes.TransactionState, value string) bool {
-	s := stateOf(tx)
+func (t *tree) Evaluate(tx plugintypes.TransactionState, value string) bool {
+	t.pass(stateOf(tx), value)
+	return false
+}
+
+func (t *tree) pass(s *state, value string) {
+	for _, g := range t.gates {
+		g.pass(s, value)
+	}
+	for _, next := range t.steps {
+		s.spend(len(value) + 1)
+		next.tree.pass(s, next.transform(value))
+	}
+}
+
+func (g *gate) pass(s *state, value string) {
 	for _, a := range g.automata {
 		known, work := a.set.Scan(value, func(pattern uint32) { s.hit(a.rules[pattern]) })
 		s.spend(work + 1)
@@ -252,7 +314,6 @@ func (g *gate) Evaluate(tx plugintypes.TransactionState, value string) bool {
 			s.hit(l.rule)
 		}
 	}
-	return false
 }
 
 // decide removes the rules of a phase that no gate has spoken for.
