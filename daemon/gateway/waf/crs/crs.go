@@ -151,7 +151,8 @@ func compile(o Options) (*Set, error) {
 
 // directives are all that remains at a paranoia level.
 func directives(o Options) ([]directive, error) {
-	all, err := parseText(parsers + fmt.Sprintf(level, o.Paranoia) + o.Setup)
+	before := fmt.Sprintf(level, o.Paranoia) + o.Setup
+	all, err := parseText(parsers + before)
 	if err != nil {
 		return nil, err
 	}
@@ -163,6 +164,9 @@ func directives(o Options) ([]directive, error) {
 		file, err := read(coreruleset.FS, name)
 		if err != nil {
 			return nil, err
+		}
+		if strings.Contains(name, "INITIALIZATION") && !o.Ungated {
+			file = preset(file, before)
 		}
 		all = append(all, atLevel(file, o.Paranoia)...)
 	}
@@ -183,7 +187,8 @@ func parseText(text string) ([]directive, error) {
 	return all, nil
 }
 
-// atLevel drops what a file's paranoia gates would skip, and the gates.
+// atLevel drops what a file's paranoia gates would skip, the gates, and what
+// compares the level itself with a higher one.
 func atLevel(file []directive, paranoia int) []directive {
 	var kept []directive
 	skipping := map[int]string{} // by phase, the marker up to which
@@ -198,18 +203,49 @@ func atLevel(file []directive, paranoia int) []directive {
 		if d.id != 0 && skipping[d.phase] != "" {
 			continue
 		}
-		above := 0
-		if d.operator == "lt" && len(d.targets) == 1 && d.targets[0] == "TX:DETECTION_PARANOIA_LEVEL" && d.value("skipAfter") != "" {
-			if _, err := fmt.Sscan(d.argument, &above); err != nil {
-				kept = append(kept, d)
-				continue
-			}
-			if above > paranoia {
+		level, about := d.aboutLevel()
+		switch {
+		case about && d.operator == "lt" && d.value("skipAfter") != "":
+			if level > paranoia {
 				skipping[d.phase] = d.value("skipAfter")
 			}
+		case about && d.operator == "ge" && level > paranoia:
+		default:
+			kept = append(kept, d)
+		}
+	}
+	return kept
+}
+
+// aboutLevel says whether a rule asks for the paranoia level, and for which.
+func (d *directive) aboutLevel() (level int, about bool) {
+	level, err := strconv.Atoi(d.argument)
+	return level, err == nil && !d.negated &&
+		(slices.Equal(d.targets, []string{"TX:DETECTION_PARANOIA_LEVEL"}) || slices.Equal(d.targets, []string{"TX:BLOCKING_PARANOIA_LEVEL"}))
+}
+
+// preset makes one action of the initialisation rules that each set a variable
+// which nobody has set before. before is the text that came earlier.
+func preset(file []directive, before string) []directive {
+	action := directive{name: "SecAction", id: 900001, phase: 1, actions: "id:900001,phase:1,pass,t:none,nolog"}
+	at := -1
+	kept := file[:0:0]
+	for _, d := range file {
+		name, counted := "", d.operator == "eq" && d.argument == "0" && len(d.targets) == 1 && len(d.chain) == 0
+		if counted {
+			name, counted = strings.CutPrefix(d.targets[0], "&TX:")
+		}
+		if !counted || d.value("setvar") == "" {
+			kept = append(kept, d)
 			continue
 		}
-		kept = append(kept, d)
+		if at < 0 {
+			at = len(kept)
+			kept = append(kept, action)
+		}
+		if !strings.Contains(before, "setvar:tx."+name+"=") {
+			kept[at].actions += ",setvar:'" + d.value("setvar") + "'"
+		}
 	}
 	return kept
 }

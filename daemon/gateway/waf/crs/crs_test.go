@@ -97,7 +97,7 @@ func inspect(s *Set, r *http.Request, body []byte) *Transaction {
 func matched(tx *Transaction) []string {
 	var out []string
 	for _, m := range tx.MatchedRules() {
-		if gate := m.Rule().ID() < 1000; !gate {
+		if id := m.Rule().ID(); id > 1000 && (id < 900001 || id > 901199) { // neither a gate nor the initialisation
 			out = append(out, fmt.Sprintf("%d x%d %s", m.Rule().ID(), len(m.MatchedDatas()), m.Message()))
 		}
 	}
