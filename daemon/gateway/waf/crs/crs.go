@@ -224,10 +224,13 @@ func (d *directive) aboutLevel() (level int, about bool) {
 		(slices.Equal(d.targets, []string{"TX:DETECTION_PARANOIA_LEVEL"}) || slices.Equal(d.targets, []string{"TX:BLOCKING_PARANOIA_LEVEL"}))
 }
 
+// presets is the action that stands for the initialisation.
+const presets = 900001
+
 // preset makes one action of the initialisation rules that each set a variable
 // which nobody has set before. before is the text that came earlier.
 func preset(file []directive, before string) []directive {
-	action := directive{name: "SecAction", id: 900001, phase: 1, actions: "id:900001,phase:1,pass,t:none,nolog"}
+	action := directive{name: "SecAction", id: presets, phase: 1, actions: fmt.Sprintf("id:%d,phase:1,pass,t:none,nolog", presets)}
 	at := -1
 	kept := file[:0:0]
 	for _, d := range file {
