@@ -499,3 +499,23 @@ func TestResponses(t *testing.T) {
 		t.Errorf("%+v", m)
 	}
 }
+
+// What is merely odd blocks when enough of it comes together, and a rule that
+// only alerts adds nothing.
+func TestScore(t *testing.T) {
+	odd := request{host: "192.0.2.1"} // a warning
+	odder := request{host: "192.0.2.1", header: []string{"Connection", "keep-alive, close"}}
+	policy := func(action string) waf.Engine {
+		return engine(t, waf.Policies{Rules: []waf.RulePolicy{{Kind: waf.Protocol, Name: "p", Rules: rules(action, "Protocol Enforcement")}}})
+	}
+	e := policy("block")
+	if v, m := odd.through(e); v.Block || len(m) != 1 || m[0].Block {
+		t.Errorf("one warning: block %v, %+v", v.Block, m)
+	}
+	if v, m := odder.through(e); !v.Block || len(m) != 2 || !m[1].Block || v.Rule.ID != m[1].ID {
+		t.Errorf("two warnings: block %v, %+v", v.Block, m)
+	}
+	if v, m := odder.through(policy("none")); v.Block || len(m) != 2 {
+		t.Errorf("two warnings that alert: block %v, %+v", v.Block, m)
+	}
+}
