@@ -53,6 +53,9 @@ func (t *transaction) Body(p []byte) Verdict {
 // when there is none.
 func (t *transaction) EndBody() Verdict {
 	return t.guard(func() {
+		if t.cut() {
+			t.tx.ReadAsText()
+		}
 		if err := t.tx.Body(); err != nil {
 			panic(err)
 		}
@@ -69,6 +72,9 @@ func (t *transaction) EndBody() Verdict {
 		t.judge(inRequest)
 	})
 }
+
+// cut says whether the body was longer than what is looked at.
+func (t *transaction) cut() bool { return t.view.length > t.engine.limit }
 
 // Response judges the status and the headers of the answer.
 func (t *transaction) Response(status int, h http.Header) Verdict {
@@ -213,8 +219,11 @@ func (t *transaction) collect() {
 	all := t.tx.MatchedRules()
 	for ; t.seen < len(all); t.seen++ {
 		m := all[t.seen]
+		if t.engine.trace != nil {
+			t.engine.trace(m.Rule().ID(), m.ErrorLog())
+		}
 		rule, ok := t.engine.rules.Rules[m.Rule().ID()]
-		if !ok || rule.Severity == "" {
+		if !ok || rule.Severity == "" || t.cut() && rule.ID == crs.Unreadable {
 			continue
 		}
 		for name, numbers := range coreRules {

@@ -479,10 +479,17 @@ func TestBudget(t *testing.T) {
 // The first BodyLimit bytes are looked at, however long the body is.
 func TestBodyLimit(t *testing.T) {
 	e := engine(t, waf.Policies{BodyLimit: 10_000, Rules: []waf.RulePolicy{signatures("block", "SQL Injection"),
-		{Kind: waf.Protocol, Name: "http", Rules: rules("none", "Request Body Too Long")}}})
+		{Kind: waf.Protocol, Name: "http", Rules: rules("none", "Unreadable Body", "Request Body Too Long")}}})
 	attack := "a=" + url.QueryEscape("1' union select password from users--")
 	if v, m := (request{body: attack + "&b=" + strings.Repeat("x", 20_000)}).through(e); !v.Block || m[len(m)-1].Rule != "Request Body Too Long" {
 		t.Errorf("an attack in front: %+v", m)
+	}
+	for kind, front := range map[string]string{"application/json": `{"a":"1' union select password from users--","b":"`, "text/xml": "<a>1' union select password from users--",
+		"multipart/form-data; boundary=x": "--x\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1' union select password from users--\r\n"} {
+		v, m := request{kind: kind, body: front + strings.Repeat("x", 20_000)}.through(e)
+		if !v.Block || m[len(m)-1].Rule != "Request Body Too Long" {
+			t.Errorf("an attack in front, %s: %+v", kind, m)
+		}
 	}
 	v, m := request{body: "b=" + strings.Repeat("x", 20_000) + "&" + attack}.through(e)
 	if v.Block || len(m) != 1 || m[0].Rule != "Request Body Too Long" {
