@@ -40,7 +40,9 @@ func TestCasesThroughAnEngine(t *testing.T) {
 		if !strings.HasPrefix(c.Name, "9421") && !strings.HasPrefix(c.Name, "949") && !strings.HasPrefix(c.Name, "9411") {
 			continue
 		}
-		ran++
+		if ran++; testing.Short() && ran%25 != 0 {
+			continue
+		}
 		if wrong := c.Run(server.Listener.Addr().String(), func() crstest.Logged {
 			l := logged
 			logged = crstest.Logged{}

@@ -205,8 +205,16 @@ func (t *transaction) add(d *decision, signature, message string, at place) {
 	t.report(m, d.silent)
 }
 
+const (
+	// mostMatches is how many matches of one request are told.
+	mostMatches = 200
+	// longestValue is how many bytes of what matched are.
+	longestValue = 1 << 10
+)
+
 func (t *transaction) report(m Match, silent bool) {
-	if !silent {
+	m.Item, m.Value = m.Item[:min(len(m.Item), longestValue)], m.Value[:min(len(m.Value), longestValue)]
+	if !silent && len(t.matches) < mostMatches {
 		t.matches = append(t.matches, m)
 	}
 	if m.Block && t.blocked == nil {

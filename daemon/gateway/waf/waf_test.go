@@ -238,6 +238,38 @@ func TestOccurrences(t *testing.T) {
 	}
 }
 
+// A request that matches everywhere is told of in bounded space.
+func TestMatchesAreBounded(t *testing.T) {
+	e := engine(t, waf.Policies{Dictionaries: map[string][]waf.Signature{"Ours": {{Name: "x", Pattern: "x", SearchIn: []string{"parameters"}}}},
+		Rules: []waf.RulePolicy{signatures("block", "Ours")}})
+	v, m := request{body: strings.Repeat("a="+strings.Repeat("x", 3000)+"&", 300)}.through(e)
+	if !v.Block || len(m) != 200 || len(m[0].Value) != 1024 {
+		t.Errorf("block %v, %d matches of %d bytes", v.Block, len(m), len(m[0].Value))
+	}
+}
+
+// Clients who come and go, each of them often, fill no memory.
+func TestMemoryIsBounded(t *testing.T) {
+	m := waf.NewMemory()
+	for i := range 120_000 {
+		m.Count(fmt.Sprint(i), time.Minute, 1000)
+	}
+	for i := range 1500 {
+		for range 1000 {
+			m.Count(fmt.Sprint("often ", i), time.Minute, 1000)
+		}
+	}
+	if clients, held := m.Held(); clients > 50_000 || held > 1_000_000 {
+		t.Errorf("%d clients, %d occurrences", clients, held)
+	}
+	if n := m.Count("often 1499", time.Minute, 1000); n != 1000 {
+		t.Errorf("the last client was here %d times", n)
+	}
+	if n := m.Count("often 0", time.Minute, 1000); n != 1 {
+		t.Errorf("the client who was away longest was here %d times", n)
+	}
+}
+
 func TestOneAlertPerSession(t *testing.T) {
 	p := custom(waf.Criterion{Type: "httpRequestUrl", Match: "prefix", Values: []string{"/admin"}})
 	p.OneAlertPerSession = true

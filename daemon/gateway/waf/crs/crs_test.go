@@ -147,7 +147,7 @@ func TestRegressionCases(t *testing.T) {
 	}
 	held := 0
 	for i, c := range cases {
-		if testing.Short() && i%25 != 0 {
+		if testing.Short() && i%100 != 0 {
 			continue // the whole runs without the race detector
 		}
 		t.Run(c.Name, func(t *testing.T) {
