@@ -2,6 +2,7 @@ package waf
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -85,9 +86,10 @@ var places = map[string]func(v *view) []place{
 
 // scanner looks for own signatures in one place of a request, all at once.
 type scanner struct {
-	place string
-	set   *dfa.Set
-	names []signed
+	place    string
+	set      *dfa.Set
+	names    []signed
+	patterns []*regexp.Regexp // for texts that are too much for the set
 }
 
 // signed is a signature by its dictionary's and its own name.
@@ -123,19 +125,36 @@ func scanners(dictionaries map[string][]Signature, wanted map[string]bool) ([]sc
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, scanner{place, set, names[place]})
+		made := scanner{place: place, set: set, names: names[place]}
+		for _, pattern := range patterns[place] {
+			made.patterns = append(made.patterns, regexp.MustCompile(pattern)) // as the set takes it
+		}
+		out = append(out, made)
 	}
 	slices.SortFunc(out, func(a, b scanner) int { return strings.Compare(a.place, b.place) })
 	return out, nil
 }
 
-// scan calls hit for each signature that is in the request. One that the set is
-// unsure of is not reported: patterns are the administrator's, and bounded by
-// the set's patience.
+// slow is what regexp does for a byte, beside what an automaton does.
+const slow = 40
+
+// scan calls hit for each signature that is in the request.
 func (s *scanner) scan(v *view, spend func(int), hit func(signed, place)) {
 	for _, p := range places[s.place](v) {
-		_, work := s.set.Scan(p.value, func(id uint32) { hit(s.names[id], p) })
+		seen := map[uint32]bool{}
+		known, work := s.set.Scan(p.value, func(id uint32) {
+			if !seen[id] {
+				seen[id] = true
+				hit(s.names[id], p)
+			}
+		})
 		spend(work)
+		for id := 0; !known && id < len(s.patterns); id++ {
+			spend(slow * len(p.value))
+			if !seen[uint32(id)] && s.patterns[id].MatchString(p.value) {
+				hit(s.names[id], p)
+			}
+		}
 	}
 }
 

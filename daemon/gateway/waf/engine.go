@@ -26,6 +26,7 @@ type engine struct {
 	work      int
 	responses bool
 	open      bool
+	trace     func(int, string)
 }
 
 type checked struct {
@@ -55,7 +56,7 @@ type compiler struct {
 func New(p Policies, m *Memory) (Engine, error) {
 	k := &compiler{groups: map[string]addresses{}, dictionaries: p.Dictionaries, wanted: map[string]bool{}, memory: m}
 	e := &engine{core: map[int][]*decision{}, own: map[string][]*decision{}, known: map[string][]*decision{}, profiles: map[string]profiled{},
-		memory: m, limit: orDefault(p.BodyLimit, DefaultBodyLimit), work: int(orDefault(int64(p.Work), DefaultWork)), responses: p.Responses, open: p.FailOpen}
+		memory: m, limit: orDefault(p.BodyLimit, DefaultBodyLimit), work: int(orDefault(int64(p.Work), DefaultWork)), responses: p.Responses, open: p.FailOpen, trace: p.Trace}
 	for name, entries := range p.IPGroups {
 		for _, entry := range entries {
 			span, err := entry.span()
@@ -66,7 +67,7 @@ func New(p Policies, m *Memory) (Engine, error) {
 		}
 	}
 	var err error
-	if e.rules, err = crs.Load(crs.Options{Paranoia: max(1, p.Paranoia), Responses: p.Responses}); err != nil {
+	if e.rules, err = crs.Load(crs.Options{Paranoia: max(1, p.Paranoia), Responses: p.Responses, Setup: p.Setup}); err != nil {
 		return nil, err
 	}
 	for i := range p.Rules {

@@ -16,55 +16,63 @@ type Memory struct {
 	mu      sync.Mutex
 	entries map[string]*list.Element
 	order   list.List // the most recent first
+	held    int       // occurrences, of all entries
 }
 
-// remembered is how many clients, of all policies together, a Memory holds.
-const remembered = 50_000
-
-// longest is the most occurrences that one entry holds.
-const longest = 1000
+const (
+	// remembered is how many clients, of all policies together, a Memory holds,
+	remembered = 50_000
+	// occurrences is how many times of theirs, of eight bytes each, and
+	occurrences = 1_000_000
+	// longest the most of one.
+	longest = 1000
+)
 
 // NewMemory returns an empty memory.
 func NewMemory() *Memory { return &Memory{now: time.Now, entries: map[string]*list.Element{}} }
 
 type entry struct {
 	key   string
-	times []time.Time // ascending
+	times []int64 // in milliseconds, ascending
 }
 
-// count notes an occurrence and says how many there were within a time.
-func (m *Memory) count(key string, within time.Duration) int {
+// count notes an occurrence and says how many there were within a time, up to most.
+func (m *Memory) count(key string, within time.Duration, most int) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	e := m.get(key)
-	now := m.now()
-	from := 0
-	for from < len(e.times) && now.Sub(e.times[from]) >= within {
+	before := len(e.times)
+	now := m.now().UnixMilli()
+	from := max(0, before+1-most)
+	for from < before && now-e.times[from] >= within.Milliseconds() {
 		from++
 	}
-	e.times = append(e.times[from:], now)
-	if len(e.times) > longest {
-		e.times = e.times[1:]
+	e.times = append(e.times[:0], e.times[from:]...)
+	e.times = append(e.times, now)
+	m.held += len(e.times) - before
+	for m.order.Len() > remembered || m.held > occurrences {
+		m.forget()
 	}
 	return len(e.times)
 }
 
 // first says whether a key comes for the first time within a time.
-func (m *Memory) first(key string, within time.Duration) bool { return m.count(key, within) == 1 }
+func (m *Memory) first(key string, within time.Duration) bool { return m.count(key, within, 2) == 1 }
 
 func (m *Memory) get(key string) *entry {
 	if found, ok := m.entries[key]; ok {
 		m.order.MoveToFront(found)
 		return found.Value.(*entry)
 	}
-	if m.order.Len() >= remembered {
-		oldest := m.order.Back()
-		delete(m.entries, oldest.Value.(*entry).key)
-		m.order.Remove(oldest)
-	}
 	e := &entry{key: key}
 	m.entries[key] = m.order.PushFront(e)
 	return e
+}
+
+func (m *Memory) forget() {
+	e := m.order.Remove(m.order.Back()).(*entry)
+	delete(m.entries, e.key)
+	m.held -= len(e.times)
 }
 
 // contexts are whom occurrences are counted for.
@@ -90,6 +98,6 @@ func makeOccurrences(k *compiler, c Criterion) (criterion, error) {
 	within, policy := time.Duration(c.WithinSeconds)*time.Second, k.policy
 	return criterion{counts: true, holds: func(v *view) bool {
 		key := "count\x00" + v.where() + "\x00" + policy + "\x00" + c.Context + "\x00" + whose(v)
-		return k.memory.count(key, within) >= c.NumTimes
+		return k.memory.count(key, within, c.NumTimes) >= c.NumTimes
 	}}, nil
 }

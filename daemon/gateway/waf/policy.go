@@ -33,6 +33,11 @@ type Policies struct {
 	Work      int   // of one request, DefaultWork for 0
 	Responses bool  // bodies of responses are looked at
 	FailOpen  bool  // what cannot be inspected passes
+
+	// Setup is SecLang before the core rules, and Trace is told of each of them
+	// that matched, also of those that only set something up: for the rules' own cases.
+	Setup string
+	Trace func(id int, line string)
 }
 
 const (

@@ -53,6 +53,9 @@ func (t *transaction) Body(p []byte) Verdict {
 // when there is none.
 func (t *transaction) EndBody() Verdict {
 	return t.guard(func() {
+		if t.cut() {
+			t.tx.ReadAsText()
+		}
 		if err := t.tx.Body(); err != nil {
 			panic(err)
 		}
@@ -69,6 +72,9 @@ func (t *transaction) EndBody() Verdict {
 		t.judge(inRequest)
 	})
 }
+
+// cut says whether the body was longer than what is looked at.
+func (t *transaction) cut() bool { return t.view.length > t.engine.limit }
 
 // Response judges the status and the headers of the answer.
 func (t *transaction) Response(status int, h http.Header) Verdict {
@@ -199,8 +205,16 @@ func (t *transaction) add(d *decision, signature, message string, at place) {
 	t.report(m, d.silent)
 }
 
+const (
+	// mostMatches is how many matches of one request are told.
+	mostMatches = 200
+	// longestValue is how many bytes of what matched are.
+	longestValue = 1 << 10
+)
+
 func (t *transaction) report(m Match, silent bool) {
-	if !silent {
+	m.Item, m.Value = m.Item[:min(len(m.Item), longestValue)], m.Value[:min(len(m.Value), longestValue)]
+	if !silent && len(t.matches) < mostMatches {
 		t.matches = append(t.matches, m)
 	}
 	if m.Block && t.blocked == nil {
@@ -213,8 +227,11 @@ func (t *transaction) collect() {
 	all := t.tx.MatchedRules()
 	for ; t.seen < len(all); t.seen++ {
 		m := all[t.seen]
+		if t.engine.trace != nil {
+			t.engine.trace(m.Rule().ID(), m.ErrorLog())
+		}
 		rule, ok := t.engine.rules.Rules[m.Rule().ID()]
-		if !ok || rule.Severity == "" {
+		if !ok || rule.Severity == "" || t.cut() && rule.ID == crs.Unreadable {
 			continue
 		}
 		for name, numbers := range coreRules {

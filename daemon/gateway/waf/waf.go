@@ -41,8 +41,8 @@ type Transaction interface {
 	EndBody() Verdict      // also when there is no body
 	Response(status int, h http.Header) Verdict
 	ResponseBody(p []byte) Verdict // the last piece is empty
-	// Close says what matched, for events, with masked values. It may be called
-	// again, and then says the same.
+	// Close says what matched, for events, with masked values: the first 200. It
+	// may be called again, and then says the same.
 	Close() []Match
 }
 
@@ -57,7 +57,7 @@ type Verdict struct {
 type Match struct {
 	Policy, Rule, ID             string
 	Severity, Message, Signature string
-	Target, Item, Value          string // collection, name in it, masked value
+	Target, Item, Value          string // collection, name in it, masked value; a KiB at most, as it came
 	Block                        bool
 	FollowedAction               string
 	DisplayPage                  bool

@@ -238,6 +238,38 @@ func TestOccurrences(t *testing.T) {
 	}
 }
 
+// A request that matches everywhere is told of in bounded space.
+func TestMatchesAreBounded(t *testing.T) {
+	e := engine(t, waf.Policies{Dictionaries: map[string][]waf.Signature{"Ours": {{Name: "x", Pattern: "x", SearchIn: []string{"parameters"}}}},
+		Rules: []waf.RulePolicy{signatures("block", "Ours")}})
+	v, m := request{body: strings.Repeat("a="+strings.Repeat("x", 3000)+"&", 300)}.through(e)
+	if !v.Block || len(m) != 200 || len(m[0].Value) != 1024 {
+		t.Errorf("block %v, %d matches of %d bytes", v.Block, len(m), len(m[0].Value))
+	}
+}
+
+// Clients who come and go, each of them often, fill no memory.
+func TestMemoryIsBounded(t *testing.T) {
+	m := waf.NewMemory()
+	for i := range 120_000 {
+		m.Count(fmt.Sprint(i), time.Minute, 1000)
+	}
+	for i := range 1500 {
+		for range 1000 {
+			m.Count(fmt.Sprint("often ", i), time.Minute, 1000)
+		}
+	}
+	if clients, held := m.Held(); clients > 50_000 || held > 1_000_000 {
+		t.Errorf("%d clients, %d occurrences", clients, held)
+	}
+	if n := m.Count("often 1499", time.Minute, 1000); n != 1000 {
+		t.Errorf("the last client was here %d times", n)
+	}
+	if n := m.Count("often 0", time.Minute, 1000); n != 1 {
+		t.Errorf("the client who was away longest was here %d times", n)
+	}
+}
+
 func TestOneAlertPerSession(t *testing.T) {
 	p := custom(waf.Criterion{Type: "httpRequestUrl", Match: "prefix", Values: []string{"/admin"}})
 	p.OneAlertPerSession = true
@@ -479,10 +511,17 @@ func TestBudget(t *testing.T) {
 // The first BodyLimit bytes are looked at, however long the body is.
 func TestBodyLimit(t *testing.T) {
 	e := engine(t, waf.Policies{BodyLimit: 10_000, Rules: []waf.RulePolicy{signatures("block", "SQL Injection"),
-		{Kind: waf.Protocol, Name: "http", Rules: rules("none", "Request Body Too Long")}}})
+		{Kind: waf.Protocol, Name: "http", Rules: rules("none", "Unreadable Body", "Request Body Too Long")}}})
 	attack := "a=" + url.QueryEscape("1' union select password from users--")
 	if v, m := (request{body: attack + "&b=" + strings.Repeat("x", 20_000)}).through(e); !v.Block || m[len(m)-1].Rule != "Request Body Too Long" {
 		t.Errorf("an attack in front: %+v", m)
+	}
+	for kind, front := range map[string]string{"application/json": `{"a":"1' union select password from users--","b":"`, "text/xml": "<a>1' union select password from users--",
+		"multipart/form-data; boundary=x": "--x\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1' union select password from users--\r\n"} {
+		v, m := request{kind: kind, body: front + strings.Repeat("x", 20_000)}.through(e)
+		if !v.Block || m[len(m)-1].Rule != "Request Body Too Long" {
+			t.Errorf("an attack in front, %s: %+v", kind, m)
+		}
 	}
 	v, m := request{body: "b=" + strings.Repeat("x", 20_000) + "&" + attack}.through(e)
 	if v.Block || len(m) != 1 || m[0].Rule != "Request Body Too Long" {
@@ -497,5 +536,25 @@ func TestResponses(t *testing.T) {
 	}
 	if v, m := (request{status: 200, answer: "Hello"}).through(e); v.Block {
 		t.Errorf("%+v", m)
+	}
+}
+
+// What is merely odd blocks when enough of it comes together, and a rule that
+// only alerts adds nothing.
+func TestScore(t *testing.T) {
+	odd := request{host: "192.0.2.1"} // a warning
+	odder := request{host: "192.0.2.1", header: []string{"Connection", "keep-alive, close"}}
+	policy := func(action string) waf.Engine {
+		return engine(t, waf.Policies{Rules: []waf.RulePolicy{{Kind: waf.Protocol, Name: "p", Rules: rules(action, "Protocol Enforcement")}}})
+	}
+	e := policy("block")
+	if v, m := odd.through(e); v.Block || len(m) != 1 || m[0].Block {
+		t.Errorf("one warning: block %v, %+v", v.Block, m)
+	}
+	if v, m := odder.through(e); !v.Block || len(m) != 2 || !m[1].Block || v.Rule.ID != m[1].ID {
+		t.Errorf("two warnings: block %v, %+v", v.Block, m)
+	}
+	if v, m := odder.through(policy("none")); v.Block || len(m) != 2 {
+		t.Errorf("two warnings that alert: block %v, %+v", v.Block, m)
 	}
 }

@@ -129,8 +129,10 @@ func (d *directive) String() string {
 		if d.negated {
 			negation = "!"
 		}
-		fmt.Fprintf(&b, `SecRule %s "%s@%s %s" "%s"`, strings.Join(d.targets, "|"), negation, d.operator,
-			strings.ReplaceAll(d.argument, `"`, `\"`), d.actions)
+		fmt.Fprintf(&b, `SecRule %s "%s@%s %s"`, strings.Join(d.targets, "|"), negation, d.operator, strings.ReplaceAll(d.argument, `"`, `\"`))
+		if d.actions != "" {
+			fmt.Fprintf(&b, ` "%s"`, d.actions)
+		}
 	case "SecAction":
 		fmt.Fprintf(&b, "SecAction \"%s\"", d.actions)
 	default:

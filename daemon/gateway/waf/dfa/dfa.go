@@ -18,7 +18,7 @@ import (
 
 const (
 	// memory is how many bytes the states of one automaton may take, about.
-	memory = 512 << 10
+	memory = 256 << 10
 	// patience is how many transitions one text may add beyond one for every
 	// eight bytes of it.
 	patience = 8 << 10
