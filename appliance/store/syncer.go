@@ -16,15 +16,16 @@ func (s *syncer) start() {
 	if s.work != nil {
 		return
 	}
-	s.work, s.done = make(chan func() error, 16), make(chan error, 1)
-	go func() {
+	work, done := make(chan func() error, 16), make(chan error, 1)
+	s.work, s.done = work, done
+	go func() { // wait may come before this begins
 		var failed error
-		for do := range s.work {
+		for do := range work {
 			if err := do(); failed == nil {
 				failed = err
 			}
 		}
-		s.done <- failed
+		done <- failed
 	}()
 }
 
