@@ -36,7 +36,10 @@ func (s *Store) Reconcile(ctx context.Context, clear bool, missing ...string) (c
 	}
 	defer rows.Close()
 	err = s.transaction(ctx, func(tx *sql.Tx) error {
-		r := &reconciler{tx: tx, kinds: kinds, missing: missing, clear: clear}
+		r := &reconciler{tx: tx, kinds: kinds, missing: missing, clear: clear, fields: map[string]bool{}}
+		if err := r.readFields(ctx); err != nil {
+			return err
+		}
 		if _, err := tx.ExecContext(ctx, "DELETE FROM refs"); err != nil {
 			return err
 		}
@@ -97,7 +100,22 @@ type reconciler struct {
 	kinds   map[string]string
 	missing []string
 	clear   bool
+	fields  map[string]bool // that named anything when the rows were written
 	cleared []Cleared
+}
+
+// readFields reads which fields named something: what an older release did not
+// take for a reference may hold anything.
+func (r *reconciler) readFields(ctx context.Context) error {
+	rows, err := r.tx.QueryContext(ctx, "SELECT DISTINCT field FROM refs")
+	if err != nil {
+		return err
+	}
+	fields, err := collect(rows, func(field *string) error { return rows.Scan(field) })
+	for _, field := range fields {
+		r.fields[field] = true
+	}
+	return err
 }
 
 func (r *reconciler) object(ctx context.Context, o Object) error {
@@ -136,6 +154,9 @@ func (r *reconciler) refer(ctx context.Context, kind model.Kind, o Object, refs 
 			continue
 		}
 		at := slices.IndexFunc(r.missing, func(kind string) bool { return slices.Contains(ref.To, kind) })
+		if at < 0 && to == "" && !r.fields[ref.Field] {
+			continue
+		}
 		if to != "" || at < 0 {
 			return fmt.Errorf("%s %q: field %s %w: %q is no %v", o.Kind, o.Name, ref.Field, ErrDangling, ref.ID, ref.To)
 		}
