@@ -37,7 +37,7 @@ type Policies struct {
 	// Setup is SecLang before the core rules, and Trace is told of each of them
 	// that matched, also of those that only set something up: for the rules' own cases.
 	Setup string
-	Trace func(id int, line string)
+	Trace func(id int, line string) `json:"-"`
 }
 
 const (
