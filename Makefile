@@ -34,7 +34,7 @@ check: ## gofmt, vet, staticcheck, import directions
 
 bench: build ## the figures of docs/BENCHMARKS.md, beside the peers'
 	@deploy/peers bench
-	$(GO) test -count=1 -timeout 120m -run '^$$' -bench . -benchtime 1x -v -p 1 ./internal/bench ./internal/login ./appliance/seed ./daemon/mx/monitor ./daemon/mx/openapi ./daemon/gateway/proxy ./daemon/gateway/waf
+	$(GO) test -count=1 -timeout 120m -run '^$$' -bench . -benchtime 1x -v -p 1 ./internal/bench ./internal/login ./appliance/seed ./daemon/mx/monitor ./daemon/mx/openapi ./daemon/gateway/proxy ./daemon/gateway/waf ./daemon/mx/openapi
 
 FUZZTIME ?= 2m
 soak: ## every fuzz target, FUZZTIME each, and a thousand faults for each protocol and direction
