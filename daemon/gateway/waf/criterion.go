@@ -365,7 +365,7 @@ func makeClientType(_ *compiler, c Criterion) (criterion, error) {
 	}
 	for _, wanted := range c.ClientTypes {
 		if !slices.Contains(known, wanted) {
-			return criterion{}, fmt.Errorf("client type %q is none of %s", wanted, words(known))
+			return criterion{}, fmt.Errorf("client type %q is none of %s", wanted, strings.Join(known, ", "))
 		}
 	}
 	return criterion{holds: func(v *view) bool {

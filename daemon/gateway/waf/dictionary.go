@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"sealgate/daemon/gateway/waf/crs"
@@ -88,16 +87,16 @@ var places = map[string]func(v *view) []place{
 type scanner struct {
 	place    string
 	set      *dfa.Set
-	names    []signed
+	names    []ownSignature
 	patterns []*regexp.Regexp // for texts that are too much for the set
 }
 
-// signed is a signature by its dictionary's and its own name.
-type signed struct{ dictionary, signature string }
+// ownSignature is a signature by its dictionary's and its own name.
+type ownSignature struct{ dictionary, signature string }
 
 // scanners compile the signatures of the dictionaries that are wanted.
 func scanners(dictionaries map[string][]Signature, wanted map[string]bool) ([]scanner, error) {
-	patterns, names := map[string][]string{}, map[string][]signed{}
+	patterns, names := map[string][]string{}, map[string][]ownSignature{}
 	for dictionary, signatures := range dictionaries {
 		for _, s := range signatures {
 			if !wanted[dictionary] && !wanted[s.Name] {
@@ -112,7 +111,7 @@ func scanners(dictionaries map[string][]Signature, wanted map[string]bool) ([]sc
 					return nil, fmt.Errorf("signature %q: searchIn %q: %w", s.Name, place, ErrUnsupported)
 				}
 				patterns[place] = append(patterns[place], s.Pattern)
-				names[place] = append(names[place], signed{dictionary, s.Name})
+				names[place] = append(names[place], ownSignature{dictionary, s.Name})
 			}
 			if _, err := dfa.Compile(s.Pattern); err != nil {
 				return nil, fmt.Errorf("signature %q: %q is no regular expression", s.Name, s.Pattern)
@@ -139,7 +138,7 @@ func scanners(dictionaries map[string][]Signature, wanted map[string]bool) ([]sc
 const slow = 40
 
 // scan calls hit for each signature that is in the request.
-func (s *scanner) scan(v *view, spend func(int), hit func(signed, place)) {
+func (s *scanner) scan(v *view, spend func(int), hit func(ownSignature, place)) {
 	for _, p := range places[s.place](v) {
 		seen := map[uint32]bool{}
 		known, work := s.set.Scan(p.value, func(id uint32) {
@@ -192,6 +191,3 @@ func (k *compiler) knows(name string) bool {
 	}
 	return false
 }
-
-// coreID is a core rule's number as an event shows it.
-func coreID(id int) string { return strconv.Itoa(id) }

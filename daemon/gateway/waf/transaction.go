@@ -3,6 +3,7 @@ package waf
 import (
 	"errors"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/corazawaf/coraza/v3/types"
@@ -141,6 +142,7 @@ func (t *transaction) fail(fault any) {
 	message := "a rule failed"
 	if err, ok := fault.(error); ok && errors.Is(err, crs.ErrBudget) {
 		message = err.Error()
+		t.collect() // what matched until then counts
 	}
 	m := Match{Rule: uninspected, Severity: "high", Message: message, Block: !t.engine.open}
 	t.matches = append(t.matches, m)
@@ -187,7 +189,7 @@ func (t *transaction) firstAlert(policy string) bool {
 }
 
 // sign notes an own signature.
-func (t *transaction) sign(s signed, at place) {
+func (t *transaction) sign(s ownSignature, at place) {
 	t.view.found[s.dictionary], t.view.found[s.signature] = true, true
 	for _, d := range t.engine.own[s.dictionary] {
 		t.add(d, s.signature, s.signature, at)
@@ -259,8 +261,8 @@ func (t *transaction) core(rule crs.Rule, m types.MatchedRule) {
 			counted = true
 			t.score[side] += weights[rule.Severity] * deepest(m, rule.Depth)
 		}
-		found := d.match()
-		found.ID, found.Signature, found.Message = coreID(rule.ID), coreID(rule.ID), m.Message()
+		found, id := d.match(), strconv.Itoa(rule.ID)
+		found.ID, found.Signature, found.Message = id, id, m.Message()
 		found.Block = d.block && t.score[side] >= threshold
 		if data := m.MatchedDatas(); len(data) > 0 {
 			last := data[len(data)-1]

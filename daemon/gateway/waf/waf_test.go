@@ -506,6 +506,12 @@ func TestBudget(t *testing.T) {
 			t.Errorf("open %v: block %v, %+v", open, v.Block, m)
 		}
 	}
+	p := everything()
+	p.FailOpen = true
+	v, m := hostile()["attacks in one field"].through(engine(t, p))
+	if !v.Block || m[len(m)-1].Rule != "Inspection Not Completed" {
+		t.Errorf("what matched before the budget ended is forgotten: %+v", m)
+	}
 }
 
 // The first BodyLimit bytes are looked at, however long the body is.
