@@ -28,8 +28,6 @@ type serverCmd struct {
 	Revert      revertCmd      `cmd:"" example:"impctl server revert 1" help:"go back to a revision of the configuration"`
 
 	RollbackImport rollbackImportCmd `cmd:"" name:"rollback-import" example:"impctl server rollback-import --yes" help:"put the data back that the last import replaced"`
-	History        historyCmd        `cmd:"" example:"impctl server history --limit 5" rights:"operator" help:"who changed the configuration, when, and what"`
-	Revert         revertCmd         `cmd:"" example:"impctl server revert 1" help:"go back to a revision of the configuration"`
 }
 
 type gatewayCmd struct {
