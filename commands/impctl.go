@@ -24,10 +24,10 @@ type serverCmd struct {
 	Restart     restartCmd     `cmd:"" example:"impctl server restart" help:"stop it and start it again"`
 	Status      serviceStatus  `cmd:"" example:"impctl server status" rights:"operator" help:"how it is, how often it was restarted and why"`
 	Certificate certificateCmd `cmd:"" example:"impctl server certificate show" help:"the certificate of the management address"`
+	History     historyCmd     `cmd:"" example:"impctl server history --limit 5" rights:"operator" help:"who changed the configuration, when, and what"`
+	Revert      revertCmd      `cmd:"" example:"impctl server revert 1" help:"go back to a revision of the configuration"`
 
 	RollbackImport rollbackImportCmd `cmd:"" name:"rollback-import" example:"impctl server rollback-import --yes" help:"put the data back that the last import replaced"`
-	History        historyCmd        `cmd:"" example:"impctl server history --limit 5" rights:"operator" help:"who changed the configuration, when, and what"`
-	Revert         revertCmd         `cmd:"" example:"impctl server revert 1" help:"go back to a revision of the configuration"`
 }
 
 type gatewayCmd struct {
