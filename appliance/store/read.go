@@ -18,7 +18,9 @@ func (s *Store) Read(ctx context.Context, fn func(*Reader) error) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(fn(&Reader{queries{tx}}), rollback(tx))
+	err = errors.Join(fn(&Reader{queries{statements{s.reads, tx}}}), rollback(tx))
+	s.reads.prepare(ctx)
+	return err
 }
 
 // Names lists the names of the objects of a kind under a parent, in byte order.

@@ -33,7 +33,7 @@ func (s *Store) Revert(ctx context.Context, number int64, author string) (int64,
 		return 0, err
 	}
 	if number < 1 || number > newest {
-		return 0, &RevertError{number, fmt.Errorf("there are revisions 1 to %d: %w", newest, ErrNotFound)}
+		return 0, &RevertError{number, fmt.Errorf("there are revisions 1 to %d", newest)}
 	}
 	change := Change{Author: author, Summary: fmt.Sprintf("go back to revision %d", number)}
 	made, err := s.Write(ctx, change, func(t *Tx) error {
@@ -172,20 +172,21 @@ func (t *Tx) discard(ctx context.Context, states []former) error {
 }
 
 // collapse leaves one difference for each object: what it was before the first and
-// after the last, and none where it is what it was.
+// after the last, and none where several made it what it was.
 func collapse(list []Difference) []Difference {
 	index := make(map[string]int, len(list))
 	merged := make([]Difference, 0, len(list))
+	again := make(map[string]bool)
 	for _, d := range list {
 		key := d.Kind + d.ID
 		if i, ok := index[key]; ok {
-			merged[i].After = d.After
+			merged[i].After, again[key] = d.After, true
 			continue
 		}
 		index[key] = len(merged)
 		merged = append(merged, d)
 	}
-	return slices.DeleteFunc(merged, func(d Difference) bool { return len(list) > 1 && d.Before.same(d.After) })
+	return slices.DeleteFunc(merged, func(d Difference) bool { return again[d.Kind+d.ID] && d.Before.same(d.After) })
 }
 
 func (s *State) same(other *State) bool {

@@ -48,7 +48,7 @@ type State struct {
 // Tx is a write in progress. It is valid during the function that Write calls.
 type Tx struct {
 	queries
-	tx          *sql.Tx
+	tx          statements
 	at          int64
 	number      int64
 	differences []Difference
@@ -60,11 +60,12 @@ type Tx struct {
 func (s *Store) Write(ctx context.Context, change Change, fn func(*Tx) error) (int64, error) {
 	var number int64
 	err := s.transaction(ctx, func(tx *sql.Tx) error {
-		t := &Tx{queries: queries{tx}, tx: tx, at: s.milliseconds()}
+		in := statements{s.writes, tx}
+		t := &Tx{queries: queries{in}, tx: in, at: s.milliseconds()}
 		if !change.At.IsZero() {
 			t.at = change.At.UnixMilli()
 		}
-		if err := tx.QueryRowContext(ctx, "SELECT COALESCE(MAX(number), 0) + 1 FROM revisions").Scan(&t.number); err != nil {
+		if err := in.QueryRowContext(ctx, "SELECT COALESCE(MAX(number), 0) + 1 FROM revisions").Scan(&t.number); err != nil {
 			return err
 		}
 		if err := fn(t); err != nil {
@@ -78,13 +79,14 @@ func (s *Store) Write(ctx context.Context, change Change, fn func(*Tx) error) (i
 			return err
 		}
 		number = t.number
-		_, err = tx.ExecContext(ctx, "INSERT INTO revisions (number, at, author, summary, difference) VALUES ($1, $2, $3, $4, $5)",
+		_, err = in.ExecContext(ctx, "INSERT INTO revisions (number, at, author, summary, difference) VALUES ($1, $2, $3, $4, $5)",
 			t.number, t.at, change.Author, change.Summary, string(difference))
 		return err
 	})
 	if err != nil {
 		return 0, err
 	}
+	s.writes.prepare(ctx)
 	return number, nil
 }
 

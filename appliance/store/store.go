@@ -59,6 +59,8 @@ type Store struct {
 	readOnly bool
 	writer   *sql.DB // one connection, nil when read-only
 	reader   *sql.DB
+	writes   *prepared // of writer
+	reads    *prepared // of reader
 	days     days
 }
 
@@ -110,6 +112,7 @@ func (s *Store) open(ctx context.Context) (err error) {
 		if s.writer, err = openWriter(path, configDatabase); err != nil {
 			return err
 		}
+		s.writes = newPrepared(s.writer)
 		if err := migrate(ctx, s.writer, configDatabase); err != nil {
 			return err
 		}
@@ -117,6 +120,7 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if s.reader, err = openReader(path, configReaders); err != nil {
 		return err
 	}
+	s.reads = newPrepared(s.reader)
 	if s.readOnly {
 		_, err = schemaVersion(ctx, s.reader, configDatabase)
 	}
