@@ -37,7 +37,7 @@ func (r *role) start(listener, life, log *os.File) (*process, error) {
 	cmd := rootd.RoleCommand(r.config.Role, r.home)
 	cmd.ExtraFiles, cmd.Stderr = []*os.File{listener, life}, log
 	if installed && uid == 0 {
-		cmd.SysProcAttr.Credential = credential
+		cmd.SysProcAttr.Credential, cmd.SysProcAttr.AmbientCaps = credential, rootd.RoleCapabilities(r.config.Role)
 		uid = int(credential.Uid)
 	}
 	if err := cmd.Start(); err != nil {

@@ -111,13 +111,15 @@ func startRoot(t *testing.T) *trial.RootService {
 
 // newAppliance is an installed management server that runs as the supervisor
 // does, with a root service or without.
-func newAppliance(t *testing.T) *trial.Appliance {
+func newAppliance(t *testing.T) *trial.Appliance { return newApplianceOf(t, "mx", "mx1") }
+
+func newApplianceOf(t *testing.T, role, name string) *trial.Appliance {
 	t.Helper()
 	home := string(appliance.DefaultHome)
 	if err := os.RemoveAll(home); err != nil {
 		t.Fatal(err)
 	}
-	app, err := trial.New("", home, "mx", "mx1")
+	app, err := trial.New("", home, role, name)
 	if err != nil {
 		t.Fatal(err)
 	}

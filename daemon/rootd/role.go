@@ -52,7 +52,7 @@ func (s *service) startRole(ctx context.Context, c call) (any, error) {
 	}
 	cmd := RoleCommand(x.Role, appliance.DefaultHome)
 	cmd.ExtraFiles, cmd.Stderr = c.files[:2], c.files[2]
-	cmd.SysProcAttr.Credential = credential
+	cmd.SysProcAttr.Credential, cmd.SysProcAttr.AmbientCaps = credential, RoleCapabilities(x.Role)
 	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
 	ended, err := start(cmd)
 	if err != nil {
@@ -112,6 +112,15 @@ func RoleCommand(role appliance.Role, home appliance.Home) *exec.Cmd {
 		Dir:         "/",
 		SysProcAttr: &syscall.SysProcAttr{Setpgid: true},
 	}
+}
+
+// RoleCapabilities are what the role's account may do beside its own: a gateway
+// listens where its rules say, which is below port 1024 more often than not.
+func RoleCapabilities(role appliance.Role) []uintptr {
+	if role == appliance.Gateway {
+		return []uintptr{unix.CAP_NET_BIND_SERVICE}
+	}
+	return nil
 }
 
 // RoleCredential is the role's account, with its own group and no other.

@@ -3,6 +3,8 @@ package rootd
 import (
 	"context"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,10 +30,12 @@ func rolePID(t *testing.T, app *trial.Appliance) (pid int) {
 	return pid
 }
 
-func roleNow(home string) int {
+func roleNow(home string) int { return processNow("mx", home) }
+
+func processNow(role, home string) int {
 	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, path := range lines {
-		if line, _ := os.ReadFile(path); string(line) == "sealgated\x00role\x00mx\x00--home\x00"+home+"\x00" {
+		if line, _ := os.ReadFile(path); string(line) == "sealgated\x00role\x00"+role+"\x00--home\x00"+home+"\x00" {
 			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
 			return pid
 		}
@@ -437,5 +441,44 @@ func TestTwoAccountsShareTheDatabase(t *testing.T) {
 		if err != nil || !strings.Contains(out, fmt.Sprintf("users=%d\n", 2*writes+1)) || !strings.Contains(out, fmt.Sprintf("alerts=%d\n", 2*writes)) {
 			t.Errorf("%s counts %s, %v", name, out, err)
 		}
+	}
+}
+
+// A gateway's role may listen below port 1024, and nothing else that its account may
+// not. It keeps its spool in a folder of the role's.
+func TestGatewayListensAtLowPorts(t *testing.T) {
+	startRoot(t)
+	app := newApplianceOf(t, "gateway", "gw1")
+	snapshot := `{"format":1,"revision":1,"gatewayGroup":{"gatewayGroupName":"g","failMode":"open"},"aliases":{"gw1":{"a":"127.0.0.1"}},"webServices":[
+		{"siteName":"s","serverGroupName":"g","name":"w","operationMode":"simulation","http2":false,"useHttpForwardingHeader":false,"forwardClientIP":false,"useDefaultErrorPage":true,
+		"inboundKrpRules":[{"aliasName":"a","gatewayPorts":[443],"outboundRules":[]}]}]}`
+	file := appliance.Home(app.Home).Snapshot()
+	if err := os.WriteFile(file, []byte(snapshot), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	c := credential(t, "sealgate-role")
+	if err := os.Chown(file, int(c.Uid), int(c.Gid)); err != nil {
+		t.Fatal(err)
+	}
+	if err := app.Start(); err != nil {
+		t.Fatal(err)
+	}
+	pid := processNow("gateway", app.Home)
+	for name, want := range map[string]string{"CapEff:": "0000000000000400", "CapPrm:": "0000000000000400"} {
+		if got := statusOf(t, pid, "status", name); got != want {
+			t.Errorf("the role's %s is %q, not %q", name, got, want)
+		}
+	}
+	if got := statusOf(t, pid, "status", "Uid:"); !strings.HasPrefix(got, fmt.Sprint(c.Uid)) {
+		t.Errorf("the role's uid is %s", got)
+	}
+	conn, err := net.Dial("tcp", "127.0.0.1:443")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+	if answer, _ := io.ReadAll(conn); !strings.HasPrefix(string(answer), "HTTP/1.1 404 ") {
+		t.Errorf("%q", answer)
 	}
 }
