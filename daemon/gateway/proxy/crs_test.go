@@ -126,6 +126,9 @@ func reflect(w http.ResponseWriter, r *http.Request) {
 
 // The core rules' own cases, through the gateway's listener to a server and back.
 func TestCoreRuleCasesThroughTheListener(t *testing.T) {
+	if testing.Short() {
+		t.Skip("make test runs it without -short")
+	}
 	set, err := crs.Load(crs.Options{Paranoia: 4, Responses: true, Setup: crstest.Setup})
 	if err != nil {
 		t.Fatal(err)

@@ -19,6 +19,9 @@ const h2spec = "github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible"
 
 // The proxy passes at least as many cases as a bare Go server.
 func TestH2Spec(t *testing.T) {
+	if testing.Short() {
+		t.Skip("make test runs it without -short")
+	}
 	program := filepath.Join(t.TempDir(), "h2spec")
 	install := exec.Command("go", "install", h2spec)
 	install.Env = append(os.Environ(), "GOBIN="+filepath.Dir(program), "GOFLAGS=")
