@@ -206,19 +206,9 @@ func TestARoleThatWasToldNothingWaits(t *testing.T) {
 func TestPoliciesBlock(t *testing.T) {
 	server := peers.Nginx(t, peers.NginxConfig{Open: true, Server: []string{`location / { return 200 "hello"; }`}})
 	home, port := newHome(t), freePort(t)
-	document := func(kind string) json.RawMessage {
-		for _, k := range model.Kinds {
-			if k.Name == kind {
-				data, _ := json.Marshal(k.Defaults[0].Document)
-				return data
-			}
-		}
-		t.Fatal(kind)
-		return nil
-	}
 	s := model.Snapshot{Format: 1, Revision: 1, Group: model.SnapshotGroup{Name: "g", FailMode: "open"},
 		Aliases: map[string]map[string]netip.Addr{"gw1": {"a": netip.MustParseAddr("127.0.0.1")}},
-		Policies: []model.SnapshotPolicy{{Kind: model.AppSignaturesPolicy, Name: "signatures", Document: document(model.AppSignaturesPolicy), ApplyTo: []model.ApplyTo{{Site: "s"}}},
+		Policies: []model.SnapshotPolicy{{Kind: model.AppSignaturesPolicy, Name: "signatures", Document: json.RawMessage(`{"rules":[{"name":"SQL Injection","enabled":true,"severity":"medium","action":"block","followedAction":null},{"name":"Cross-Site Scripting","enabled":true,"severity":"medium","action":"block","followedAction":null}],"exceptions":[]}`), ApplyTo: []model.ApplyTo{{Site: "s"}}},
 			{Kind: model.ServiceCustomPolicy, Name: "admin", ApplyTo: []model.ApplyTo{{Site: "s", ServerGroup: "g", Service: "shop"}},
 				Document: json.RawMessage(`{"enabled":true,"severity":"low","action":"block","followedAction":null,"matchCriteria":[{"type":"httpRequestUrl","match":"prefix","operation":"atLeastOne","values":["/admin/"]}]}`)}},
 		DataMaskingGroups: map[string][]model.DataMask{"m": {{Name: "passwords", Match: "^password$", InParameters: true, Enabled: true}}},
