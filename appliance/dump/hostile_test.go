@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -227,9 +228,10 @@ func TestDamagedDumps(t *testing.T) {
 			}
 			flipped := bytes.Clone(data)
 			flipped[at] ^= 0x10
-			_, err := take(t.Context(), to, flipped, ImportOptions{Passphrase: passphrase})
-			// gzip's header has bytes that mean nothing: time, system.
-			if err == nil && (passphrase != "" || at > 9) {
+			if passphrase == "" && bytes.Equal(unzipped(data), unzipped(flipped)) {
+				continue // gzip has bits that mean nothing: time, system, what fills a byte
+			}
+			if _, err := take(t.Context(), to, flipped, ImportOptions{Passphrase: passphrase}); err == nil {
 				t.Errorf("byte %d was flipped, and it was imported", at)
 			}
 		}
@@ -238,6 +240,19 @@ func TestDamagedDumps(t *testing.T) {
 	if len(before) != len(after) {
 		t.Errorf("%d files became %d", len(before), len(after))
 	}
+}
+
+// unzipped is what data holds, or nil.
+func unzipped(data []byte) []byte {
+	gz, err := gzip.NewReader(bytes.NewReader(data))
+	if err != nil {
+		return nil
+	}
+	content, err := io.ReadAll(gz)
+	if err != nil {
+		return nil
+	}
+	return content
 }
 
 // The hole: a few kilobytes may become as many gigabytes, or ask for as much

@@ -15,7 +15,7 @@ const documentation = "../../../docs/OPENAPI.md"
 // effects say, for a resource, in which test it changes a verdict or a forwarding.
 var effects = map[string]string{}
 
-const noGateway = "*stored only*: the gateway is not built yet"
+const noGateway = "*stored only*: nothing carries it to a gateway yet"
 
 // docs/OPENAPI.md lists what there is, because it is made of it.
 func TestDocumentationIsCurrent(t *testing.T) {
