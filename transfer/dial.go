@@ -202,7 +202,7 @@ func (s *session) tlsConfig(host string) *tls.Config {
 func (s *session) handshake(ctx context.Context, raw *conn, config *tls.Config) (*tls.Conn, error) {
 	limited, cancel := context.WithTimeout(ctx, s.o.ConnectTimeout)
 	defer cancel()
-	secured := tls.Client(raw, config)
+	secured := tls.Client(readAhead(raw), config)
 	if err := secured.HandshakeContext(limited); err != nil {
 		if limited.Err() != nil && ctx.Err() == nil {
 			err = &worded{"the TLS handshake did not end within " + s.o.ConnectTimeout.String(), os.ErrDeadlineExceeded}

@@ -23,11 +23,12 @@ type download struct {
 	hash  hash.Hash
 	meter *meter
 
-	at     int64  // bytes that are in the file
-	size   int64  // what the server says, -1 for unknown
-	mark   string // what the server tells this version of the file by; empty: nothing, so that it cannot be gone on with
-	pasv   bool   // ftp: EPSV brought no data connection
-	failed error  // the first failure of the file here
+	at      int64  // bytes that are in the file
+	flushed int64  // how many of them the kernel was asked to write to the disk
+	size    int64  // what the server says, -1 for unknown
+	mark    string // what the server tells this version of the file by; empty: nothing, so that it cannot be gone on with
+	pasv    bool   // ftp: EPSV brought no data connection
+	failed  error  // the first failure of the file here
 }
 
 // Download fetches t into dst, which must not exist yet: give it the name of an unfinished file, and rename it
@@ -105,24 +106,8 @@ func (d *download) startAgain() error {
 	}
 	d.hash.Reset()
 	d.meter.restart(0)
-	d.at = 0
+	d.at, d.flushed = 0, 0
 	return nil
-}
-
-// Write appends what the server has sent.
-func (d *download) Write(p []byte) (int, error) {
-	if d.size >= 0 && d.at+int64(len(p)) > d.size {
-		return 0, sizeError{d.size, d.at + int64(len(p))}
-	}
-	n, err := d.file.Write(p)
-	d.hash.Write(p[:n])
-	d.at += int64(n)
-	d.meter.add(n)
-	d.began.Store(true)
-	if err != nil {
-		d.failed = err
-	}
-	return n, err
 }
 
 func (d *download) fileFailure() error {

@@ -124,7 +124,7 @@ func (l *ftpLine) dialData(ctx context.Context, address string) (net.Conn, error
 	}
 	data := &ftpData{Conn: raw, raw: raw, control: l.control}
 	if l.tls != nil {
-		data.tls = tls.Client(raw, l.tls)
+		data.tls = tls.Client(readAhead(raw), l.tls)
 		data.Conn = data.tls
 	}
 	return data, nil

@@ -44,7 +44,7 @@ func (d *download) ftpRetrieve(ctx context.Context, pasv bool) error {
 	if err != nil {
 		return d.ftpRetrieveFault(ctx, err)
 	}
-	_, err = io.CopyBuffer(struct{ io.Writer }{d}, data, make([]byte, copyBuffer))
+	_, err = d.ReadFrom(data)
 	if errors.Is(err, io.ErrUnexpectedEOF) && d.size >= 0 && d.at == d.size {
 		err = nil // a server that closes without TLS's goodbye, and has sent all
 	}

@@ -11,7 +11,7 @@ const gatherLimit = 256 << 10
 // gathered is a connection that writes in a goroutine of its own, at once whatever came meanwhile. x/crypto/ssh writes
 // each packet of 32 KiB in two pieces, and encrypts nothing while the kernel takes them.
 type gathered struct {
-	*conn
+	*eager
 	mu      sync.Mutex
 	changed sync.Cond
 	pending []byte
@@ -19,7 +19,7 @@ type gathered struct {
 }
 
 func gather(c *conn) *gathered {
-	g := &gathered{conn: c}
+	g := &gathered{eager: readAhead(c)}
 	g.changed.L = &g.mu
 	go g.pump()
 	return g

@@ -3,7 +3,6 @@ package transfer
 import (
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 )
@@ -85,7 +84,7 @@ func (d *download) getOnce(ctx context.Context, transport *http.Transport, to Ta
 	default:
 		return newAnswer(response, cancel), nil
 	}
-	_, err = io.CopyBuffer(struct{ io.Writer }{d}, response.Body, make([]byte, copyBuffer))
+	_, err = d.ReadFrom(response.Body)
 	return nil, d.received(ctx, err)
 }
 

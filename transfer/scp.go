@@ -77,7 +77,10 @@ func (u *upload) scpStore(ctx context.Context, part string, there bool) (left bo
 	defer source.Close()
 
 	// Found now, not at the rename, when all of the file is there.
-	if info, err := server.files.Stat(u.target.Path); err == nil && info.IsDir() {
+	asked := time.Now()
+	info, err := server.files.Stat(u.target.Path)
+	roundTrip := time.Since(asked)
+	if err == nil && info.IsDir() {
 		return there, u.isFolder()
 	}
 	file, err := server.files.OpenFile(part, flags)
@@ -86,25 +89,37 @@ func (u *upload) scpStore(ctx context.Context, part string, there bool) (left bo
 		answered = answered || errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission)
 		return there || !answered, server.fault(ctx, OpCreate, err)
 	}
-	if _, err := file.Seek(u.safe, io.SeekStart); err != nil {
-		return true, server.fault(ctx, OpWrite, err)
+	if server.worthLanes(roundTrip, source.size-u.safe) {
+		err = u.scpLanes(ctx, server, file, part, source)
+	} else {
+		err = u.scpOneLane(ctx, server, file, source)
 	}
-	if _, err := file.ReadFromWithConcurrency(source, sftpAhead); err != nil {
-		// Writes are answered out of order; the file's offset is where the first one failed.
-		u.safe, _ = file.Seek(0, io.SeekCurrent)
-		return true, server.fault(ctx, OpWrite, err)
+	if err != nil {
+		return true, err
 	}
 	if err := file.Close(); err != nil {
 		return true, server.fault(ctx, OpWrite, err)
 	}
-	info, err := server.files.Stat(part)
-	if err != nil {
+	if info, err = server.files.Stat(part); err != nil {
 		return true, server.fault(ctx, OpVerify, err)
 	}
 	if err := u.verify(info.Size()); err != nil {
 		return true, err
 	}
 	return u.sftpRename(ctx, server, part)
+}
+
+// scpOneLane sends over the one connection that there is.
+func (u *upload) scpOneLane(ctx context.Context, server *sftpServer, file *sftp.File, source io.Reader) error {
+	if _, err := file.Seek(u.safe, io.SeekStart); err != nil {
+		return server.fault(ctx, OpWrite, err)
+	}
+	if _, err := file.ReadFromWithConcurrency(source, sftpAhead); err != nil {
+		// Writes are answered out of order; the file's offset is where the first one failed.
+		u.safe, _ = file.Seek(0, io.SeekCurrent)
+		return server.fault(ctx, OpWrite, err)
+	}
+	return nil
 }
 
 // sftpRename replaces a file of that name in one step where the server can. Plain SFTP renames never replace.

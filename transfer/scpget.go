@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"time"
 
 	"github.com/pkg/sftp"
 )
@@ -29,14 +30,16 @@ func (d *download) scp(ctx context.Context) error {
 	if server.files == nil {
 		return d.scpOld(ctx, server)
 	}
+	asked := time.Now()
 	info, err := server.files.Stat(d.target.Path)
+	roundTrip := time.Since(asked)
 	if err == nil && info.IsDir() {
 		return d.wrap(OpReceive, Refused, fmt.Errorf("%s is a folder", d.target.Path), "name a file")
 	}
 	if err != nil {
 		return server.readFault(ctx, err)
 	}
-	from, err := d.from(info.Size(), strconv.FormatInt(info.ModTime().Unix(), 10))
+	from, err := d.from(sftpState(info))
 	if err != nil {
 		return err
 	}
@@ -45,6 +48,12 @@ func (d *download) scp(ctx context.Context) error {
 		return server.readFault(ctx, err)
 	}
 	defer file.Close()
+	if server.worthLanes(roundTrip, d.size-from) {
+		if err := d.scpLanes(ctx, server, file); err != nil {
+			return err
+		}
+		return d.received(ctx, nil)
+	}
 	if _, err := file.Seek(from, io.SeekStart); err != nil {
 		return server.readFault(ctx, err)
 	}
@@ -55,6 +64,11 @@ func (d *download) scp(ctx context.Context) error {
 		return d.received(ctx, err)
 	}
 	return d.received(ctx, nil)
+}
+
+// sftpState is the file's size and what it is told by.
+func sftpState(info os.FileInfo) (size int64, mark string) {
+	return info.Size(), strconv.FormatInt(info.ModTime().Unix(), 10)
 }
 
 // readFault turns the server's status into words.

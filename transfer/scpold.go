@@ -301,7 +301,7 @@ func (d *download) scpOld(ctx context.Context, server *sftpServer) error {
 	if _, err := from.in.Write([]byte{0}); err != nil {
 		return server.oldFault(ctx, OpReceive, err)
 	}
-	n, err := io.CopyBuffer(struct{ io.Writer }{d}, io.LimitReader(from.out, size), make([]byte, copyBuffer))
+	n, err := d.ReadFrom(io.LimitReader(from.out, size))
 	if err == nil && n < size {
 		err = from.ended(io.EOF)
 	}
