@@ -91,8 +91,9 @@ func Run(ctx context.Context, home appliance.Home, console io.Writer, witnesses 
 	if err := folder.Sweep(home); err != nil {
 		log.Warn("unfinished exports are left over", "error", err)
 	}
+	// The role can leave its folder in any order; administrators get in all the same.
 	if err := settle(home); err != nil {
-		return err
+		log.Error("the data folder is not in order", "error", err.Error())
 	}
 	ln, err := listen(home.Socket())
 	if err != nil {

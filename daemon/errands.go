@@ -56,24 +56,26 @@ func (j *jobs) report() []errand.Job {
 // errAborted is what whoever waits for an aborted job is told.
 var errAborted = &commands.Failure{Exit: control.ExitInterrupted, Text: "a user of the REST API aborted it", Hint: "nothing unfinished is left; run it again"}
 
-// abort asks a job to end, as Ctrl-C does.
-func (j *jobs) abort(id string) error {
+// abort asks a job to end, as Ctrl-C does, and says whether it is the first to ask.
+func (j *jobs) abort(id string) (first bool, err error) {
 	j.mu.Lock()
 	at := slices.IndexFunc(j.running, func(r *runningJob) bool { return r.id == id })
 	if at < 0 {
 		j.mu.Unlock()
-		return errand.ErrNoJob
+		return false, errand.ErrNoJob
 	}
 	r := j.running[at]
 	if !abortable[r.Kind] {
 		j.mu.Unlock()
-		return errand.ErrNotAbortable
+		return false, errand.ErrNotAbortable
 	}
-	r.aborting = true
+	first, r.aborting = !r.aborting, true
 	j.mu.Unlock()
-	r.cancel(errAborted)
-	j.tell()
-	return nil
+	if first {
+		r.cancel(errAborted)
+		j.tell()
+	}
+	return first, nil
 }
 
 // errands answers what the management server's process asks.
@@ -91,10 +93,13 @@ var _ errand.Host = (*errands)(nil)
 // Jobs are those that the REST API shows.
 func (e *errands) Jobs() []errand.Job { return e.jobs.report() }
 
-// Abort ends a job.
+// Abort ends a job. What ends none is in no record: a role that was taken over could
+// push old ones out with it.
 func (e *errands) Abort(id string) error {
-	err := e.jobs.abort(id)
-	e.note("abort job "+id, err)
+	first, err := e.jobs.abort(id)
+	if first {
+		e.note("abort job " + id)
+	}
 	return err
 }
 
@@ -112,7 +117,7 @@ func (e *errands) StartExport() error {
 		}
 	}
 	e.exported = time.Now()
-	e.note("export-local", nil)
+	e.note("export-local")
 	e.exports.Go(func() {
 		var r commands.ExportResult
 		err := e.jobs.run(e.ctx, job.KindExport, commands.Caller{Name: restUser}, job.Spec{Home: e.home, Export: &commands.Export{}}, silent{}, &r)
@@ -129,14 +134,9 @@ func (e *errands) StartExport() error {
 // word alone for which user of the REST API it was.
 const restUser = "REST API"
 
-func (e *errands) note(what string, err error) {
-	r := audit.Record{Event: audit.Command, User: restUser, Words: []string{what}}
+func (e *errands) note(what string) {
 	exit := control.ExitDone
-	if err != nil {
-		exit, r.Error = control.ExitFailed, err.Error()
-	}
-	r.Exit = &exit
-	_ = e.keep(r) // it is logged there
+	_ = e.keep(audit.Record{Event: audit.Command, User: restUser, Words: []string{what}, Exit: &exit}) // it is logged there
 }
 
 // silent is a user interface that nobody looks at.

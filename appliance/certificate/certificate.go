@@ -126,6 +126,21 @@ func read(home appliance.Home, file string) ([]byte, error) {
 	return data, err
 }
 
+// Secrets are the files with private keys that are there, for who searches for them.
+func Secrets(home appliance.Home) (list [][]byte, err error) {
+	for _, file := range []string{management, link, pending} {
+		data, err := read(home, file)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, data)
+	}
+	return list, nil
+}
+
 func selfSigned(names Names, now time.Time) ([]byte, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -72,6 +72,7 @@ func TestForgedDumps(t *testing.T) {
 		"an absolute file":       {func(f *forged) { f.add("files//etc/x", []byte("x")) }, "names check"},
 		"an archive upwards":     {func(f *forged) { f.add("archives/../x", []byte("x")) }, "names check"},
 		"an archive in a folder": {func(f *forged) { f.add("archives/a/b", []byte("x")) }, "names check"},
+		"folders without end":    {func(f *forged) { f.insert("archives/", "files/"+strings.Repeat("d/", 2<<10)+"x", "x") }, "names check: the name of entry"},
 		"a hidden file":          {func(f *forged) { f.add("files/.x", []byte("x")) }, "names check"},
 		"an unknown table":       {func(f *forged) { f.insert("config/refs", "config/goose_db_version/0001.jsonl", "{}\n") }, "names check"},
 		"totals": {func(f *forged) {

@@ -21,6 +21,7 @@ const (
 	maxParts    = 1 << 18
 	maxRows     = 64 << 20 // bytes of one part: a part of several rows has 2 MiB
 	maxManifest = 64 << 20
+	maxName     = 2 << 10 // bytes: a folder of the staging must have a path that the kernel takes
 )
 
 // entry is a part, or a piece of a file, on its way from the tar.
@@ -130,6 +131,8 @@ func (d *reader) next() (*tar.Header, error) {
 		return nil, readFault(err)
 	case h.Typeflag != tar.TypeReg:
 		return nil, foreign("names", "entry %.80q is no file but of type %.4q", h.Name, string(h.Typeflag))
+	case len(h.Name) > maxName:
+		return nil, foreign("names", "the name of entry %.80q has %d bytes, more than %d", h.Name, len(h.Name), maxName)
 	}
 	for key := range h.PAXRecords {
 		if key != "path" && key != "size" && key != "mtime" {

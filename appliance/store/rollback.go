@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"strings"
@@ -60,14 +61,14 @@ func Rollback(home string) error {
 
 // before is the generation that g replaced.
 func before(home string, g generation) (generation, error) {
-	name, err := os.ReadFile(g.previous())
+	name, err := readName(g.previous())
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("%w (%w)", ErrNoPrevious, fs.ErrNotExist)
 	}
 	if err != nil {
 		return "", err
 	}
-	old, err := generationOf(home, strings.TrimSpace(string(name)))
+	old, err := generationOf(home, name)
 	if err != nil {
 		return "", err
 	}
@@ -75,4 +76,30 @@ func before(home string, g generation) (generation, error) {
 		return "", fmt.Errorf("%w: %w", ErrNoPrevious, err)
 	}
 	return old, nil
+}
+
+// maxGeneration bounds the name of a generation, in bytes.
+const maxGeneration = 128
+
+// readName reads the name of a generation. The file is the role's to replace: a pipe
+// would hold the daemon for ever, and a link may lead to a key, which an error that
+// repeats the name would tell.
+func readName(path string) (string, error) {
+	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return "", err
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxGeneration {
+		return "", fmt.Errorf("%s does not name a generation", path)
+	}
+	name := make([]byte, info.Size())
+	if _, err := io.ReadFull(file, name); err != nil {
+		return "", fmt.Errorf("%s: %w", path, err)
+	}
+	return strings.TrimSpace(string(name)), nil
 }

@@ -170,11 +170,14 @@ func Report(ctx context.Context, src Source, o Options, w io.Writer) (Manifest, 
 			return m, err
 		}
 	}
+	// Notes repeat errors, which may repeat anything.
+	var notes bytes.Buffer
 	for _, n := range m.Notes {
-		fmt.Fprintf(w, "note: %s: %s\n", n.Collector, n.Text)
+		fmt.Fprintf(&notes, "note: %s: %s\n", n.Collector, n.Text)
 	}
+	_, err := masker.copy(w, &notes)
 	m.Masked = masker.found
-	return m, nil
+	return m, err
 }
 
 func (i item) report(w io.Writer, m *masker) error {

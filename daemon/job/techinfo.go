@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
 
 	"sealgate/appliance"
+	"sealgate/appliance/certificate"
 	"sealgate/appliance/disk"
 	"sealgate/appliance/folder"
 	"sealgate/appliance/secret"
@@ -111,17 +111,16 @@ func knownSecrets(ctx context.Context, home appliance.Home, db *store.Store) ([]
 	if err != nil {
 		return nil, err
 	}
-	certificates, err := filepath.Glob(filepath.Join(home.Certificate(), "*.pem"))
+	keys, err := certificate.Secrets(home)
 	if err != nil {
 		return nil, err
 	}
-	for _, path := range append(certificates, home.Seal()) {
-		data, err := os.ReadFile(path)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, err
-		}
-		list = append(list, data)
+	list = append(list, keys...)
+	sealed, err := os.ReadFile(home.Seal())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
 	}
+	list = append(list, sealed)
 	if db == nil {
 		return list, nil
 	}

@@ -1,0 +1,45 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"sealgate/appliance/audit"
+	"sealgate/commands"
+	"sealgate/daemon/errand"
+	"sealgate/daemon/job"
+)
+
+// The hole: the audit log forgets its oldest records. The attack: a role that was
+// taken over aborts what is no job, or one job again and again. What must hold: one
+// record for each job that it ended.
+func TestAbortsDoNotFloodTheAuditLog(t *testing.T) {
+	d := &Daemon{audit: audit.New(t.TempDir()), log: slog.New(slog.DiscardHandler)}
+	defer d.audit.Close()
+	e := &errands{Daemon: d, ctx: t.Context()}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	export, err := d.jobs.enter(job.KindExport, commands.Caller{}, cancel)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := d.jobs.enter(job.KindImport+" of another kind", commands.Caller{}, cancel)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		for id, want := range map[string]error{strings.Repeat("x", 60<<10): errand.ErrNoJob, other.id: errand.ErrNotAbortable, export.id: nil} {
+			if err := e.Abort(id); !errors.Is(err, want) {
+				t.Errorf("%.8s: %v, want %v", id, err, want)
+			}
+		}
+	}
+	if !errors.Is(context.Cause(ctx), errAborted) {
+		t.Errorf("the job goes on: %v", context.Cause(ctx))
+	}
+	if n := d.audit.Head().Seq; n != 1 {
+		t.Errorf("the audit log has %d records", n)
+	}
+}
