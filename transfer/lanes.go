@@ -15,8 +15,10 @@ const (
 	// mostLanes is how many connections carry one file where one alone would mostly wait: SSH lets 2 MiB be on their way
 	// unanswered, which at 50 ms are 40 MB/s at most.
 	mostLanes = 4
-	// laneAhead is how many pieces of sftpPacket are on their way on each: those 2 MiB.
-	laneAhead = 8
+	// lanePieces is how many pieces of sftpPacket are on their way on each: those 2 MiB. What is received lies in memory
+	// twice, in the packet and in the piece, so it is half as many.
+	lanePieces         = 8
+	lanePiecesReceived = lanePieces / 2
 	// farAway is the least round trip, and largeFile the least number of bytes, that more connections are worth.
 	farAway   = 20 * time.Millisecond
 	largeFile = 64 << 20
@@ -31,8 +33,9 @@ func (s *sftpServer) worthLanes(roundTrip time.Duration, bytes int64) bool {
 // lanes carry one file piece by piece over several connections. The first one begins; the others join when they have
 // logged in, and when they cannot, it goes on without them. What breaks one of them breaks the attempt.
 type lanes struct {
-	s    *session
-	open func(*sftpServer) (*sftp.File, error) // the file as another connection sees it
+	s      *session
+	pieces int                                   // on their way on each connection
+	open   func(*sftpServer) (*sftp.File, error) // the file as another connection sees it
 	// move carries the next piece, in a buffer of sftpPacket bytes, and returns io.EOF when there is none left.
 	move func(file *sftp.File, buffer []byte) error
 	// say puts what broke on a connection in the words of a transfer. It is called with mu held.
@@ -99,7 +102,7 @@ func (l *lanes) twin() *session {
 
 func (l *lanes) carry(server *sftpServer, file *sftp.File) {
 	var all sync.WaitGroup
-	for range laneAhead {
+	for range l.pieces {
 		all.Go(func() {
 			buffer := make([]byte, sftpPacket)
 			var err error
@@ -128,7 +131,7 @@ func (l *lanes) fail(why func() error) {
 // scpLanes receives the file in pieces, which are written in their order: what is there has no holes.
 func (d *download) scpLanes(ctx context.Context, server *sftpServer, file *sftp.File) error {
 	next := d.at
-	l := &lanes{s: d.session}
+	l := &lanes{s: d.session, pieces: lanePiecesReceived}
 	l.open = func(other *sftpServer) (*sftp.File, error) {
 		info, err := other.files.Stat(d.target.Path)
 		if err != nil {
@@ -181,7 +184,7 @@ func (d *download) scpLanes(ctx context.Context, server *sftpServer, file *sftp.
 func (u *upload) scpLanes(ctx context.Context, server *sftpServer, file *sftp.File, part string, source io.Reader) error {
 	next, ended := u.safe, false
 	unanswered := make(map[int64]bool)
-	l := &lanes{s: u.session}
+	l := &lanes{s: u.session, pieces: lanePieces}
 	l.open = func(other *sftpServer) (*sftp.File, error) { return other.files.OpenFile(part, os.O_WRONLY) }
 	l.say = func(server *sftpServer, err error) error { return server.fault(ctx, OpWrite, err) }
 	take := func(buffer []byte) (n int, at int64, err error) {

@@ -19,8 +19,7 @@ const farSize = 65 << 20
 // far is an SSH server behind a round trip of 50 ms, and a door that lets in so many connections.
 type far struct {
 	*place
-	network *network
-	came    atomic.Int32 // connections that were let in
+	came atomic.Int32 // connections that were let in
 }
 
 func newFar(t *testing.T, most int32, faults ...faultproxy.Fault) *far {
