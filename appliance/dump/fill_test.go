@@ -57,7 +57,7 @@ func fillTiny(t *testing.T, s *store.Store, keys *secret.Keys) {
 		if _, err := create(group, model.Server, "10.0.0.1", doc{}); err != nil {
 			return err
 		}
-		if _, err := create(model.RootID, model.HTTPProxy, "proxy", doc{"credential": credential}); err != nil {
+		if _, err := create(model.RootID, model.HTTPProxy, "proxy", doc{"useProxy": true, "host": "192.0.2.9", "port": 3128, "user": "svc", "password": credential}); err != nil {
 			return err
 		}
 		_, err = tx.AddUser(ctx, store.User{Name: "Zoë ", Role: store.ReadOnlyRole, Verifier: secret.FormatVerifier(make([]byte, 16), make([]byte, 32)), Document: []byte(`{"email":"zoe@example.com"}`)})

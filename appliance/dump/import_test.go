@@ -89,8 +89,8 @@ func TestImportKeepsLicences(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	now := time.Now()
-	_, err = db.Write(t.Context(), store.Change{Author: "t"}, func(tx *store.Tx) error {
+	now := time.Now().AddDate(1, 0, 0).UTC() // after all that the dump has
+	_, err = db.Write(t.Context(), store.Change{Author: "t", At: now}, func(tx *store.Tx) error {
 		return errors.Join(tx.AddLicence(t.Context(), store.Licence{ID: "L1", Key: "key"}, []byte("{}")),
 			tx.AddRegistrationToken(t.Context(), "t", "verifier", now.Add(time.Hour)))
 	})
@@ -98,10 +98,14 @@ func TestImportKeepsLicences(t *testing.T) {
 		t.Fatal(err)
 	}
 	imported(t, to, data, ImportOptions{})
+	imported(t, to, data, ImportOptions{}) // what the first kept, the second keeps
 	if db, err = store.Open(t.Context(), string(to.Home), store.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	defer db.Close()
+	if latest, err := db.Latest(t.Context()); err != nil || !latest.Equal(now.Truncate(time.Millisecond)) {
+		t.Errorf("the machine's clock went from %v to %v, %v", now, latest, err)
+	}
 	if kept, err := db.Licences(t.Context()); err != nil || len(kept) != 1 || kept[0].Key != "key" {
 		t.Errorf("licences %+v, %v", kept, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"runtime/debug"
 	"strconv"
 
 	"filippo.io/age"
@@ -77,6 +78,7 @@ func decrypt(r io.Reader, passphrase string) (io.Reader, error) {
 		return nil, err
 	}
 	plain, err := age.Decrypt(r, &bounded{id})
+	debug.FreeOSMemory() // the key's derivation took 64 MiB and more
 	var work *workError
 	switch {
 	case err == nil:

@@ -59,9 +59,15 @@ func (s *Store) Latest(ctx context.Context) (time.Time, error) {
 	return queries{s.reader}.Latest(ctx)
 }
 
-// Latest is the time of the newest revision.
+// Latest is the time of the newest revision, here or before an import.
 func (q queries) Latest(ctx context.Context) (time.Time, error) {
-	var at int64
-	err := q.q.QueryRowContext(ctx, "SELECT COALESCE(MAX(at), 0) FROM revisions").Scan(&at)
-	return time.UnixMilli(at).UTC(), err
+	var at, before int64
+	if err := q.q.QueryRowContext(ctx, "SELECT COALESCE(MAX(at), 0) FROM revisions").Scan(&at); err != nil {
+		return time.Time{}, err
+	}
+	err := q.q.QueryRowContext(ctx, "SELECT COALESCE(MAX(latest), 0) FROM clock").Scan(&before)
+	if isMissingTable(err) { // of an older schema
+		err = nil
+	}
+	return time.UnixMilli(max(at, before)).UTC(), err
 }

@@ -11,9 +11,17 @@ import (
 // they were.
 var ownTables = []string{"licences", "registration_tokens"}
 
-// KeepOwn brings from another store what belongs to the machine.
+// KeepOwn brings from another store what belongs to the machine, and how late it is
+// there at least.
 func (s *Store) KeepOwn(ctx context.Context, from *Store) error {
+	latest, err := from.Latest(ctx)
+	if err != nil {
+		return err
+	}
 	return s.transaction(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, "INSERT INTO clock (latest) VALUES ($1)", latest.UnixMilli()); err != nil {
+			return err
+		}
 		for _, table := range ownTables {
 			if err := copyRows(ctx, tx, from, table); err != nil && !isMissingTable(err) { // of an older schema
 				return err

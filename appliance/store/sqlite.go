@@ -91,9 +91,64 @@ func openBulk(path string, d database) (*sql.DB, error) {
 }
 
 // endBulk makes the database one like all others.
-func endBulk(ctx context.Context, db *sql.DB) error {
-	_, err := db.ExecContext(ctx, "PRAGMA journal_mode = WAL")
+func endBulk(ctx context.Context, conn *sql.Conn) error {
+	_, err := conn.ExecContext(ctx, "PRAGMA journal_mode = WAL")
 	return err
+}
+
+// takeIndexes drops the indexes of a database, but those of its keys, and returns
+// the statements that make them again.
+func takeIndexes(ctx context.Context, tx *sql.Tx) ([]string, error) {
+	rows, err := tx.QueryContext(ctx, "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL ORDER BY name")
+	if err != nil {
+		return nil, err
+	}
+	type index struct{ name, sql string }
+	indexes, err := collect(rows, func(i *index) error { return rows.Scan(&i.name, &i.sql) })
+	if err != nil {
+		return nil, err
+	}
+	var made []string
+	for _, i := range indexes {
+		if _, err := tx.ExecContext(ctx, "DROP INDEX "+i.name); err != nil {
+			return nil, err
+		}
+		made = append(made, i.sql)
+	}
+	return made, nil
+}
+
+// insertBulk stores rows. It asks the driver itself, as readDocuments does, by place
+// rather than by name, and without a watch for a cancellation, which is a goroutine
+// for each row: that is a third of the work.
+func insertBulk(conn *sql.Conn, t eventTable, rows []row) error {
+	places := strings.TrimSuffix(strings.Repeat("?, ", 1+strings.Count(t.columns, ",")), ", ")
+	return conn.Raw(func(c any) error {
+		preparer, ok := c.(driver.Conn)
+		if !ok {
+			return fmt.Errorf("the database driver %T cannot prepare", c)
+		}
+		prepared, err := preparer.Prepare("INSERT INTO " + t.name + " (" + t.columns + ") VALUES (" + places + ")")
+		if err != nil {
+			return err
+		}
+		defer prepared.Close()
+		insert, ok := prepared.(driver.StmtExecContext)
+		if !ok {
+			return fmt.Errorf("the database driver %T cannot insert", c)
+		}
+		var values []driver.NamedValue
+		for _, r := range rows {
+			values = values[:0]
+			for i, value := range r.values {
+				values = append(values, driver.NamedValue{Ordinal: i + 1, Value: value})
+			}
+			if _, err := insert.ExecContext(context.Background(), values); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // settle brings what the log of a database holds into the file itself. Nothing

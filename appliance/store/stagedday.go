@@ -8,19 +8,20 @@ import (
 	"time"
 )
 
-// stagedDay is one day's database while it is loaded, in one transaction.
+// stagedDay is one day's database while it is loaded, in one transaction. It has
+// this release's schema from the beginning: dumps hold documents, which are the same
+// in all schemas, and everything else is derived from them.
 type stagedDay struct {
-	name string
-	from int64 // its first millisecond
-	db   *sql.DB
-	tx   *sql.Tx
+	name    string
+	from    int64 // its first millisecond
+	db      *sql.DB
+	conn    *sql.Conn // the only one
+	tx      *sql.Tx
+	noted   map[facetHour]bool
+	indexes []string // statements that make them, at the end for all rows at once
 }
 
-// rowSchema is the first schema whose rows are those of today. What later ones add
-// is derived from rows: it is made at the end, for all rows at once.
-const rowSchema = 1
-
-func stageDay(ctx context.Context, path, name string, schema int64) (*stagedDay, error) {
+func stageDay(ctx context.Context, path, name string) (*stagedDay, error) {
 	begin, err := time.Parse(dayLayout, name)
 	if err != nil {
 		return nil, err
@@ -29,18 +30,24 @@ func stageDay(ctx context.Context, path, name string, schema int64) (*stagedDay,
 	if err != nil {
 		return nil, err
 	}
-	d := &stagedDay{name: name, from: begin.UnixMilli(), db: db}
-	if err := d.begin(ctx, schema); err != nil {
+	d := &stagedDay{name: name, from: begin.UnixMilli(), db: db, noted: map[facetHour]bool{}}
+	if err := d.begin(context.WithoutCancel(ctx)); err != nil { // the transaction outlives this call
 		return nil, errors.Join(err, d.close())
 	}
 	return d, nil
 }
 
-func (d *stagedDay) begin(ctx context.Context, schema int64) (err error) {
-	if err := migrateTo(ctx, d.db, eventDatabase, min(schema, rowSchema)); err != nil {
+func (d *stagedDay) begin(ctx context.Context) (err error) {
+	if err := migrate(ctx, d.db, eventDatabase); err != nil {
 		return err
 	}
-	d.tx, err = d.db.BeginTx(context.WithoutCancel(ctx), nil) // it outlives this call's
+	if d.conn, err = d.db.Conn(ctx); err != nil {
+		return err
+	}
+	if d.tx, err = d.conn.BeginTx(ctx, nil); err != nil {
+		return err
+	}
+	d.indexes, err = takeIndexes(ctx, d.tx)
 	return err
 }
 
@@ -93,45 +100,54 @@ func (d *stagedDay) decode(ctx context.Context, t eventTable, next func() ([]byt
 	return nil
 }
 
-func (d *stagedDay) store(ctx context.Context, t eventTable, batches <-chan []row) (int64, error) {
-	insert, err := d.tx.PrepareContext(ctx, "INSERT INTO "+t.name+" ("+t.columns+") VALUES ("+t.insert+")")
-	if err != nil {
-		return 0, err
-	}
-	defer insert.Close()
-	var count, size int64
+func (d *stagedDay) store(ctx context.Context, t eventTable, batches <-chan []row) (count int64, err error) {
+	var size int64
 	for batch := range batches {
-		for _, r := range batch {
-			if _, err := insert.ExecContext(ctx, r.values...); err != nil {
-				if isDuplicate(err) {
-					err = fmt.Errorf("an event is there twice: %w", ErrInvalid)
-				}
-				return 0, fmt.Errorf("cannot load a line of table %s: %w", t.name, err)
+		if err := insertBulk(d.conn, t, batch); err != nil {
+			if isDuplicate(err) {
+				err = fmt.Errorf("an event is there twice: %w", ErrInvalid)
 			}
+			return 0, fmt.Errorf("cannot load a line of table %s: %w", t.name, err)
+		}
+		if t.kind == Violations {
+			if err := addFacets(context.WithoutCancel(ctx), d.tx, batch, d.noted); err != nil {
+				return 0, err
+			}
+		}
+		for _, r := range batch {
 			document, _ := r.values[len(r.values)-1].(string)
-			count++
 			size += int64(len(document))
 		}
+		count += int64(len(batch))
 	}
 	return count, addTotals(ctx, d.tx, t.name, count, size)
 }
 
-// finish commits the day, brings it to this release's schema and closes it.
+// finish makes the indexes, commits the day and closes it.
 func (d *stagedDay) finish(ctx context.Context) error {
-	err := d.tx.Commit()
+	err := d.end(ctx)
 	if err == nil {
-		err = migrate(ctx, d.db, eventDatabase)
-	}
-	if err == nil {
-		err = endBulk(ctx, d.db)
+		err = endBulk(ctx, d.conn)
 	}
 	return errors.Join(err, d.close())
+}
+
+func (d *stagedDay) end(ctx context.Context) error {
+	for _, index := range d.indexes {
+		if _, err := d.tx.ExecContext(ctx, index); err != nil {
+			return err
+		}
+	}
+	return d.tx.Commit()
 }
 
 func (d *stagedDay) close() error {
 	var err error
 	if d.tx != nil {
 		err = rollback(d.tx)
+	}
+	if d.conn != nil {
+		err = errors.Join(err, d.conn.Close())
 	}
 	return errors.Join(err, d.db.Close())
 }

@@ -19,8 +19,8 @@ import (
 // when it is committed, and until then is nothing: who is killed leaves a folder
 // that Sweep removes. While there is one, nothing opens the store for writing.
 //
-// It begins empty at an older schema, is loaded, brought up to this release's
-// schema with Finish, checked, and committed. It is used by one goroutine.
+// Its configuration begins empty at an older schema, is loaded, brought up to this
+// release's schema with Finish, checked, and committed. It is used by one goroutine.
 type Staging struct {
 	// Store is the new generation's, from Finish to Commit or Discard.
 	Store *Store
@@ -133,7 +133,7 @@ func (g *Staging) openDay(ctx context.Context, name string) (*stagedDay, error) 
 		return nil, fmt.Errorf("events of %s: %w", name, ErrExists)
 	}
 	var err error
-	g.day, err = stageDay(ctx, g.data.day(name), name, g.schema.Events)
+	g.day, err = stageDay(ctx, g.data.day(name), name)
 	return g.day, err
 }
 

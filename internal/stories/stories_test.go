@@ -23,6 +23,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"sealgate/appliance/seal"
+	"sealgate/internal/faultproxy"
 	"sealgate/internal/peers"
 	"sealgate/internal/trial"
 )
@@ -75,6 +76,7 @@ func run(t *testing.T, dir string) {
 			"forge":      forge,
 			"proxy":      proxy,
 			"server":     server,
+			"broken":     broken,
 			"signal":     signal,
 			"until":      until,
 			"logged":     logged,
@@ -261,6 +263,23 @@ func server(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Setenv("FINGERPRINT", ssh.FingerprintSHA256(s.HostKeys[0]))
 	}
 	of(ts).server = s
+}
+
+// broken BYTES leads $HOST through a network that resets the connection when so many
+// bytes have come from the server, once. The script fails if they never come.
+func broken(ts *testscript.TestScript, neg bool, args []string) {
+	at, err := strconv.ParseInt(args[0], 10, 64)
+	ts.Check(err)
+	network := faultproxy.New(faultproxy.Plan{Faults: []faultproxy.Fault{{Kind: faultproxy.Reset, Direction: faultproxy.Down, At: at}}})
+	host, err := network.Lead("127.0.0.1:0", ts.Getenv("HOST"))
+	ts.Check(err)
+	ts.Setenv("HOST", host)
+	ts.Defer(func() {
+		network.Close()
+		if len(network.Left()) > 0 {
+			ts.Fatalf("the network did not break")
+		}
+	})
 }
 
 // signal NAME role|job|daemon sends a signal to one of our processes.
