@@ -80,15 +80,19 @@ func (s *Server) Serve(host Host) error {
 		if err := json.Unmarshal(lines.Bytes(), &m); err != nil {
 			return fmt.Errorf("the process asked for what is no errand: %w", err)
 		}
-		if err := s.write(answer(host, m)); err != nil {
+		a, err := answer(host, m)
+		if err == nil {
+			err = s.write(a)
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return lines.Err()
 }
 
-func answer(host Host, m message) message {
-	a := message{Number: m.Number}
+func answer(host Host, m message) (a message, unknown error) {
+	a.Number = m.Number
 	var err error
 	switch m.Do {
 	case "jobs":
@@ -98,7 +102,7 @@ func answer(host Host, m message) message {
 	case "export":
 		err = host.StartExport()
 	default:
-		err = errors.New("this release knows no such errand")
+		return a, fmt.Errorf("the process asked for what is no errand: %.40q", m.Do)
 	}
 	if err != nil {
 		a.Error = err.Error()
@@ -108,7 +112,7 @@ func answer(host Host, m message) message {
 			}
 		}
 	}
-	return a
+	return a, nil
 }
 
 // Changed tells the process that jobs began, ended, or are being aborted. One that

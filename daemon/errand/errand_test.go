@@ -79,7 +79,7 @@ func TestErrands(t *testing.T) {
 
 // A process that was taken over may say anything.
 func TestNoErrandEndsTheConnection(t *testing.T) {
-	for _, said := range []string{"x\n", "{\"number\":-1}\n", strings.Repeat("x", 1<<17)} {
+	for _, said := range []string{"x\n", "{\"number\":1,\"do\":\"send\"}\n", "{\"number\":-1}\n", strings.Repeat("x", 1<<17)} {
 		ours, theirs := net.Pipe()
 		served := make(chan error, 1)
 		go func() { served <- errand.NewServer(ours).Serve(&host{}); ours.Close() }()

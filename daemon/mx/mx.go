@@ -52,14 +52,8 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 	if err != nil {
 		return err
 	}
-	srv := &http.Server{
-		Handler:           api,
-		TLSConfig:         &tls.Config{GetCertificate: keeper.Get, MinVersion: tls.VersionTLS12},
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-	}
+	srv := newServer(api, log)
+	srv.TLSConfig = &tls.Config{GetCertificate: keeper.Get, MinVersion: tls.VersionTLS12}
 	served := make(chan error, 1)
 	go func() { served <- srv.ServeTLS(ln, "", "") }()
 	if err := ready(); err != nil {
@@ -84,6 +78,22 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 		log.Warn("requests were cut", "error", err)
 	}
 	return nil
+}
+
+// requestTimeout bounds a request with its body and its answer: who sends or reads
+// nothing holds a connection no longer, logged in or not.
+const requestTimeout = 5 * time.Minute
+
+func newServer(api http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           api,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       requestTimeout,
+		WriteTimeout:      requestTimeout,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
 }
 
 // migrateDays brings events of older releases to this one's schema while requests

@@ -227,6 +227,9 @@ func (s *set) check(records []map[string]any) error {
 	var faults Faults
 	for i, record := range records {
 		for name, value := range record {
+			if len(faults) > maxFaults {
+				return faults
+			}
 			switch value.(type) {
 			case []any, map[string]any:
 				faults = append(faults, Fault{Code: 10096, Description: fmt.Sprintf("records[%d].%s must be a string, a number, true or false", i, short(name))})
@@ -234,9 +237,6 @@ func (s *set) check(records []map[string]any) error {
 			if !known[name] {
 				faults = append(faults, Fault{Code: 10097, Description: fmt.Sprintf("records[%d] has %q, which is no column of the data set", i, short(name))})
 			}
-		}
-		if len(faults) > 20 {
-			break
 		}
 	}
 	if len(faults) > 0 {

@@ -17,6 +17,10 @@ type Fault = model.Fault
 // Faults is everything that is wrong with a request; it is answered with 406.
 type Faults []Fault
 
+// maxFaults is how many faults of a long list are gathered, more or less: a body of
+// 8 MiB could have millions.
+const maxFaults = 20
+
 // Faultf is one fault.
 func Faultf(code int, format string, args ...any) error {
 	return Faults{{Code: code, Description: fmt.Sprintf(format, args...)}}

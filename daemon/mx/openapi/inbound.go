@@ -193,7 +193,7 @@ func containsAll(list, some []int) bool {
 }
 
 // free says which rule has one of the ports already.
-func (l listener) free(ctx context.Context, q reader, except string) error {
+func (l listener) free(ctx context.Context, c *Call, q reader, except string) error {
 	for _, alias := range l.aliases {
 		uses, err := q.InUseBy(ctx, alias.ID)
 		if err != nil {
@@ -205,7 +205,7 @@ func (l listener) free(ctx context.Context, q reader, except string) error {
 			}
 			for _, port := range portsIn(use.Name) {
 				if slices.Contains(l.ports, port) {
-					return l.taken(ctx, q, alias, port, use.ID)
+					return l.taken(ctx, c, q, alias, port, use.ID)
 				}
 			}
 		}
@@ -213,16 +213,21 @@ func (l listener) free(ctx context.Context, q reader, except string) error {
 	return nil
 }
 
-func (l listener) taken(ctx context.Context, q reader, alias store.Object, port int, rule string) error {
+// taken names the service that has a port, unless it is of a site that the caller may
+// not know of.
+func (l listener) taken(ctx context.Context, c *Call, q reader, alias store.Object, port int, rule string) error {
 	o, err := q.Get(ctx, rule)
 	if err != nil {
 		return err
 	}
-	service, err := q.Get(ctx, o.ParentID)
+	place, err := (&names{ctx: ctx, q: q, caller: c.Caller}).Place(o.ParentID)
 	if err != nil {
 		return err
 	}
-	return Faultf(10059, "port %d of alias %q is used by web service %q already", port, short(alias.Name), short(service.Name))
+	if len(place) == 0 {
+		return Faultf(10059, "port %d of alias %q is used already", port, short(alias.Name))
+	}
+	return Faultf(10059, "port %d of alias %q is used by web service %q already", port, short(alias.Name), short(place[len(place)-1]))
 }
 
 func (l listener) fields() map[string]any {
@@ -298,7 +303,7 @@ func (in inbound) addRule(ctx context.Context, c *Call, tx *store.Tx, chain []st
 	if len(rules) == 0 {
 		return Faultf(10026, "outboundRules is missing: an object with a rule for each priority, like {\"1\": {\"internalIpHost\": …, \"serverPort\": …}}")
 	}
-	if err := l.free(ctx, tx, ""); err != nil {
+	if err := l.free(ctx, c, tx, ""); err != nil {
 		return err
 	}
 	rule, err := in.add(ctx, c, tx, chain, l.name(), without(body, "outboundRules"), l.fields())
@@ -434,7 +439,7 @@ func (in inbound) listenElsewhere(ctx context.Context, c *Call, tx *store.Tx, ru
 	if l.has(now) && portList(l.ports) == readable(rule.Name) {
 		return rule, nil
 	}
-	if err := l.free(ctx, tx, rule.ID); err != nil {
+	if err := l.free(ctx, c, tx, rule.ID); err != nil {
 		return rule, err
 	}
 	document, err := documentOf(rule)

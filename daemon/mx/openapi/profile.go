@@ -116,6 +116,9 @@ func (r resource) putDirectories(ctx context.Context, c *Call) (any, error) {
 		}
 		var faults Faults
 		for i, entry := range sent {
+			if len(faults) > maxFaults {
+				return faults
+			}
 			d, _ := entry.(map[string]any)
 			path := textIn(d, "fullPath")
 			if !slices.ContainsFunc(list, func(d directory) bool { return d.FullPath == path }) {
