@@ -6,7 +6,8 @@ LDFLAGS := -s -w -X sealgate/control.Version=$(VERSION)
 GO      ?= go
 BIN     ?= bin/
 
-# Packages whose tests are about goroutines that meet; below waf there are none.
+# The tests of transfer wait more than they work: they go first, beside two others.
+# RACE are packages whose tests are about goroutines that meet; below waf there are none.
 RACE := ./appliance/audit ./commands/... ./control/... ./shell/... ./daemon/... ./transfer/...
 
 # Servers live there, and not every root has it in the path.
@@ -23,8 +24,8 @@ run: build ## a throw-away appliance under .sealgate/ and its sealed shell
 
 test: build ## every test, against the distribution's servers
 	@deploy/peers
-	$(GO) test -count=1 $$($(GO) list ./... | grep -v /internal/house)
-	$(GO) test -count=1 -race -short $$($(GO) list $(RACE) | grep -v /gateway/waf/)
+	$(GO) test -count=1 -p 3 ./transfer $$($(GO) list ./... | grep -Ev '/(internal/house|transfer)$$')
+	$(GO) test -count=1 -p 3 -race -short $$($(GO) list $(RACE) | grep -v /gateway/waf/)
 
 check: ## gofmt, vet, staticcheck, import directions
 	@test -z "$$(gofmt -l .)" || { gofmt -l . | sed 's/^/not gofmted: /'; exit 1; }
