@@ -318,7 +318,7 @@ func (d *download) scpOld(ctx context.Context, server *sftpServer) error {
 // offer asks for the file and returns its size.
 func (r *remote) offer() (int64, error) {
 	if _, err := r.in.Write([]byte{0}); err != nil {
-		return 0, err
+		return 0, r.ended(err) // io.EOF: the command is gone already
 	}
 	kind, err := r.out.ReadByte()
 	switch {
