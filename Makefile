@@ -8,7 +8,7 @@ BIN     ?= bin/
 
 # The tests of transfer wait more than they work: they go first, beside two others.
 # RACE are packages whose tests are about goroutines that meet; below waf there are none.
-RACE := ./appliance/audit ./commands/... ./control/... ./shell/... ./daemon/... ./transfer/...
+RACE := ./appliance/audit ./commands/... ./control/... ./shell/... ./daemon/...
 
 # Servers live there, and not every root has it in the path.
 export PATH := $(PATH):/usr/sbin:/sbin
@@ -26,6 +26,7 @@ test: build ## every test, against the distribution's servers
 	@deploy/peers
 	$(GO) test -count=1 -p 3 ./transfer $$($(GO) list ./... | grep -Ev '/(internal/house|transfer)$$')
 	$(GO) test -count=1 -p 3 -race -short $$($(GO) list $(RACE) | grep -v /gateway/waf/)
+	$(GO) test -count=1 -race -short -run 'TestBadNetwork|TestFarAway|TestCancel' ./transfer
 
 check: ## gofmt, vet, staticcheck, import directions
 	@test -z "$$(gofmt -l .)" || { gofmt -l . | sed 's/^/not gofmted: /'; exit 1; }
