@@ -163,7 +163,13 @@ var escapes = map[byte]byte{'a': '\a', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r
 
 func octal(b byte) bool { return '0' <= b && b <= '7' }
 
-func jsDecode(s string) string {
+func jsDecode(s string) string { return unescape(s, jsEscape) }
+
+func escapeSeqDecode(s string) string { return unescape(s, cEscape) }
+
+// unescape decodes with escape, which is given what is behind a backslash, and says
+// how much of it makes a byte.
+func unescape(s string, escape func(string) (byte, int)) string {
 	first := strings.IndexByte(s, '\\')
 	if first < 0 {
 		return s
@@ -175,14 +181,14 @@ func jsDecode(s string) string {
 			i++
 			continue
 		}
-		b, n := jsEscape(s[i+1:])
+		b, n := escape(s[i+1:])
 		out = append(out, b)
 		i += 1 + n
 	}
 	return string(out)
 }
 
-// jsEscape decodes what is behind a backslash and says how long it is.
+// jsEscape is an escape of JavaScript.
 func jsEscape(s string) (byte, int) {
 	switch {
 	case s[0] == 'u' && len(s) > 1 && s[1] == '{':
@@ -222,35 +228,23 @@ func jsEscape(s string) (byte, int) {
 	return s[0], 1
 }
 
-func escapeSeqDecode(s string) string {
-	first := strings.IndexByte(s, '\\')
-	if first < 0 {
-		return s
+// cEscape is an escape of C.
+func cEscape(s string) (byte, int) {
+	if b, ok := escapes[s[0]]; ok {
+		return b, 1
 	}
-	out := append(make([]byte, 0, len(s)), s[:first]...)
-	for i := first; i < len(s); {
-		if s[i] != '\\' || i+1 == len(s) {
-			out = append(out, s[i])
-			i++
-			continue
-		}
-		i++
-		b, n := s[i], 1
-		if code, ok := escapes[b]; ok {
-			b = code
-		} else if code, read := digits(s[i+1:], 2); (b == 'x' || b == 'X') && read == 2 {
-			b, n = byte(code), 3
-		} else if octal(b) {
-			for n < 3 && i+n < len(s) && octal(s[i+n]) {
-				n++
-			}
-			code, _ := strconv.ParseUint(s[i:i+n], 8, 16)
-			b = byte(code)
-		}
-		out = append(out, b)
-		i += n
+	if code, read := digits(s[1:], 2); (s[0] == 'x' || s[0] == 'X') && read == 2 {
+		return byte(code), 3
 	}
-	return string(out)
+	if !octal(s[0]) {
+		return s[0], 1
+	}
+	n := 1
+	for n < 3 && n < len(s) && octal(s[n]) {
+		n++
+	}
+	code, _ := strconv.ParseUint(s[:n], 8, 16)
+	return byte(code), n
 }
 
 func cssDecode(s string) string {
