@@ -112,9 +112,14 @@ func (f uploadFlags) upload(e *Env, url string) (Upload, error) {
 
 // accountFlags are the rest of them.
 type accountFlags struct {
-	User      string `placeholder:"USERNAME" help:"account on the server (mandatory for scp)"`
-	Password  string `placeholder:"PASSWORD" secret:"password on the server" help:"the password of that account; - asks for it"`
-	Insecure  bool   `help:"accept a TLS certificate that does not verify"`
+	User     string `placeholder:"USERNAME" help:"account on the server (mandatory for scp)"`
+	Password string `placeholder:"PASSWORD" secret:"password on the server" help:"the password of that account; - asks for it"`
+	Insecure bool   `help:"accept a TLS certificate that does not verify"`
+	proxyFlags
+}
+
+// proxyFlags say which proxy to go through.
+type proxyFlags struct {
 	Proxy     string `placeholder:"HOST[:PORT]" help:"HTTP proxy to go through, port 1080 when left out"`
 	ProxyUser string `name:"proxy-user" placeholder:"USER[:PASSWORD]" secret:"user and password on the proxy" pair:"password on the proxy" help:"account on the proxy; - asks for both, USER:- for the password"`
 }
@@ -135,7 +140,7 @@ func (f accountFlags) upload(e *Env, protocol, url string) (Upload, error) {
 	return Upload{Protocol: protocol, URL: url, Access: Access{User: f.User, Password: f.Password, Insecure: f.Insecure, Proxy: proxy, Ask: e.Terminal}}, nil
 }
 
-func (f accountFlags) proxy() (transfer.Proxy, error) {
+func (f proxyFlags) proxy() (transfer.Proxy, error) {
 	if f.Proxy == "" && f.ProxyUser != "" {
 		return transfer.Proxy{}, usage("add --proxy HOST[:PORT]", "--proxy-user is for a proxy, and none is named")
 	}

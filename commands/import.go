@@ -105,15 +105,14 @@ func importLines(r ImportResult) string {
 
 // downloadFlags say how a file is fetched and as whom.
 type downloadFlags struct {
-	User      string `placeholder:"USER[:PASSWORD]" secret:"user and password on the server" pair:"password on the server" help:"account on the server (mandatory for scp); - asks for both, USER:- for the password"`
-	Insecure  bool   `help:"accept a TLS certificate that does not verify"`
-	Proxy     string `placeholder:"HOST[:PORT]" help:"HTTP proxy to go through, port 1080 when left out"`
-	ProxyUser string `name:"proxy-user" placeholder:"USER[:PASSWORD]" secret:"user and password on the proxy" pair:"password on the proxy" help:"account on the proxy; - asks for both, USER:- for the password"`
+	User     string `placeholder:"USER[:PASSWORD]" secret:"user and password on the server" pair:"password on the server" help:"account on the server (mandatory for scp); - asks for both, USER:- for the password"`
+	Insecure bool   `help:"accept a TLS certificate that does not verify"`
+	proxyFlags
 }
 
 // download checks what can be checked before any work is done.
 func (f downloadFlags) download(e *Env, url string) (Download, error) {
-	proxy, err := accountFlags{Proxy: f.Proxy, ProxyUser: f.ProxyUser}.proxy()
+	proxy, err := f.proxy()
 	if err != nil {
 		return Download{}, err
 	}
