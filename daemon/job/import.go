@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"sealgate/appliance"
@@ -68,6 +69,7 @@ func fetch(ctx context.Context, home appliance.Home, d commands.Download, ui con
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return "", nil, err
 	}
+	defer debug.SetGCPercent(debug.SetGCPercent(collectWhileTransferring))
 	if _, err := transfer.Download(ctx, target, path, o); err != nil {
 		return "", nil, err
 	}

@@ -58,7 +58,9 @@ const (
 	// What a job keeps is few and large buffers, so collecting seldom is cheap:
 	// a twentieth of an export's processor time, for 5 MiB.
 	collectAt = 400 // percent, as GOGC
-	hardLimit = 768 << 20
+	// A transfer allocates each packet anew, and would keep four times what it needs.
+	collectWhileTransferring = 100
+	hardLimit                = 768 << 20
 )
 
 // Main is the whole life of a job's process; the end of ctx cancels the work. It

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	"sealgate/appliance"
@@ -18,6 +19,7 @@ import (
 // send uploads a file that is there, and leaves it there.
 func send(ctx context.Context, home appliance.Home, x commands.Send, ui control.UI) (commands.SendResult, error) {
 	begin := time.Now()
+	debug.SetGCPercent(collectWhileTransferring)
 	file, err := folder.Open(home, x.Name)
 	if err != nil {
 		return commands.SendResult{}, err
