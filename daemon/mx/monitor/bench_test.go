@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"testing"
@@ -72,7 +73,27 @@ func BenchmarkViolations(b *testing.B) {
 // manyViolations is a store that has them, and one of them.
 func manyViolations(b *testing.B, n int) (*store.Store, store.Violation) {
 	b.Helper()
-	home := b.TempDir()
+	home := os.Getenv("SEALGATE_BENCH_STORE") // is kept, and used again
+	if home == "" {
+		home = b.TempDir()
+	}
+	if _, err := os.Stat(filepath.Join(home, "data")); err != nil {
+		makeViolations(b, home, n)
+	}
+	s, err := store.Open(b.Context(), home, store.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { s.Close() })
+	found, err := s.Violations(b.Context(), store.ViolationFilter{}, 1)
+	if err != nil || len(found) != 1 {
+		b.Fatalf("%d violations, %v", len(found), err)
+	}
+	return s, found[0]
+}
+
+func makeViolations(b *testing.B, home string, n int) {
+	b.Helper()
 	if err := secret.Create(home, "system", "secure"); err != nil {
 		b.Fatal(err)
 	}
@@ -88,16 +109,6 @@ func manyViolations(b *testing.B, n int) (*store.Store, store.Violation) {
 		b.Fatal(err)
 	}
 	b.Logf("%d violations were made in %.0f s", n, time.Since(begin).Seconds())
-	s, err := store.Open(b.Context(), home, store.Options{})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { s.Close() })
-	found, err := s.Violations(b.Context(), store.ViolationFilter{}, 1)
-	if err != nil || len(found) != 1 {
-		b.Fatalf("%d violations, %v", len(found), err)
-	}
-	return s, found[0]
 }
 
 // question is a query and what it is like.
