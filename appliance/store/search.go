@@ -246,30 +246,14 @@ func (s *search) take(c condition, from, to int64) error {
 	return err
 }
 
-// hours goes through the hours that have what is most telling beside facets.
+// hours goes through the hours, the newest first.
 func (s *search) hours() error {
 	if !s.filter.facets().none() {
 		if facets, err := s.facets(); err != nil || len(facets) == 0 {
 			return err
 		}
 	}
-	c := condition{values: []any{s.filter.From / hour, s.filter.To / hour}}
-	c.add("time / 3600000 = h")
-	others := s.filter.others()
-	c.add(strings.Join(others.terms, " AND "), others.values...)
-	rows, err := s.query("WITH RECURSIVE hours (h) AS (SELECT CAST($2 AS BIGINT) UNION ALL SELECT h - 1 FROM hours WHERE h > $1)"+
-		" SELECT h FROM hours WHERE EXISTS (SELECT 1 FROM violations"+c.where(3)+") ORDER BY h DESC", c.values)
-	if err != nil {
-		return err
-	}
-	have, err := collect(rows, func(h *int64) error { return rows.Scan(h) })
-	if err != nil {
-		return err
-	}
-	for _, h := range have {
-		if s.full() {
-			break
-		}
+	for h := s.filter.To / hour; h >= s.filter.From/hour && !s.full(); h-- {
 		if err := s.hour(h); err != nil {
 			return err
 		}
