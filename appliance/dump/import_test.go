@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"sealgate/appliance"
+	"sealgate/appliance/model"
 	"sealgate/appliance/secret"
 	"sealgate/appliance/store"
 )
@@ -117,6 +118,36 @@ func TestImportKeepsLicences(t *testing.T) {
 	})
 	if err != nil {
 		t.Error(err)
+	}
+}
+
+// The hole: licences are judged by the newest write, and a dump brings its own. The
+// attack: one that is dated in the next century. What must hold: no licence ends for it.
+func TestDumpFromTheFuture(t *testing.T) {
+	src := tiny(t)
+	_, err := src.Store.Write(t.Context(), store.Change{Author: "t", At: time.Now().AddDate(100, 0, 0)}, func(tx *store.Tx) error {
+		_, err := tx.Create(t.Context(), store.Object{ParentID: model.RootID, Kind: model.Site, Name: "of the future"})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, data := export(t, src, Options{})
+	for _, merge := range []bool{false, true} {
+		to := target(t)
+		imported(t, to, data, ImportOptions{Merge: merge})
+		db, err := store.Open(t.Context(), string(to.Home), store.Options{ReadOnly: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		now := time.Now()
+		if latest, err := db.Latest(t.Context()); err != nil || latest.After(now) {
+			t.Errorf("it is %v, and licences are judged at %v, %v", now, latest, err)
+		}
+		if _, err := db.Find(t.Context(), model.RootID, model.Site, "of the future"); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
