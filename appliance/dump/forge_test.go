@@ -9,6 +9,8 @@ import (
 	"io"
 	"strings"
 	"testing"
+
+	"filippo.io/age"
 )
 
 // forged is a dump that is written by hand. Its parts are those of a real one until
@@ -40,6 +42,28 @@ func tinyDump(t *testing.T, o Options) []byte {
 		t.Fatal(err)
 	}
 	return plain
+}
+
+// sealedTo encrypts a dump, for little work.
+func sealedTo(t *testing.T, plain []byte, passphrase string) []byte {
+	t.Helper()
+	recipient, err := age.NewScryptRecipient(passphrase)
+	if err != nil {
+		t.Fatal(err)
+	}
+	recipient.SetWorkFactor(1)
+	var out bytes.Buffer
+	w, err := age.Encrypt(&out, recipient)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write(plain); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
 }
 
 // forge takes a dump apart.

@@ -393,7 +393,10 @@ func (i *importer) checkUsers(ctx context.Context) error {
 		return err
 	}
 	for _, u := range users {
-		if u.Verifier == "" && !i.reader.header.Secrets {
+		if !i.reader.header.Secrets {
+			if u.Verifier != "" {
+				return foreign("users", "user %.80q brings a password, and the header says that there are none", u.Name)
+			}
 			continue
 		}
 		if err := secret.CheckVerifier(u.Verifier); err != nil {

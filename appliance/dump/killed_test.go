@@ -49,7 +49,7 @@ func importUntilKilled(t *testing.T) bool {
 		t.Fatal(err)
 	}
 	fmt.Println("begin")
-	_, err = take(t.Context(), Target{Home: appliance.Home(home), Secrets: keys}, data, ImportOptions{Merge: os.Getenv("SEALGATE_DUMPTEST_MERGE") != ""})
+	_, err = take(t.Context(), Target{Home: appliance.Home(home), Secrets: keys}, data, ImportOptions{Merge: os.Getenv("SEALGATE_DUMPTEST_MERGE") != "", Passphrase: "p"})
 	fmt.Println("end", err)
 	return true
 }
@@ -201,7 +201,7 @@ func TestKilledImport(t *testing.T) {
 		return
 	}
 	dump := filepath.Join(t.TempDir(), "dump.tgz")
-	writeFile(t, dump, tinyDump(t, Options{FailedArchives: true, Passphrase: "p"}))
+	writeFile(t, dump, sealedTo(t, tinyDump(t, Options{FailedArchives: true, Passphrase: "p"}), "p"))
 	small := filepath.Join(t.TempDir(), "small")
 	if err := os.Mkdir(small, 0o700); err != nil {
 		t.Fatal(err)
