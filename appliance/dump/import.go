@@ -425,32 +425,38 @@ func (i *importer) checkSecrets(ctx context.Context) error {
 	return nil
 }
 
-// kindWords are what references may have named and does not exist.
-var kindWords = map[string]string{model.SSLKey: "an SSL key", model.Credential: "a credential"}
+// missing are the kinds that references may name and the dump left out.
+func (i *importer) missing() (kinds []string) {
+	if i.reader.header.Options.NoSSL {
+		kinds = append(kinds, model.SSLKey)
+	}
+	if i.reader.header.Options.NoCredentials {
+		kinds = append(kinds, model.Credential)
+	}
+	return kinds
+}
 
 // reconcile checks the references, and takes those out that lead to what the
 // dump left out.
 func (i *importer) reconcile(ctx context.Context) error {
-	var missing []string
-	if i.reader.header.Options.NoSSL {
-		missing = append(missing, model.SSLKey)
-	}
-	if i.reader.header.Options.NoCredentials {
-		missing = append(missing, model.Credential)
-	}
-	cleared, err := i.staging.Store.Reconcile(ctx, !i.options.Merge, missing...)
+	cleared, err := i.staging.Store.Reconcile(ctx, !i.options.Merge, i.missing()...)
 	i.noteCleared(cleared)
 	return err
 }
 
 func (i *importer) noteCleared(cleared []store.Cleared) {
 	const shown = 20
+	missing := i.missing()
 	for n, c := range cleared {
 		if n == shown {
 			i.note("and %d more", len(cleared)-shown)
 			break
 		}
-		i.note("%s %.80q named %s that the dump left out, and names none now", c.Kind, c.Name, kindWords[c.To])
+		why := "does not have it"
+		if slices.Contains(missing, c.To) {
+			why = "left it out"
+		}
+		i.note("%s %.80q no longer names its %s: the dump %s", c.Kind, c.Name, model.Title(c.To), why)
 	}
 }
 

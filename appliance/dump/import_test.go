@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -199,5 +201,66 @@ func TestMerge(t *testing.T) {
 	delete(twice, "config/revisions/0001.jsonl")
 	if diff := cmp.Diff(after, twice); diff != "" {
 		t.Errorf("the second time changed something:\n%s", diff)
+	}
+}
+
+// A rule's name has the id of its alias, which another appliance knows by another id.
+func TestMergeRenamesByID(t *testing.T) {
+	src := fresh(t)
+	rule := func(s *store.Store, service string, here bool) (alias string) {
+		ctx := t.Context()
+		_, err := s.Write(ctx, store.Change{Author: "t"}, func(tx *store.Tx) (err error) {
+			create := func(parent, kind, name, document string) (id string) {
+				if err == nil {
+					id, err = tx.Create(ctx, store.Object{ParentID: parent, Kind: kind, Name: name, Document: []byte(document)})
+				}
+				return id
+			}
+			gateway := create(model.DefaultID(model.GatewayGroup, model.DefaultGroupName), model.Gateway, "gw1", "{}")
+			alias = create(gateway, model.Alias, "a1", "{}")
+			group := create(model.DefaultID(model.Site, model.DefaultSite), model.ServerGroup, "Web", "{}")
+			if parent := create(group, model.WebService, service, "{}"); here {
+				create(parent, model.InboundRule, "443@"+alias, `{"aliasName":"`+alias+`"}`)
+			}
+			create(group, model.ProtectedIP, "192.0.2.1@"+model.DefaultID(model.GatewayGroup, model.DefaultGroupName), "{}")
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return alias
+	}
+	there := rule(src.Store, "HTTP", true)
+	_, data := export(t, src, Options{})
+	for _, both := range []bool{false, true} {
+		home := freshIn(t, t.TempDir())
+		alias := rule(home.Store, "HTTP", both)
+		if err := home.Store.Close(); err != nil {
+			t.Fatal(err)
+		}
+		imported(t, Target{Home: home.Home, Secrets: home.Secrets, Author: "anna"}, data, ImportOptions{Merge: true})
+		objects := string(content(t, home.Home, Options{})["config/objects/0001.jsonl"])
+		if strings.Contains(objects, there) || strings.Count(objects, `"name":"443@`+alias+`","document":{"aliasName":"`+alias+`"}`) != 1 {
+			t.Errorf("with a rule here %v, alias %s is %s there: %s", both, alias, there, objects)
+		}
+	}
+}
+
+// Where an older release took a field for no reference, a dump may have anything: what
+// names nothing is taken out, and told.
+func TestUncheckedReferences(t *testing.T) {
+	f := forge(t, tinyDump(t, Options{FailedArchives: true}))
+	f.replace("config/objects/0001.jsonl", `"ignoreIpGroup":"`, `"ignoreIpGroup":"x`)
+	f.replace("config/refs/0001.jsonl", `"field":"ignoreIpGroup"`, `"field":"note"`)
+	data := f.bytes()
+	for _, merge := range []bool{false, true} {
+		to := target(t)
+		r := imported(t, to, data, ImportOptions{Merge: merge})
+		if want := `serverGroup "Web " no longer names its IP group: the dump does not have it`; !slices.Contains(r.Notes, want) {
+			t.Errorf("merged %v: notes %q", merge, r.Notes)
+		}
+		if objects := string(content(t, to.Home, Options{})["config/objects/0001.jsonl"]); strings.Contains(objects, `"ignoreIpGroup":"`) {
+			t.Errorf("merged %v: it is there still", merge)
+		}
 	}
 }

@@ -77,7 +77,7 @@ func roundTrip(t *testing.T, src Source, to Target, o Options) {
 	// What was left out is named no more.
 	if o.NoSSL || o.NoCredentials {
 		const objects = "config/objects/0001.jsonl"
-		if lost, notes := want[objects], strings.Join(r.Notes, "\n"); string(lost) != string(got[objects]) && !strings.Contains(notes, "left out") {
+		if lost, notes := want[objects], strings.Join(r.Notes, "\n"); string(lost) != string(got[objects]) && !strings.Contains(notes, "the dump left it out") {
 			t.Errorf("objects changed, and the notes do not tell: %s", notes)
 		}
 		delete(want, objects)
@@ -186,7 +186,7 @@ func TestLeftOutIsAbsent(t *testing.T) {
 	_, data := export(t, src, o)
 	to := target(t)
 	r := imported(t, to, data, ImportOptions{Passphrase: "p"})
-	if notes := strings.Join(r.Notes, "\n"); !strings.Contains(notes, `krpInboundRule "443" named an SSL key that the dump left out`) || !strings.Contains(notes, `httpProxy "proxy" named a credential that the dump left out`) {
+	if notes := strings.Join(r.Notes, "\n"); !strings.Contains(notes, `krpInboundRule "443" no longer names its SSL key: the dump left it out`) || !strings.Contains(notes, `httpProxy "proxy" no longer names its credential: the dump left it out`) {
 		t.Errorf("notes: %s", notes)
 	}
 	db, err := store.Open(t.Context(), string(to.Home), store.Options{})
