@@ -2,9 +2,11 @@ package dump
 
 import (
 	"bytes"
+	"database/sql"
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -65,6 +67,7 @@ func TestGoldenDumps(t *testing.T) {
 				t.Errorf("format %d changed on the way:\n%s", format, diff)
 			}
 			searched(t, to.Home)
+			migrated(t, to.Home, known)
 			merged := target(t)
 			imported(t, merged, data, ImportOptions{Merge: true, Passphrase: passphrase})
 			searched(t, merged.Home)
@@ -72,6 +75,31 @@ func TestGoldenDumps(t *testing.T) {
 				t.Errorf("format 1 has schema %d already", r.Header.Schema.Events)
 			}
 		}
+	}
+}
+
+// migrated looks whether every database has this release's schema.
+func migrated(t *testing.T, home appliance.Home, known store.Schema) {
+	t.Helper()
+	current := filepath.Join(string(home), "data", "current")
+	days, err := filepath.Glob(filepath.Join(current, "events", "*.db"))
+	if err != nil || len(days) != 2 {
+		t.Fatalf("days %q, %v", days, err)
+	}
+	for _, path := range append(days, filepath.Join(current, "config.db")) {
+		db, err := sql.Open("sqlite", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := known.Events
+		if filepath.Base(path) == "config.db" {
+			want = known.Config
+		}
+		var version int64
+		if err := db.QueryRow("SELECT MAX(version_id) FROM goose_db_version").Scan(&version); err != nil || version != want {
+			t.Errorf("%s has schema %d, want %d, %v", path, version, want, err)
+		}
+		db.Close()
 	}
 }
 
