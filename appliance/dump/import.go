@@ -96,6 +96,9 @@ func (c *counted) Read(p []byte) (int, error) {
 }
 
 func (i *importer) run(ctx context.Context) error {
+	if err := i.begin(); err != nil {
+		return err
+	}
 	manifest, err := i.load(ctx)
 	if err != nil {
 		return err
@@ -241,15 +244,31 @@ func (i *importer) step(n int64) error {
 		return nil
 	}
 	i.unasked = 0
-	return i.room()
+	return i.room(0)
 }
 
-func (i *importer) room() error {
-	space, err := disk.Of(string(i.to.Home))
-	if err == nil && space.Free < space.Reserve {
-		err = disk.Full(string(i.to.Home), space)
+// room stops before so many bytes more would touch the disk's reserve.
+func (i *importer) room(need int64) error { return disk.Room(i.to.Home.Data(), need) }
+
+// carried is how many bytes are copied of what is here.
+func (i *importer) carried() (int64, error) {
+	if !i.options.Merge && !i.options.KeepFiles {
+		return 0, nil
 	}
-	return err
+	return i.staging.Carried(i.options.Merge)
+}
+
+// begin looks for room for what is known to come. A dump is packed, so it takes more;
+// its files, which may be most of it, are perhaps not wanted.
+func (i *importer) begin() error {
+	need, err := i.carried()
+	if err != nil {
+		return err
+	}
+	if !i.options.KeepFiles {
+		need += i.total
+	}
+	return i.room(need)
 }
 
 // agree compares what was read with the manifest.
@@ -297,6 +316,13 @@ func (i *importer) complete(ctx context.Context) error {
 	if err := i.checkSecrets(ctx); err != nil {
 		return err
 	}
+	need, err := i.carried()
+	if err == nil {
+		err = i.room(need)
+	}
+	if err != nil {
+		return err
+	}
 	if i.options.Merge {
 		return i.merge(ctx)
 	}
@@ -321,7 +347,7 @@ func (i *importer) merge(ctx context.Context) error {
 	}
 	i.result.Changes = merged.Taken
 	i.noteCleared(merged.Cleared)
-	return i.room()
+	return i.room(0)
 }
 
 // replace is --imptype 1.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sealgate/appliance"
+	"sealgate/appliance/disk"
 	"sealgate/appliance/dump"
 	"sealgate/appliance/folder"
 	"sealgate/appliance/secret"
@@ -61,14 +62,29 @@ func fetch(ctx context.Context, home appliance.Home, d commands.Download, ui con
 	if err != nil {
 		return "", nil, err
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var full error
 	o.Progress = func(done int64) {
+		if full == nil {
+			full = disk.Room(home.Incoming(), 0)
+		}
+		if full != nil {
+			cancel()
+		}
 		ui.Progress(control.Progress{Label: "downloading", Unit: "B", Done: done, Total: -1})
+	}
+	if err := disk.Room(home.Incoming(), 0); err != nil {
+		return "", nil, err
 	}
 	path := filepath.Join(home.Incoming(), "dump"+folder.Unfinished)
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return "", nil, err
 	}
 	if _, err := transfer.Download(ctx, target, path, o); err != nil {
+		if full != nil {
+			err = full
+		}
 		return "", nil, err
 	}
 	file, err = os.Open(path)
