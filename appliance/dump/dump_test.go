@@ -179,14 +179,17 @@ func TestManifestTellsTheTruth(t *testing.T) {
 		t.Errorf("%d parts of %d entries, %d rows of %d, %+v", len(read.Parts), len(names), read.Rows(), m.Rows(), read.Header)
 	}
 	rows := map[string]int64{}
+	var sizes Sizes
 	for i, p := range read.Parts {
 		got := content[p.Name]
 		if p.Name != names[i+1] || int64(len(got)) != p.Size || p.Sum != sumOf(t, read.Hash, got) {
 			t.Errorf("part %s is not what the manifest says", p.Name)
 		}
 		if p.Table == "" {
+			sizes.Files += p.Size
 			continue
 		}
+		sizes.Rows += p.Size
 		if n := int64(bytes.Count(got, []byte("\n"))); n != p.Rows {
 			t.Errorf("%s has %d lines, not %d", p.Name, n, p.Rows)
 		}
@@ -196,6 +199,9 @@ func TestManifestTellsTheTruth(t *testing.T) {
 				t.Fatalf("%s: not JSON: %.100s", p.Name, line)
 			}
 		}
+	}
+	if told := read.Sizes; told.Files != sizes.Files || told.Rows > sizes.Rows || told.Rows < sizes.Rows*9/10 {
+		t.Errorf("it has %+v, and says %+v", sizes, told)
 	}
 	for table, n := range read.Counts {
 		if rows[table] != n {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -261,6 +262,28 @@ func TestUncheckedReferences(t *testing.T) {
 		}
 		if objects := string(content(t, to.Home, Options{})["config/objects/0001.jsonl"]); strings.Contains(objects, `"ignoreIpGroup":"`) {
 			t.Errorf("merged %v: it is there still", merge)
+		}
+	}
+}
+
+// Progress follows the work, and a header that tells of no sizes, or of such as cannot
+// be, leads it nowhere else.
+func TestProgress(t *testing.T) {
+	for _, c := range []struct {
+		sizes Sizes
+		work  float64
+		want  int64
+	}{
+		{Sizes{}, 1, 250},
+		{Sizes{Rows: 100, Files: 100 * rowWork}, 100 * rowWork, 500},
+		{Sizes{Rows: 100}, 1e6, 1000},
+		{Sizes{Rows: math.MaxInt64, Files: math.MaxInt64}, 1, 0},
+		{Sizes{Rows: -1, Files: -1}, 1, 250},
+	} {
+		i := &importer{reader: &reader{header: Header{Sizes: c.sizes}}, total: 1000, work: c.work}
+		i.read.Store(250)
+		if got := i.done(); got != c.want {
+			t.Errorf("%+v, work %g: %d of 1000, want %d", c.sizes, c.work, got, c.want)
 		}
 	}
 }
