@@ -133,12 +133,11 @@ func (d *stagedDay) finish(ctx context.Context) error {
 	if err == nil {
 		err = endBulk(ctx, d.conn)
 	}
-	if err == nil {
-		err = d.conn.Close() // there is one
-		d.conn = nil
-	}
-	if err == nil {
-		err = migrate(ctx, d.db, eventDatabase)
+	if known, unknown := known(eventDatabase); err == nil && (unknown != nil || d.schema < known) {
+		d.conn, err = nil, d.conn.Close() // there is one
+		if err == nil {
+			err = migrate(ctx, d.db, eventDatabase)
+		}
 	}
 	return errors.Join(err, d.close())
 }

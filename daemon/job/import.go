@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"sealgate/appliance"
@@ -18,9 +19,14 @@ import (
 	"sealgate/transfer"
 )
 
+// importCollectAt is collectAt for imports, which beside the heap need memory for two
+// databases.
+const importCollectAt = 200
+
 // takeDump imports a dump from the export folder, or from a server.
 func takeDump(ctx context.Context, home appliance.Home, x commands.Import, ui control.UI) (commands.ImportResult, error) {
 	begin := time.Now()
+	debug.SetGCPercent(importCollectAt)
 	r := commands.ImportResult{Name: x.Name}
 	var file *os.File
 	var err error
