@@ -133,7 +133,8 @@ func (d *stagedDay) finish(ctx context.Context) error {
 	if err == nil {
 		err = endBulk(ctx, d.conn)
 	}
-	if known, unknown := known(eventDatabase); err == nil && (unknown != nil || d.schema < known) {
+	newest, unknown := known(eventDatabase)
+	if err = errors.Join(err, unknown); err == nil && d.schema < newest {
 		d.conn, err = nil, d.conn.Close() // there is one
 		if err == nil {
 			err = migrate(ctx, d.db, eventDatabase)
