@@ -71,7 +71,7 @@ func (h *host) Unlock(_ context.Context, _ Caller, key string) (seal.State, erro
 func (h *host) Seal(Caller) error { h.acts = append(h.acts, "seal"); return nil }
 func (h *host) Export(_ context.Context, _ Caller, x Export, _ control.UI) (ExportResult, error) {
 	h.export = &x
-	return ExportResult{Name: "box.tgz"}, nil
+	return ExportResult{Made: Made{Name: "box.tgz"}}, nil
 }
 func (h *host) Send(_ context.Context, _ Caller, x Send, _ control.UI) (SendResult, error) {
 	h.send = &x

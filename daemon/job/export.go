@@ -150,7 +150,7 @@ func (e *exporter) write(ctx context.Context) (r commands.ExportResult, err erro
 	}
 	whole = true
 	size, _, _ := e.grow.state()
-	return commands.ExportResult{Name: e.name, Bytes: size, Rows: manifest.Rows(), Omitted: manifest.Omitted}, nil
+	return commands.ExportResult{Made: commands.Made{Name: e.name, Bytes: size}, Rows: manifest.Rows(), Omitted: manifest.Omitted}, nil
 }
 
 func (e *exporter) progress(done, total int64) {
