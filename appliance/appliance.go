@@ -142,6 +142,7 @@ func (h Home) Config() string      { return h.path("appliance.json") } // role a
 func (h Home) Run() string         { return h.path("run") }            // what a running daemon leaves: lock, socket
 func (h Home) Socket() string      { return h.path("run", "control.sock") }
 func (h Home) Lock() string        { return h.path("run", "lock") }
+func (h Home) Data() string        { return h.path("data") }     // generations of the database
 func (h Home) Exports() string     { return h.path("exports") }  // dumps
 func (h Home) TechInfo() string    { return h.path("techinfo") } // support bundles
 func (h Home) Incoming() string    { return h.path("incoming") } // downloads that are not whole yet

@@ -71,7 +71,7 @@ func (h *host) Unlock(_ context.Context, _ Caller, key string) (seal.State, erro
 func (h *host) Seal(Caller) error { h.acts = append(h.acts, "seal"); return nil }
 func (h *host) Export(_ context.Context, _ Caller, x Export, _ control.UI) (ExportResult, error) {
 	h.export = &x
-	return ExportResult{Name: "box.tgz"}, nil
+	return ExportResult{Made: Made{Name: "box.tgz"}}, nil
 }
 func (h *host) Send(_ context.Context, _ Caller, x Send, _ control.UI) (SendResult, error) {
 	h.send = &x
@@ -376,6 +376,13 @@ func TestRedact(t *testing.T) {
 		"SG1-s3":            "********",
 		"files list SG1-s3": "files list ********",
 
+		// What is no public key.
+		"impctl user key add anna s3":                   "impctl user key add anna ********",
+		"impctl user key add anna ssh-ed25519 s3":       "impctl user key add anna ******** ********",
+		"impctl user add anna --key s3":                 "impctl user add anna --key ********",
+		"impctl user add anna --role operator --key=s3": "impctl user add anna --role operator --key=********",
+		"impctl user add anna --key":                    "impctl user add anna --key",
+
 		// Slips: the value is missing, or stands elsewhere than it should.
 		"export-local --pwd --encryptpwd s3": "export-local --pwd --encryptpwd -",
 		"export-local --encryptpwd --pwd s3": "export-local --encryptpwd --pwd -",
@@ -411,6 +418,12 @@ func TestRedact(t *testing.T) {
 		kept := strings.Join(append(res.History, entry.Words...), " ") + entry.Error
 		if strings.Contains(said, "s3cret") || strings.Contains(kept, "s3cret") {
 			t.Errorf("%q says %q and keeps %q", long, said, kept)
+		}
+	}
+	const key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAICQGCz3zmHT90RgW4qWzTpwKC8FyTxkdJkxkgsb+f5rJ anna@laptop"
+	for _, line := range [][]string{{"impctl", "user", "key", "add", "anna", key}, {"impctl", "user", "add", "anna", "--key", key}} {
+		if diff := cmp.Diff(line, Redact(line)); diff != "" {
+			t.Errorf("a public key: %s", diff)
 		}
 	}
 	// A password typed as a command is not logged.

@@ -87,15 +87,21 @@ func (e *Env) export(ctx context.Context, pwd string, x Export) error {
 		return err
 	}
 	var b strings.Builder
-	where := "in the export folder"
-	if r.Uploaded != "" {
-		where = "sent to " + r.Uploaded
-	}
-	fmt.Fprintf(&b, "%s: %s, %d rows in %s, %s\n", r.Name, size(r.Bytes), r.Rows, brief(r.Elapsed), where)
+	b.WriteString(r.words(fmt.Sprintf("%d rows", r.Rows), "export"))
 	for _, o := range r.Omitted {
 		fmt.Fprintf(&b, "left out: %s\n", o)
 	}
 	return e.Out(r, b.String())
+}
+
+// words are how much is in it, how long it took, and where it is: in one of the
+// appliance's folders, or where it was sent.
+func (m Made) words(content, folder string) string {
+	where := "in the " + folder + " folder"
+	if m.Uploaded != "" {
+		where = "sent to " + m.Uploaded
+	}
+	return fmt.Sprintf("%s: %s, %s in %s, %s\n", m.Name, size(m.Bytes), content, brief(m.Elapsed), where)
 }
 
 func brief(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }

@@ -70,14 +70,19 @@ type Export struct {
 	Upload  *Upload      `json:"upload,omitempty"` // nil: keep it here
 }
 
-// ExportResult says what an export made.
-type ExportResult struct {
+// Made is a file that a job made.
+type Made struct {
 	Name     string        `json:"name"`
-	Bytes    int64         `json:"bytes"`              // of the dump
-	Rows     int64         `json:"rows"`               // in it
-	Omitted  []string      `json:"omitted,omitempty"`  // what was left out, in words
+	Bytes    int64         `json:"bytes"`
 	Uploaded string        `json:"uploaded,omitempty"` // where it is now, when it was sent
 	Elapsed  time.Duration `json:"elapsed_ns"`
+}
+
+// ExportResult says what an export made.
+type ExportResult struct {
+	Made
+	Rows    int64    `json:"rows"`              // in the dump
+	Omitted []string `json:"omitted,omitempty"` // what was left out, in words
 }
 
 // TechInfo is the work of gti-remote and impctl support get-tech-info.
@@ -90,13 +95,10 @@ type TechInfo struct {
 
 // TechInfoResult says what bundle was made.
 type TechInfoResult struct {
-	Name     string          `json:"name"`
-	Bytes    int64           `json:"bytes"`
-	Files    int             `json:"files"`
-	Notes    []techinfo.Note `json:"notes"`              // what is missing
-	Masked   int             `json:"masked"`             // secrets that were found and overwritten
-	Uploaded string          `json:"uploaded,omitempty"` // where it is now, when it was sent
-	Elapsed  time.Duration   `json:"elapsed_ns"`
+	Made
+	Files  int             `json:"files"`
+	Notes  []techinfo.Note `json:"notes"`  // what is missing
+	Masked int             `json:"masked"` // secrets that were found and overwritten
 }
 
 // Import is the work of import-local and import-remote.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"sealgate/appliance/account"
 	"sealgate/appliance/seal"
 )
 
@@ -125,11 +126,18 @@ func (r *redactor) flag(dashes, bare string) {
 			r.hide(r.at, 0, "-")
 		}
 	case flag != nil:
-		if !joined && r.valueFollows() {
+		if !joined && !r.valueFollows() {
+			return
+		}
+		if !joined {
 			r.at++
 			value = 0
 		}
-		r.userinfo(value)
+		if flag.Tag.Has("sshkey") {
+			r.key(value)
+		} else {
+			r.userinfo(value)
+		}
 	default:
 		r.unknown(len(dashes), bare)
 	}
@@ -149,6 +157,14 @@ func (r *redactor) userinfo(from int) {
 			r.secrets = append(r.secrets, w[from:at])
 			r.out[r.at] = w[:from] + hidden + w[at:]
 		}
+	}
+}
+
+// key hides what stands in the place of a public key, from byte from on, and is none: it
+// may be a private one, or a password.
+func (r *redactor) key(from int) {
+	if _, err := account.ParseKey(r.words[r.at][from:]); err != nil {
+		r.hide(r.at, from, hidden)
 	}
 }
 
@@ -193,6 +209,9 @@ func (r *redactor) positional(w string) {
 	case value != nil && value.Tag.Get("secret") != "":
 		r.places--
 		r.hide(r.at, 0, "-")
+	case value != nil && value.Tag.Has("sshkey"):
+		r.places--
+		r.key(0)
 	case joined && everything().flags[name] != nil:
 		r.hide(r.at, len(name)+1, hidden)
 	case r.places == 0, strings.HasPrefix(w, seal.Prefix): // a licence key in any place

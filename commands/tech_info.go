@@ -98,11 +98,7 @@ func (e *Env) techInfo(ctx context.Context, x TechInfo) error {
 		return err
 	}
 	var b strings.Builder
-	where := "in the tech-info folder"
-	if r.Uploaded != "" {
-		where = "sent to " + r.Uploaded
-	}
-	fmt.Fprintf(&b, "%s: %s, %d files in %s, %s\n", r.Name, size(r.Bytes), r.Files, brief(r.Elapsed), where)
+	b.WriteString(r.words(fmt.Sprintf("%d files", r.Files), "tech-info"))
 	for _, n := range r.Notes {
 		fmt.Fprintf(&b, "missing: %s: %s\n", n.Collector, n.Text)
 	}

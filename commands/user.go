@@ -68,7 +68,7 @@ type userAddCmd struct {
 	Name     string         `arg:"" help:"the account's name: 1 to 31 lower-case letters, digits and '-'"`
 	Role     account.Rights `required:"" enum:"administrator,operator" placeholder:"{administrator,operator}" values:"administrator=may do everything|operator=may look" help:"what the account may do"`
 	Password string         `placeholder:"PASSWORD" secret:"password of the new account" twice:"" help:"its password; - asks for it"`
-	Key      string         `placeholder:"'TYPE KEY COMMENT'" help:"its SSH public key: the line of the .pub file, in quotes"`
+	Key      string         `placeholder:"'TYPE KEY COMMENT'" sshkey:"" help:"its SSH public key: the line of the .pub file, in quotes"`
 }
 
 func (userAddCmd) Help() string {
@@ -158,7 +158,7 @@ func keyLines(keys ...account.Key) string {
 
 type userKeyAddCmd struct {
 	Name string `arg:"" complete:"users" help:"an account that impctl user list shows"`
-	Key  string `arg:"" help:"an SSH public key: the line of a .pub file, in quotes"`
+	Key  string `arg:"" sshkey:"" help:"an SSH public key: the line of a .pub file, in quotes"`
 }
 
 func (c *userKeyAddCmd) Run(ctx context.Context, e *Env) error {

@@ -99,13 +99,9 @@ func newNetwork(t *testing.T, e endpoint, address string) *network {
 	t.Helper()
 	n := &network{address: address, allowed: make(map[string][][]byte)}
 	if e.protocol == "ftp" {
-		first, last := freePorts(t, 16)
-		start := peers.VSFTPDConfig{Account: account, TLS: e.name == "ftps", RequireReuse: e.name == "ftps",
-			Extra: []string{fmt.Sprintf("pasv_min_port=%d", first), fmt.Sprintf("pasv_max_port=%d", last)}}
+		start := peers.VSFTPDConfig{Account: account, TLS: e.name == "ftps", RequireReuse: e.name == "ftps", Passive: 16}
 		n.place = alone(t, endpoint{e.name, e.protocol, func() (*peers.Server, error) { return peers.StartVSFTPD(start) }, true})
-		for port := first; port <= last; port++ {
-			n.ports = append(n.ports, port)
-		}
+		n.ports = n.server.Passive
 	} else {
 		n.place = at(t, e)
 	}
@@ -135,27 +131,6 @@ func (n *network) mustWork(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.options, n.struck = hurried, 0
-}
-
-// freePorts are some in a row that nobody listens on, below those that the kernel hands out.
-func freePorts(t *testing.T, count int) (first, last int) {
-	t.Helper()
-	for range 100 {
-		first = 10000 + rand.IntN(20000)
-		open := 0
-		for ; open < count; open++ {
-			l, err := net.Listen("tcp", net.JoinHostPort("", strconv.Itoa(first+open)))
-			if err != nil {
-				break
-			}
-			l.Close()
-		}
-		if open == count {
-			return first, first + count - 1
-		}
-	}
-	t.Fatal("no ports are free")
-	return 0, 0
 }
 
 // planOf is seed's plan for a transfer of about so many bytes in each direction.

@@ -37,9 +37,24 @@ func Of(path string) (Space, error) {
 	}, nil
 }
 
+// Room refuses who needs so many bytes of path's file system, where they would touch
+// the reserve.
+func Room(path string, need int64) error {
+	s, err := Of(path)
+	if err == nil && s.Free-need < s.Reserve {
+		err = Full(path, s)
+		if need > 0 {
+			err = appliance.Faultf(roomHint, "%w, and %d KiB are needed", err, need>>10)
+		}
+	}
+	return err
+}
+
+const roomHint = "make room: files list shows what lies here, files delete NAME deletes it"
+
 // Full is what a writer gets when only the reserve is left.
 func Full(path string, s Space) error {
-	return appliance.Faultf("make room: files list shows what lies here, files delete NAME deletes it",
+	return appliance.Faultf(roomHint,
 		"the disk of %s is full: %d KiB are free and %d KiB are kept for records", path, s.Free>>10, s.Reserve>>10)
 }
 

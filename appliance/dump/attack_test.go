@@ -77,7 +77,7 @@ func TestRoleCannotAimTheExport(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			src := source(t)
+			src := tiny(t)
 			secret := key(src)
 			attack(t, src)
 			var out bytes.Buffer

@@ -68,6 +68,13 @@ type Header struct {
 	Options Options   `json:"options"`        // without the passphrase
 	Secrets bool      `json:"secrets"`        // private keys and passwords are in it
 	Hash    string    `json:"hash,omitempty"` // of the parts: sha256, or blake2b (of 256 bits); in format 1 the manifest alone has it
+	Sizes   Sizes     `json:"sizes,omitzero"` // nearly
+}
+
+// Sizes are bytes that a dump holds, from which a reader tells how long it takes.
+type Sizes struct {
+	Rows  int64 `json:"rows"`
+	Files int64 `json:"files"`
 }
 
 // Schema is the migration that each kind of database is at.

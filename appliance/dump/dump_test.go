@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -23,11 +24,28 @@ import (
 	"sealgate/appliance/store"
 )
 
+// standardFactor is what dumps are sealed with outside of tests, which seal hundreds.
+var standardFactor = scryptFactor
+
+func TestMain(m *testing.M) {
+	scryptFactor = 4
+	os.Exit(m.Run())
+}
+
+func TestWorkFactor(t *testing.T) {
+	head := fmt.Sprintf(" %d\n", scryptFactor)
+	if sealed := sealedTo(t, nil, "p"); standardFactor != 16 || !bytes.Contains(sealed, []byte(head)) {
+		t.Errorf("sealed with %q, by standard %d", sealed, standardFactor)
+	}
+}
+
 // source is an appliance with a little of everything.
-func source(t *testing.T) Source {
+func source(t *testing.T) Source { return sourceOf(t, 0.02) }
+
+func sourceOf(t *testing.T, scale float64) Source {
 	t.Helper()
 	src := fresh(t)
-	if _, err := seed.Fill(t.Context(), src.Store, src.Secrets, seed.Options{Seed: 7, Scale: 0.02}); err != nil {
+	if _, err := seed.Fill(t.Context(), src.Store, src.Secrets, seed.Options{Seed: 7, Scale: scale}); err != nil {
 		t.Fatal(err)
 	}
 	writeFile(t, src.Store.Files()+"/proxy.conf", []byte("a configuration file"))
@@ -161,14 +179,17 @@ func TestManifestTellsTheTruth(t *testing.T) {
 		t.Errorf("%d parts of %d entries, %d rows of %d, %+v", len(read.Parts), len(names), read.Rows(), m.Rows(), read.Header)
 	}
 	rows := map[string]int64{}
+	var sizes Sizes
 	for i, p := range read.Parts {
 		got := content[p.Name]
 		if p.Name != names[i+1] || int64(len(got)) != p.Size || p.Sum != sumOf(t, read.Hash, got) {
 			t.Errorf("part %s is not what the manifest says", p.Name)
 		}
 		if p.Table == "" {
+			sizes.Files += p.Size
 			continue
 		}
+		sizes.Rows += p.Size
 		if n := int64(bytes.Count(got, []byte("\n"))); n != p.Rows {
 			t.Errorf("%s has %d lines, not %d", p.Name, n, p.Rows)
 		}
@@ -178,6 +199,9 @@ func TestManifestTellsTheTruth(t *testing.T) {
 				t.Fatalf("%s: not JSON: %.100s", p.Name, line)
 			}
 		}
+	}
+	if told := read.Sizes; told.Files != sizes.Files || told.Rows > sizes.Rows || told.Rows < sizes.Rows*9/10 {
+		t.Errorf("it has %+v, and says %+v", sizes, told)
 	}
 	for table, n := range read.Counts {
 		if rows[table] != n {
@@ -191,7 +215,7 @@ func TestManifestTellsTheTruth(t *testing.T) {
 
 // Each option leaves its kind out, byte by byte, and nothing else.
 func TestOptionsLeaveKindsOut(t *testing.T) {
-	src := source(t)
+	src := sourceOf(t, 0.001)
 	// A certificate may hold the same base64 as a key.
 	sslSecret, credentialSecret := `"value":"`+seed.MarkSSLSecret, `"value":"`+seed.MarkCredentialPass
 	const verifier = "$argon2id$"
@@ -254,7 +278,7 @@ func decryptWith(t *testing.T, data []byte, passphrase string) io.Reader {
 	if err != nil {
 		t.Fatal(err)
 	}
-	id.SetMaxWorkFactor(scryptFactor)
+	id.SetMaxWorkFactor(maxScryptFactor)
 	plain, err := age.Decrypt(bytes.NewReader(data), id)
 	if err != nil {
 		t.Fatal(err)
@@ -263,7 +287,7 @@ func decryptWith(t *testing.T, data []byte, passphrase string) io.Reader {
 }
 
 func TestFitToSend(t *testing.T) {
-	src := source(t)
+	src := tiny(t)
 	_, plain := export(t, src, Options{NoAudit: true})
 	_, sealed := export(t, src, Options{NoAudit: true, Passphrase: "p"})
 	inner, err := io.ReadAll(decryptWith(t, sealed, "p"))
@@ -317,7 +341,7 @@ func (f *failing) Write(p []byte) (int, error) {
 // An archive that is gone or has shrunk makes the export fail: its rows would
 // speak of what the dump does not hold.
 func TestArchiveGone(t *testing.T) {
-	src := source(t)
+	src := sourceOf(t, 0.001)
 	entries, err := os.ReadDir(src.Store.Archives())
 	if err != nil {
 		t.Fatal(err)

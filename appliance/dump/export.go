@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"sealgate/appliance/store"
@@ -33,19 +34,19 @@ func Export(ctx context.Context, src Source, o Options, w io.Writer, progress fu
 		return Manifest{}, err
 	}
 	defer snap.Close()
-	total, err := estimate(ctx, src.Store, snap, o)
+	sizes, err := estimate(ctx, src.Store, snap, o)
 	if err != nil {
 		return Manifest{}, err
 	}
 	named := o
 	named.Passphrase = ""
 	e := &exporter{
-		ctx: ctx, out: out, snap: snap, total: total, progress: progress,
+		ctx: ctx, out: out, snap: snap, total: sizes.Rows + sizes.Files, progress: progress,
 		manifest: Manifest{
 			Header: Header{
 				Format: Format, Product: product, Version: src.Version,
 				Schema: Schema{snap.Schema.Config, snap.Schema.Events},
-				Name:   src.Config.Name, Created: now, Options: named, Secrets: o.Passphrase != "", Hash: out.hash,
+				Name:   src.Config.Name, Created: now, Options: named, Secrets: o.Passphrase != "", Hash: out.hash, Sizes: sizes,
 			},
 			Counts:  map[string]int64{},
 			Omitted: omitted(snap.Omitted(), o),
@@ -101,28 +102,22 @@ func omitted(list []store.Omission, o Options) []string {
 	return words
 }
 
-// estimate is the number of bytes that a dump will read, nearly.
-func estimate(ctx context.Context, db *store.Store, snap *store.Snapshot, o Options) (int64, error) {
+// estimate is how much a dump will read, nearly.
+func estimate(ctx context.Context, db *store.Store, snap *store.Snapshot, o Options) (s Sizes, err error) {
 	counts, err := db.Counts(ctx)
 	if err != nil {
-		return 0, err
+		return s, err
 	}
-	left := map[store.Kind]bool{}
-	for _, k := range o.without() {
-		left[k] = true
-	}
-	var total int64
+	elsewhere := append(o.without(), store.Archives, store.FailedArchives) // among the files
 	for _, c := range counts {
-		if !left[c.Kind] {
-			total += c.Bytes
+		if !slices.Contains(elsewhere, c.Kind) {
+			s.Rows += c.Bytes
 		}
 	}
 	for _, f := range snap.Files() {
-		if f.Kind == store.Config {
-			total += f.Size
-		}
+		s.Files += f.Size
 	}
-	return total, nil
+	return s, nil
 }
 
 type exporter struct {

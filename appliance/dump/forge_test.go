@@ -42,6 +42,20 @@ func tinyDump(t *testing.T, o Options) []byte {
 	return plain
 }
 
+// sealedTo encrypts a dump.
+func sealedTo(t *testing.T, plain []byte, passphrase string) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	w := seal(&out, passphrase)
+	if _, err := w.Write(plain); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
 // forge takes a dump apart.
 func forge(t *testing.T, data []byte) *forged {
 	t.Helper()

@@ -1,14 +1,19 @@
 package dump
 
 import (
+	"bytes"
+	"database/sql"
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"sealgate/appliance"
+	"sealgate/appliance/model"
 	"sealgate/appliance/store"
 )
 
@@ -54,12 +59,15 @@ func TestGoldenDumps(t *testing.T) {
 			o := Options{FailedArchives: true, Passphrase: passphrase}
 			before, after := parts(t, data, passphrase), content(t, to.Home, o)
 			// References are what the present declarations say.
+			const objects = "config/objects/0001.jsonl"
+			before[objects] = withIDs(t, before[objects], string(after["config/refs/0001.jsonl"]))
 			delete(before, "config/refs/0001.jsonl")
 			delete(after, "config/refs/0001.jsonl")
 			if diff := cmp.Diff(before, after); diff != "" {
 				t.Errorf("format %d changed on the way:\n%s", format, diff)
 			}
 			searched(t, to.Home)
+			migrated(t, to.Home, known)
 			merged := target(t)
 			imported(t, merged, data, ImportOptions{Merge: true, Passphrase: passphrase})
 			searched(t, merged.Home)
@@ -68,6 +76,50 @@ func TestGoldenDumps(t *testing.T) {
 			}
 		}
 	}
+}
+
+// migrated looks whether every database has this release's schema.
+func migrated(t *testing.T, home appliance.Home, known store.Schema) {
+	t.Helper()
+	current := filepath.Join(string(home), "data", "current")
+	days, err := filepath.Glob(filepath.Join(current, "events", "*.db"))
+	if err != nil || len(days) != 2 {
+		t.Fatalf("days %q, %v", days, err)
+	}
+	for _, path := range append(days, filepath.Join(current, "config.db")) {
+		db, err := sql.Open("sqlite", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := known.Events
+		if filepath.Base(path) == "config.db" {
+			want = known.Config
+		}
+		var version int64
+		if err := db.QueryRow("SELECT MAX(version_id) FROM goose_db_version").Scan(&version); err != nil || version != want {
+			t.Errorf("%s has schema %d, want %d, %v", path, version, want, err)
+		}
+		db.Close()
+	}
+}
+
+// withIDs is objects whose policies name dictionaries by id, as refs says, and no more
+// by name, as both formats did.
+func withIDs(t *testing.T, objects []byte, refs string) (converted []byte) {
+	t.Helper()
+	for line := range bytes.Lines(objects) {
+		if bytes.Contains(line, []byte(`SignaturesPolicy","name"`)) {
+			for _, name := range []string{"Path Traversal", "Known Scanners", "SQL Injection", "Cross-Site Scripting", "Command Injection"} {
+				id := model.DefaultID(model.Dictionary, name)
+				line = bytes.ReplaceAll(line, []byte(`"name":"`+name+`","severity"`), []byte(`"name":"`+id+`","severity"`))
+				if want := `"field":"rules[].name","to_id":"` + id; !strings.Contains(refs, want) {
+					t.Errorf("there is no reference %s", want)
+				}
+			}
+		}
+		converted = append(converted, line...)
+	}
+	return converted
 }
 
 // searched finds a violation of the golden dumps by what only newer schemas index.

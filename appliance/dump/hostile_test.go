@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"sealgate/appliance"
+	"sealgate/appliance/secret"
 	"sealgate/appliance/store"
 )
 
@@ -153,10 +154,10 @@ func TestForgedDumps(t *testing.T) {
 		"a file without an archive": {func(f *forged) { f.add("archives/x.gz", []byte("x")) }, "archives check"},
 		"another archive's file":    {func(f *forged) { f.part("archives/good.gz").data = []byte("another\x00\xffxxx") }, "archives check"},
 		"an archive named upwards":  {func(f *forged) { f.replace("config/archives/0001.jsonl", `"name":"good.gz"`, `"name":"../good.gz"`) }, "rows check"},
-		"a greedy verifier": {func(f *forged) {
-			f.replace("config/users/0001.jsonl", `"verifier":""`, `"verifier":"$argon2id$v=19$m=4194304,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"`)
+		"a verifier unannounced": {func(f *forged) {
+			f.replace("config/users/0001.jsonl", `"verifier":""`, `"verifier":"`+secret.FormatVerifier(make([]byte, 16), make([]byte, 32))+`"`)
 		}, "users check"},
-		"no verifier at all": {func(f *forged) { f.replace("config/users/0001.jsonl", `"verifier":""`, `"verifier":"plain"`) }, "users check"},
+		"secrets in clear": {func(f *forged) { f.header["secrets"] = true }, "encryption check: " + inClear},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := forge(t, whole)
@@ -184,7 +185,7 @@ func (f *forged) orphan() {
 	f.replace("config/objects/0001.jsonl", `"kind":"serverGroup","name":"Web "`, `"kind":"site","name":"Web "`)
 }
 
-// secretsOf is a dump with secrets that is not encrypted any more.
+// The same of what only an encrypted dump may bring.
 func TestForgedSecrets(t *testing.T) {
 	to := target(t)
 	before := state(t, to.Home)
@@ -200,10 +201,12 @@ func TestForgedSecrets(t *testing.T) {
 		}, "keys check"},
 		"a secret that is no base64":   {func(f *forged) { f.replace(secrets, `"value":"`, `"value":"*`) }, "rows check"},
 		"users without their verifier": {func(f *forged) { f.replace("config/users/0001.jsonl", `"verifier":"$`, `"verifier":"","was":"$`) }, "users check"},
+		"a greedy verifier":            {func(f *forged) { f.replace("config/users/0001.jsonl", `$m=19456,`, `$m=4194304,`) }, "users check"},
+		"no verifier at all":           {func(f *forged) { f.replace("config/users/0001.jsonl", `"verifier":"$`, `"verifier":"plain$`) }, "users check"},
 	} {
 		f := forge(t, whole)
 		c.forge(f)
-		if _, err := take(t.Context(), to, f.bytes(), ImportOptions{}); err == nil || !strings.Contains(err.Error(), c.says) {
+		if _, err := take(t.Context(), to, sealedTo(t, f.bytes(), "p"), ImportOptions{Passphrase: "p"}); err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -78,6 +78,7 @@ type importer struct {
 
 	total    int64
 	read     atomic.Int64
+	work     float64 // that was done, in bytes of files
 	progress func(done, total int64)
 	told     time.Time
 	unasked  int64 // bytes since the disk was looked at
@@ -96,6 +97,9 @@ func (c *counted) Read(p []byte) (int, error) {
 }
 
 func (i *importer) run(ctx context.Context) error {
+	if err := i.begin(); err != nil {
+		return err
+	}
 	manifest, err := i.load(ctx)
 	if err != nil {
 		return err
@@ -171,7 +175,7 @@ func (i *importer) rows(ctx context.Context, e entry, entries <-chan entry) (ent
 	next := func() ([]byte, error) {
 		for len(rest) == 0 {
 			i.reader.hasher.work <- piece{e.data, true}
-			if err := i.step(e.size); err != nil {
+			if err := i.step(e.size, rowWork); err != nil {
 				return nil, err
 			}
 			if e, more = <-entries; !more || e.table != table {
@@ -225,31 +229,62 @@ func (i *importer) piece(e entry, file *os.File) (*os.File, error) {
 		i.staging.Keep(file)
 		file = nil
 	}
-	return file, i.step(size)
+	return file, i.step(size, 1)
 }
 
 // lookEvery bytes the disk is asked for its room.
 const lookEvery = 8 << 20
 
+// rowWork is how much longer a byte of rows takes than one of a file.
+const rowWork = 4
+
+// done is how many bytes of the dump stand for the work that was done. What was read is
+// no measure for it: rows pack well and take long, archives are packed and do not.
+func (i *importer) done() int64 {
+	s := i.reader.header.Sizes
+	all := rowWork*float64(s.Rows) + float64(s.Files)
+	if !(all > 0) {
+		return i.read.Load() // an older release did not say
+	}
+	return int64(min(i.work/all, 1) * float64(i.total))
+}
+
 // step tells progress, and stops before the disk's reserve is touched.
-func (i *importer) step(n int64) error {
+func (i *importer) step(n int64, work float64) error {
+	i.work += work * float64(n)
 	if now := time.Now(); now.Sub(i.told) >= progressEvery {
 		i.told = now
-		i.progress(i.read.Load(), i.total)
+		i.progress(i.done(), i.total)
 	}
 	if i.unasked += n; i.unasked < lookEvery {
 		return nil
 	}
 	i.unasked = 0
-	return i.room()
+	return i.room(0)
 }
 
-func (i *importer) room() error {
-	space, err := disk.Of(string(i.to.Home))
-	if err == nil && space.Free < space.Reserve {
-		err = disk.Full(string(i.to.Home), space)
+// room stops before so many bytes more would touch the disk's reserve.
+func (i *importer) room(need int64) error { return disk.Room(i.to.Home.Data(), need) }
+
+// carried is how many bytes are copied of what is here.
+func (i *importer) carried() (int64, error) {
+	if !i.options.Merge && !i.options.KeepFiles {
+		return 0, nil
 	}
-	return err
+	return i.staging.Carried(i.options.Merge)
+}
+
+// begin looks for room for what is known to come. A dump is packed, so it takes more;
+// its files, which may be most of it, are perhaps not wanted.
+func (i *importer) begin() error {
+	need, err := i.carried()
+	if err != nil {
+		return err
+	}
+	if !i.options.KeepFiles {
+		need += i.total
+	}
+	return i.room(need)
 }
 
 // agree compares what was read with the manifest.
@@ -297,6 +332,13 @@ func (i *importer) complete(ctx context.Context) error {
 	if err := i.checkSecrets(ctx); err != nil {
 		return err
 	}
+	need, err := i.carried()
+	if err == nil {
+		err = i.room(need)
+	}
+	if err != nil {
+		return err
+	}
 	if i.options.Merge {
 		return i.merge(ctx)
 	}
@@ -321,7 +363,7 @@ func (i *importer) merge(ctx context.Context) error {
 	}
 	i.result.Changes = merged.Taken
 	i.noteCleared(merged.Cleared)
-	return i.room()
+	return i.room(0)
 }
 
 // replace is --imptype 1.
@@ -393,7 +435,10 @@ func (i *importer) checkUsers(ctx context.Context) error {
 		return err
 	}
 	for _, u := range users {
-		if u.Verifier == "" && !i.reader.header.Secrets {
+		if !i.reader.header.Secrets {
+			if u.Verifier != "" {
+				return foreign("users", "user %.80q brings a password, and the header says that there are none", u.Name)
+			}
 			continue
 		}
 		if err := secret.CheckVerifier(u.Verifier); err != nil {
@@ -422,32 +467,38 @@ func (i *importer) checkSecrets(ctx context.Context) error {
 	return nil
 }
 
-// kindWords are what references may have named and does not exist.
-var kindWords = map[string]string{model.SSLKey: "an SSL key", model.Credential: "a credential"}
+// missing are the kinds that references may name and the dump left out.
+func (i *importer) missing() (kinds []string) {
+	if i.reader.header.Options.NoSSL {
+		kinds = append(kinds, model.SSLKey)
+	}
+	if i.reader.header.Options.NoCredentials {
+		kinds = append(kinds, model.Credential)
+	}
+	return kinds
+}
 
 // reconcile checks the references, and takes those out that lead to what the
 // dump left out.
 func (i *importer) reconcile(ctx context.Context) error {
-	var missing []string
-	if i.reader.header.Options.NoSSL {
-		missing = append(missing, model.SSLKey)
-	}
-	if i.reader.header.Options.NoCredentials {
-		missing = append(missing, model.Credential)
-	}
-	cleared, err := i.staging.Store.Reconcile(ctx, !i.options.Merge, missing...)
+	cleared, err := i.staging.Store.Reconcile(ctx, !i.options.Merge, i.missing()...)
 	i.noteCleared(cleared)
 	return err
 }
 
 func (i *importer) noteCleared(cleared []store.Cleared) {
 	const shown = 20
+	missing := i.missing()
 	for n, c := range cleared {
 		if n == shown {
 			i.note("and %d more", len(cleared)-shown)
 			break
 		}
-		i.note("%s %.80q named %s that the dump left out, and names none now", c.Kind, c.Name, kindWords[c.To])
+		why := "does not have it"
+		if slices.Contains(missing, c.To) {
+			why = "left it out"
+		}
+		i.note("%s %.80q no longer names its %s: the dump %s", c.Kind, c.Name, model.Title(c.To), why)
 	}
 }
 

@@ -5,13 +5,17 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"sealgate/appliance"
+	"sealgate/appliance/model"
 	"sealgate/appliance/secret"
 	"sealgate/appliance/store"
 )
@@ -120,6 +124,36 @@ func TestImportKeepsLicences(t *testing.T) {
 	}
 }
 
+// The hole: licences are judged by the newest write, and a dump brings its own. The
+// attack: one that is dated in the next century. What must hold: no licence ends for it.
+func TestDumpFromTheFuture(t *testing.T) {
+	src := tiny(t)
+	_, err := src.Store.Write(t.Context(), store.Change{Author: "t", At: time.Now().AddDate(100, 0, 0)}, func(tx *store.Tx) error {
+		_, err := tx.Create(t.Context(), store.Object{ParentID: model.RootID, Kind: model.Site, Name: "of the future"})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, data := export(t, src, Options{})
+	for _, merge := range []bool{false, true} {
+		to := target(t)
+		imported(t, to, data, ImportOptions{Merge: merge})
+		db, err := store.Open(t.Context(), string(to.Home), store.Options{ReadOnly: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		now := time.Now()
+		if latest, err := db.Latest(t.Context()); err != nil || latest.After(now) {
+			t.Errorf("it is %v, and licences are judged at %v, %v", now, latest, err)
+		}
+		if _, err := db.Find(t.Context(), model.RootID, model.Site, "of the future"); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestImport(t *testing.T) {
 	src := tiny(t)
 	for _, passphrase := range []string{"", "p"} {
@@ -168,5 +202,88 @@ func TestMerge(t *testing.T) {
 	delete(twice, "config/revisions/0001.jsonl")
 	if diff := cmp.Diff(after, twice); diff != "" {
 		t.Errorf("the second time changed something:\n%s", diff)
+	}
+}
+
+// A rule's name has the id of its alias, which another appliance knows by another id.
+func TestMergeRenamesByID(t *testing.T) {
+	src := fresh(t)
+	rule := func(s *store.Store, service string, here bool) (alias string) {
+		ctx := t.Context()
+		_, err := s.Write(ctx, store.Change{Author: "t"}, func(tx *store.Tx) (err error) {
+			create := func(parent, kind, name, document string) (id string) {
+				if err == nil {
+					id, err = tx.Create(ctx, store.Object{ParentID: parent, Kind: kind, Name: name, Document: []byte(document)})
+				}
+				return id
+			}
+			gateway := create(model.DefaultID(model.GatewayGroup, model.DefaultGroupName), model.Gateway, "gw1", "{}")
+			alias = create(gateway, model.Alias, "a1", "{}")
+			group := create(model.DefaultID(model.Site, model.DefaultSite), model.ServerGroup, "Web", "{}")
+			if parent := create(group, model.WebService, service, "{}"); here {
+				create(parent, model.InboundRule, "443@"+alias, `{"aliasName":"`+alias+`"}`)
+			}
+			create(group, model.ProtectedIP, "192.0.2.1@"+model.DefaultID(model.GatewayGroup, model.DefaultGroupName), "{}")
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return alias
+	}
+	there := rule(src.Store, "HTTP", true)
+	_, data := export(t, src, Options{})
+	for _, both := range []bool{false, true} {
+		home := freshIn(t, t.TempDir())
+		alias := rule(home.Store, "HTTP", both)
+		if err := home.Store.Close(); err != nil {
+			t.Fatal(err)
+		}
+		imported(t, Target{Home: home.Home, Secrets: home.Secrets, Author: "anna"}, data, ImportOptions{Merge: true})
+		objects := string(content(t, home.Home, Options{})["config/objects/0001.jsonl"])
+		if strings.Contains(objects, there) || strings.Count(objects, `"name":"443@`+alias+`","document":{"aliasName":"`+alias+`"}`) != 1 {
+			t.Errorf("with a rule here %v, alias %s is %s there: %s", both, alias, there, objects)
+		}
+	}
+}
+
+// Where an older release took a field for no reference, a dump may have anything: what
+// names nothing is taken out, and told.
+func TestUncheckedReferences(t *testing.T) {
+	f := forge(t, tinyDump(t, Options{FailedArchives: true}))
+	f.replace("config/objects/0001.jsonl", `"ignoreIpGroup":"`, `"ignoreIpGroup":"x`)
+	f.replace("config/refs/0001.jsonl", `"field":"ignoreIpGroup"`, `"field":"note"`)
+	data := f.bytes()
+	for _, merge := range []bool{false, true} {
+		to := target(t)
+		r := imported(t, to, data, ImportOptions{Merge: merge})
+		if want := `serverGroup "Web " no longer names its IP group: the dump does not have it`; !slices.Contains(r.Notes, want) {
+			t.Errorf("merged %v: notes %q", merge, r.Notes)
+		}
+		if objects := string(content(t, to.Home, Options{})["config/objects/0001.jsonl"]); strings.Contains(objects, `"ignoreIpGroup":"`) {
+			t.Errorf("merged %v: it is there still", merge)
+		}
+	}
+}
+
+// Progress follows the work, and a header that tells of no sizes, or of such as cannot
+// be, leads it nowhere else.
+func TestProgress(t *testing.T) {
+	for _, c := range []struct {
+		sizes Sizes
+		work  float64
+		want  int64
+	}{
+		{Sizes{}, 1, 250},
+		{Sizes{Rows: 100, Files: 100 * rowWork}, 100 * rowWork, 500},
+		{Sizes{Rows: 100}, 1e6, 1000},
+		{Sizes{Rows: math.MaxInt64, Files: math.MaxInt64}, 1, 0},
+		{Sizes{Rows: -1, Files: -1}, 1, 250},
+	} {
+		i := &importer{reader: &reader{header: Header{Sizes: c.sizes}}, total: 1000, work: c.work}
+		i.read.Store(250)
+		if got := i.done(); got != c.want {
+			t.Errorf("%+v, work %g: %d of 1000, want %d", c.sizes, c.work, got, c.want)
+		}
 	}
 }

@@ -18,6 +18,9 @@ var ageMagic = []byte("age-encryption.org/")
 // maxHeader bounds what is read of a dump to learn what it is, in bytes.
 const maxHeader = 1 << 20
 
+// inClear is what is wrong with a dump that an export never makes.
+const inClear = "the dump holds private keys or passwords and is not encrypted"
+
 // FitToSend refuses a dump that holds private keys or passwords and is not
 // encrypted: it must not leave the appliance. Other files are none of its
 // business.
@@ -28,7 +31,7 @@ func FitToSend(r io.Reader) error {
 	}
 	h, ok := readHeader(in)
 	if ok && h.Secrets {
-		return appliance.Faultf("export it again with --encryptpwd", "the dump holds private keys or passwords and is not encrypted")
+		return appliance.Faultf("export it again with --encryptpwd", inClear)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package dump
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -49,7 +50,7 @@ func importUntilKilled(t *testing.T) bool {
 		t.Fatal(err)
 	}
 	fmt.Println("begin")
-	_, err = take(t.Context(), Target{Home: appliance.Home(home), Secrets: keys}, data, ImportOptions{Merge: os.Getenv("SEALGATE_DUMPTEST_MERGE") != ""})
+	_, err = take(t.Context(), Target{Home: appliance.Home(home), Secrets: keys}, data, ImportOptions{Merge: os.Getenv("SEALGATE_DUMPTEST_MERGE") != "", Passphrase: "p"})
 	fmt.Println("end", err)
 	return true
 }
@@ -201,7 +202,7 @@ func TestKilledImport(t *testing.T) {
 		return
 	}
 	dump := filepath.Join(t.TempDir(), "dump.tgz")
-	writeFile(t, dump, tinyDump(t, Options{FailedArchives: true, Passphrase: "p"}))
+	writeFile(t, dump, sealedTo(t, tinyDump(t, Options{FailedArchives: true, Passphrase: "p"}), "p"))
 	small := filepath.Join(t.TempDir(), "small")
 	if err := os.Mkdir(small, 0o700); err != nil {
 		t.Fatal(err)
@@ -291,4 +292,43 @@ func TestImportOnAFullDisk(t *testing.T) {
 	if refused < 5 {
 		t.Errorf("the disk was full %d times", refused)
 	}
+}
+
+// Where it is known that what is here does not fit a second time, nothing of the dump
+// is read.
+func TestImportNeedsRoom(t *testing.T) {
+	small := t.TempDir()
+	if err := unix.Mount("tmpfs", small, "tmpfs", 0, "size=16m,mode=0700"); err != nil {
+		t.Fatalf("mount a tmpfs (needs root): %v", err)
+	}
+	defer unix.Unmount(small, unix.MNT_DETACH)
+	random := make([]byte, 3<<20)
+	rand.NewChaCha8([32]byte{}).Read(random)
+	f := forge(t, tinyDump(t, Options{FailedArchives: true}))
+	f.insert("archives/", "files/zz", string(random))
+	data := f.bytes()
+	home := filepath.Join(small, "home")
+	to := targetIn(t, home)
+	writeFile(t, filepath.Join(home, "data", "current", "files", "large"), make([]byte, 3<<20))
+	for name, c := range map[string]struct {
+		options ImportOptions
+		leave   int64
+	}{
+		"in the place": {ImportOptions{}, 3<<20 - 1},
+		"beside":       {ImportOptions{Merge: true}, 6<<20 - 1},
+		"files stay":   {ImportOptions{KeepFiles: true}, 3<<20 - 1},
+		"both":         {ImportOptions{Merge: true, KeepFiles: true}, 3<<20 - 1},
+	} {
+		filler := filepath.Join(small, "filler")
+		fill(t, filler, c.leave)
+		in := bytes.NewReader(data)
+		_, err := Import(t.Context(), to, in, int64(len(data)), c.options, noProgress)
+		if err == nil || !strings.Contains(err.Error(), "are needed") || in.Len() < len(data)-readSize {
+			t.Errorf("%s: %d of %d bytes are left, %v", name, in.Len(), len(data), err)
+		}
+		if err := os.Remove(filler); err != nil {
+			t.Fatal(err)
+		}
+	}
+	imported(t, to, data, ImportOptions{KeepFiles: true})
 }

@@ -81,6 +81,9 @@ func open(r io.Reader, passphrase string) (*reader, error) {
 	if err := d.header.check(); err != nil {
 		return nil, err
 	}
+	if d.header.Secrets && !l.encrypted {
+		return nil, refused("encryption", "nothing was changed; export it again with --encryptpwd", inClear)
+	}
 	d.left = map[store.Kind]bool{}
 	for _, kind := range d.header.Options.without() {
 		d.left[kind] = true

@@ -2,10 +2,12 @@ package dump
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -77,7 +79,7 @@ func roundTrip(t *testing.T, src Source, to Target, o Options) {
 	// What was left out is named no more.
 	if o.NoSSL || o.NoCredentials {
 		const objects = "config/objects/0001.jsonl"
-		if lost, notes := want[objects], strings.Join(r.Notes, "\n"); string(lost) != string(got[objects]) && !strings.Contains(notes, "left out") {
+		if lost, notes := want[objects], strings.Join(r.Notes, "\n"); string(lost) != string(got[objects]) && !strings.Contains(notes, "the dump left it out") {
 			t.Errorf("objects changed, and the notes do not tell: %s", notes)
 		}
 		delete(want, objects)
@@ -186,7 +188,7 @@ func TestLeftOutIsAbsent(t *testing.T) {
 	_, data := export(t, src, o)
 	to := target(t)
 	r := imported(t, to, data, ImportOptions{Passphrase: "p"})
-	if notes := strings.Join(r.Notes, "\n"); !strings.Contains(notes, `krpInboundRule "443" named an SSL key that the dump left out`) || !strings.Contains(notes, `httpProxy "proxy" named a credential that the dump left out`) {
+	if notes := strings.Join(r.Notes, "\n"); !strings.Contains(notes, `krpInboundRule "443" no longer names its SSL key: the dump left it out`) || !strings.Contains(notes, `httpProxy "proxy" no longer names its credential: the dump left it out`) {
 		t.Errorf("notes: %s", notes)
 	}
 	db, err := store.Open(t.Context(), string(to.Home), store.Options{})
@@ -219,6 +221,87 @@ func TestLeftOutIsAbsent(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
+}
+
+// Every kind that holds a credential names it after an import that brought it, names
+// none after one that did not, and can be changed again either way.
+func TestCredentialsOfEachKind(t *testing.T) {
+	src := fresh(t)
+	holders := fillCredentials(t, src)
+	for name, o := range map[string]Options{"with": {Passphrase: "p"}, "without": {Passphrase: "p", NoCredentials: true}, "in clear": {}} {
+		_, data := export(t, src, o)
+		for _, merge := range []bool{false, true} {
+			to := target(t)
+			r := imported(t, to, data, ImportOptions{Passphrase: o.Passphrase, Merge: merge})
+			notes := strings.Join(r.Notes, "\n")
+			if said := strings.Contains(notes, fmt.Sprintf("%d credentials have no password", len(holders))); said != (name == "in clear") {
+				t.Errorf("%s, merged %v: %s", name, merge, notes)
+			}
+			db, err := store.Open(t.Context(), string(to.Home), store.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for id, field := range holders {
+				var before store.Object
+				_, err := db.Write(t.Context(), store.Change{Author: "t"}, func(tx *store.Tx) (err error) {
+					if before, err = tx.Get(t.Context(), id); err != nil {
+						return err
+					}
+					return errors.Join(tx.Update(t.Context(), id, before.Document), tx.Rename(t.Context(), id, "other"))
+				})
+				holds := strings.Contains(string(before.Document), fmt.Sprintf(`%q:"`, field))
+				said := slices.Contains(r.Notes, fmt.Sprintf("%s %q no longer names its credential: the dump left it out", before.Kind, before.Name))
+				if err != nil || holds == o.NoCredentials || said != o.NoCredentials {
+					t.Errorf("%s, merged %v: %s names one: %v, notes: %s, %v", name, merge, before.Kind, holds, notes, err)
+				}
+			}
+			db.Close()
+		}
+	}
+}
+
+// fillCredentials makes an object of each kind that holds a credential, and returns the
+// fields by the objects' ids.
+func fillCredentials(t *testing.T, src Source) map[string]string {
+	t.Helper()
+	ctx, holders := t.Context(), map[string]string{}
+	var create func(tx *store.Tx, kind model.Kind, document string) (string, error)
+	create = func(tx *store.Tx, kind model.Kind, document string) (string, error) {
+		parent := model.RootID
+		if kind.Parent != "" {
+			above, err := model.Lookup(kind.Parent)
+			if err != nil {
+				return "", err
+			}
+			if parent, err = create(tx, above, "{}"); err != nil {
+				return "", err
+			}
+		}
+		return tx.Create(ctx, store.Object{ParentID: parent, Kind: kind.Name, Name: "holder", Document: []byte(document)})
+	}
+	_, err := src.Store.Write(ctx, store.Change{Author: "t"}, func(tx *store.Tx) error {
+		for _, kind := range model.Kinds {
+			for _, ref := range kind.References {
+				if !slices.Contains(ref.To, model.Credential) {
+					continue
+				}
+				credential, err := tx.AddCredential(ctx, store.Credential{Kind: store.ServerCredential, Name: kind.Name}, src.Secrets, []byte("hunter2"))
+				if err != nil {
+					return err
+				}
+				id, err := create(tx, kind, fmt.Sprintf(`{%q:%q}`, ref.Field, credential))
+				if err != nil {
+					return err
+				}
+				holders[id] = ref.Field
+			}
+		}
+		return nil
+	})
+	if err != nil || len(holders) < 2 {
+		t.Fatal(holders, err)
+	}
+	return holders
 }
 
 // Users keep the passwords that they have here where the dump has none.

@@ -21,9 +21,10 @@ const readSize = 256 << 10
 
 // layers are what the tar of a dump lies in.
 type layers struct {
-	file *bufio.Reader // as it lies on the disk
-	gzip *gzip.Reader
-	in   *bufio.Reader // what gzip reads
+	encrypted bool
+	file      *bufio.Reader // as it lies on the disk
+	gzip      *gzip.Reader
+	in        *bufio.Reader // what gzip reads
 }
 
 // unwrap opens the layers of a dump. Whether it is encrypted must be as the
@@ -34,12 +35,12 @@ func unwrap(r io.Reader, passphrase string) (*layers, error) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
-	encrypted := bytes.Equal(magic, ageMagic)
+	l.encrypted = bytes.Equal(magic, ageMagic)
 	l.in = l.file
 	switch {
-	case encrypted && passphrase == "":
+	case l.encrypted && passphrase == "":
 		return nil, refused("encryption", "add --encryptpwd PASSWORD, or --encryptpwd - to be asked", "the dump is encrypted, and no password is given")
-	case encrypted:
+	case l.encrypted:
 		plain, err := decrypt(l.file, passphrase)
 		if err != nil {
 			return nil, err

@@ -49,6 +49,7 @@ type Kind struct {
 	Whole       bool     // the list holds objects instead of names
 	Brief       []string // fields of the objects in such a list; none is all
 	Filters     []string // query parameters of the list: fields that must be equal
+	MarkedName  bool     // names end in IDMark and the id of another object
 	NameField   string   // field that shows the name
 	ParentField string   // field that shows the parent's name
 	Renames     bool     // PUT of NameField renames
@@ -107,6 +108,18 @@ type First struct{ Kind, Name, Field string }
 
 // MaxName is the longest name in bytes, where a kind does not say less.
 const MaxName = 250
+
+// IDMark is between what people read in an object's name and the id that it ends in,
+// so that it follows no renaming of the other.
+const IDMark = "@"
+
+// CutID cuts a name at its id. One without an id is all readable.
+func CutID(name string) (readable, id string, ok bool) {
+	if at := strings.LastIndex(name, IDMark); at >= 0 && len(name)-at-len(IDMark) == len(RootID) {
+		return name[:at], name[at+len(IDMark):], true
+	}
+	return name, "", false
+}
 
 // All are the fields of a kind's documents.
 func (k Kind) All() []Field {

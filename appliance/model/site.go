@@ -56,7 +56,7 @@ var siteKinds = []Kind{
 	},
 	{
 		// Found by address and gateway group, so its operations are written by hand.
-		Name: ProtectedIP, Parent: ServerGroup, Title: "protected IP", Missing: 10011, Exists: 10012,
+		Name: ProtectedIP, Parent: ServerGroup, Title: "protected IP", MarkedName: true, Missing: 10011, Exists: 10012,
 		Fields: []Field{
 			text("ip").valid(address).code(10010),
 			text("comment"),
@@ -126,7 +126,7 @@ var siteKinds = []Kind{
 	},
 	{
 		// Found by gateway group, alias and ports, so its operations are written by hand.
-		Name: InboundRule, Parent: WebService, Title: "inbound rule", Missing: 10053, Exists: 10059,
+		Name: InboundRule, Parent: WebService, Title: "inbound rule", MarkedName: true, Missing: 10053, Exists: 10059,
 		Fields: []Field{
 			ref("aliasName", Alias).readOnly(), ports("gatewayPorts").readOnly(), ref("gatewayGroupName", GatewayGroup).readOnly(),
 			ref("serverCertificate", SSLKey).under(WebService).code(10401),

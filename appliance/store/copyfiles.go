@@ -5,9 +5,35 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 )
+
+// Carried is how many bytes CopyFiles brings of the generation in use at most, or Merge
+// without archives, which it links.
+func (g *Staging) Carried(merge bool) (size int64, err error) {
+	roots := []string{g.base.files()}
+	if merge {
+		roots = append(roots, g.base.config(), g.base.events())
+	}
+	for _, root := range roots {
+		err := filepath.WalkDir(root, func(_ string, entry fs.DirEntry, err error) error {
+			if err != nil || !entry.Type().IsRegular() {
+				return err
+			}
+			info, err := entry.Info()
+			if err == nil {
+				size += info.Size()
+			}
+			return err
+		})
+		if err != nil {
+			return 0, err
+		}
+	}
+	return size, nil
+}
 
 // CopyFiles brings the configuration files of another generation, except those
 // whose name is taken, and returns how many it brought.

@@ -68,9 +68,33 @@ func (m *merger) report() []Taken {
 	return list
 }
 
+// byName are all kinds, parents before children, and those whose names have ids, with
+// what lies below them, after all others.
+func byName() []model.Kind {
+	marked := map[string]bool{}
+	var first, then []model.Kind
+	for _, k := range model.Kinds {
+		if k.MarkedName || marked[k.Parent] {
+			marked[k.Name] = true
+			then = append(then, k)
+		} else {
+			first = append(first, k)
+		}
+	}
+	return append(first, then...)
+}
+
+// named is the name that an object has here.
+func (m *merger) named(kind model.Kind, name string) string {
+	if readable, id, ok := model.CutID(name); ok && kind.MarkedName && m.ids[id] != "" {
+		return readable + model.IDMark + m.ids[id]
+	}
+	return name
+}
+
 // objects matches objects, parents first, and adds those that are missing.
 func (m *merger) objects(ctx context.Context) error {
-	for _, kind := range model.Kinds {
+	for _, kind := range byName() {
 		rows, err := m.from.reader.QueryContext(ctx, "SELECT "+objectColumns+" FROM objects WHERE kind = $1 ORDER BY id", kind.Name)
 		if err != nil {
 			return err
@@ -79,6 +103,7 @@ func (m *merger) objects(ctx context.Context) error {
 			var o Object
 			err := scanObject(rows.Scan, &o)
 			if err == nil {
+				o.Name = m.named(kind, o.Name)
 				err = m.object(ctx, o)
 			}
 			if err != nil {
@@ -135,6 +160,7 @@ func (m *merger) redirect(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		o.Name = m.named(kind, o.Name)
 		if o.Document, err = m.document(ctx, kind, o); err != nil {
 			return err
 		}

@@ -12,7 +12,8 @@ import (
 var ownTables = []string{"licences", "registration_tokens"}
 
 // KeepOwn brings from another store what belongs to the machine, and how late it is
-// there at least.
+// there at least. Revisions of later than now get the time of now: licences are
+// judged by the newest, and those came from another machine's clock.
 func (s *Store) KeepOwn(ctx context.Context, from *Store) error {
 	latest, err := from.Latest(ctx)
 	if err != nil {
@@ -20,6 +21,10 @@ func (s *Store) KeepOwn(ctx context.Context, from *Store) error {
 	}
 	return s.transaction(ctx, func(tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, "INSERT INTO clock (latest) VALUES ($1)", latest.UnixMilli()); err != nil {
+			return err
+		}
+		now := max(s.milliseconds(), latest.UnixMilli())
+		if _, err := tx.ExecContext(ctx, "UPDATE revisions SET at = $1 WHERE at > $2", now, now); err != nil {
 			return err
 		}
 		for _, table := range ownTables {

@@ -23,8 +23,8 @@ type Cleared struct {
 // Reconcile checks objects that came from elsewhere as if they were created one
 // by one: kinds, names, parents, documents. References are found in the documents
 // anew. One that leads nowhere is an error (ErrDangling), unless it may name a
-// kind of missing (model.SSLKey, model.Credential): then it is taken out, if clear
-// says so.
+// kind of missing (model.SSLKey, model.Credential) or the rows were written when
+// the field held names: then it is taken out, if clear says so. Names become ids.
 func (s *Store) Reconcile(ctx context.Context, clear bool, missing ...string) (cleared []Cleared, err error) {
 	kinds, err := s.kindsByID(ctx)
 	if err != nil {
@@ -104,8 +104,8 @@ type reconciler struct {
 	cleared []Cleared
 }
 
-// readFields reads which fields named something: what an older release did not
-// take for a reference may hold anything.
+// readFields reads which fields named something: one that an older release did not
+// take for a reference may hold what is none.
 func (r *reconciler) readFields(ctx context.Context) error {
 	rows, err := r.tx.QueryContext(ctx, "SELECT DISTINCT field FROM refs")
 	if err != nil {
@@ -144,33 +144,44 @@ func (r *reconciler) object(ctx context.Context, o Object) error {
 }
 
 func (r *reconciler) refer(ctx context.Context, kind model.Kind, o Object, refs []model.Ref) error {
-	gone := map[string]bool{}
+	other := map[string]string{} // what becomes of ids
 	for _, ref := range refs {
-		to := r.kinds[ref.ID]
+		id := ref.ID
+		if r.kinds[id] == "" && !r.fields[ref.Field] {
+			var err error
+			if id, err = r.byName(ctx, ref); err != nil {
+				return err
+			}
+		}
+		to := r.kinds[id]
 		if slices.Contains(ref.To, to) {
-			if _, err := r.tx.ExecContext(ctx, "INSERT INTO refs (from_id, field, to_id, to_kind) VALUES ($1, $2, $3, $4)", o.ID, ref.Field, ref.ID, to); err != nil {
+			if id != ref.ID {
+				other[ref.ID] = id
+			}
+			if _, err := r.tx.ExecContext(ctx, "INSERT INTO refs (from_id, field, to_id, to_kind) VALUES ($1, $2, $3, $4)", o.ID, ref.Field, id, to); err != nil {
 				return err
 			}
 			continue
 		}
+		may := ref.To[0]
 		at := slices.IndexFunc(r.missing, func(kind string) bool { return slices.Contains(ref.To, kind) })
-		if at < 0 && to == "" && !r.fields[ref.Field] {
-			continue
+		if at >= 0 {
+			may = r.missing[at]
 		}
-		if to != "" || at < 0 {
+		if to != "" || at < 0 && r.fields[ref.Field] {
 			return fmt.Errorf("%s %q: field %s %w: %q is no %v", o.Kind, o.Name, ref.Field, ErrDangling, ref.ID, ref.To)
 		}
 		if r.clear {
-			gone[ref.ID] = true
-			r.cleared = noted(r.cleared, o, r.missing[at])
+			other[ref.ID] = ""
+			r.cleared = noted(r.cleared, o, may)
 		}
 	}
-	if len(gone) == 0 {
+	if len(other) == 0 {
 		return nil
 	}
 	document, err := kind.Redirect(o.Document, func(id string) string {
-		if gone[id] {
-			return ""
+		if to, ok := other[id]; ok {
+			return to
 		}
 		return id
 	})
@@ -179,6 +190,27 @@ func (r *reconciler) refer(ctx context.Context, kind model.Kind, o Object, refs 
 	}
 	_, err = r.tx.ExecContext(ctx, "UPDATE objects SET document = $1 WHERE id = $2", string(document), o.ID)
 	return err
+}
+
+// byName is the id of the only object that has the name which stands in the place of
+// an id, as in documents of older releases; where there is none, what stands there.
+func (r *reconciler) byName(ctx context.Context, ref model.Ref) (string, error) {
+	var found []string
+	for _, kind := range ref.To {
+		rows, err := r.tx.QueryContext(ctx, "SELECT id FROM objects WHERE kind = $1 AND name = $2 LIMIT 2", kind, ref.ID)
+		if err != nil {
+			return "", err
+		}
+		ids, err := collect(rows, func(id *string) error { return rows.Scan(id) })
+		if err != nil {
+			return "", err
+		}
+		found = append(found, ids...)
+	}
+	if len(found) != 1 {
+		return ref.ID, nil
+	}
+	return found[0], nil
 }
 
 // noted adds one reference of an object to a list.

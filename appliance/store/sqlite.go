@@ -28,7 +28,7 @@ const dialect = goose.DialectSQLite3
 const (
 	busyTimeout   = 10_000 // milliseconds that a writer waits for another process
 	cacheKiB      = 1024   // for each connection, unless its database says otherwise
-	bulkCacheKiB  = 8192   // for the indexes of a day that is loaded
+	bulkCacheKiB  = 4096   // for the indexes of a day that is loaded
 	configReaders = 4
 )
 

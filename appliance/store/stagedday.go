@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// stagedDay is one day's database while it is loaded, in one transaction. It has
-// this release's schema from the beginning: dumps hold documents, which are the same
-// in all schemas, and everything else is derived from them.
+// stagedDay is one day's database while it is loaded, in one transaction, at the
+// schema that its rows have; then it is brought up to this release's.
 type stagedDay struct {
 	name    string
+	schema  int64
 	from    int64 // its first millisecond
 	db      *sql.DB
 	conn    *sql.Conn // the only one
@@ -21,7 +21,11 @@ type stagedDay struct {
 	indexes []string // statements that make them, at the end for all rows at once
 }
 
-func stageDay(ctx context.Context, path, name string) (*stagedDay, error) {
+// facetsSince is the event schema that has facets; from an older one the migration
+// makes them.
+const facetsSince = 2
+
+func stageDay(ctx context.Context, path, name string, schema int64) (*stagedDay, error) {
 	begin, err := time.Parse(dayLayout, name)
 	if err != nil {
 		return nil, err
@@ -30,7 +34,7 @@ func stageDay(ctx context.Context, path, name string) (*stagedDay, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &stagedDay{name: name, from: begin.UnixMilli(), db: db, noted: map[facetHour]bool{}}
+	d := &stagedDay{name: name, schema: schema, from: begin.UnixMilli(), db: db, noted: map[facetHour]bool{}}
 	if err := d.begin(context.WithoutCancel(ctx)); err != nil { // the transaction outlives this call
 		return nil, errors.Join(err, d.close())
 	}
@@ -38,7 +42,7 @@ func stageDay(ctx context.Context, path, name string) (*stagedDay, error) {
 }
 
 func (d *stagedDay) begin(ctx context.Context) (err error) {
-	if err := migrate(ctx, d.db, eventDatabase); err != nil {
+	if err := migrateTo(ctx, d.db, eventDatabase, d.schema); err != nil {
 		return err
 	}
 	if d.conn, err = d.db.Conn(ctx); err != nil {
@@ -109,7 +113,7 @@ func (d *stagedDay) store(ctx context.Context, t eventTable, batches <-chan []ro
 			}
 			return 0, fmt.Errorf("cannot load a line of table %s: %w", t.name, err)
 		}
-		if t.kind == Violations {
+		if t.kind == Violations && d.schema >= facetsSince {
 			if err := addFacets(context.WithoutCancel(ctx), d.tx, batch, d.noted); err != nil {
 				return 0, err
 			}
@@ -123,11 +127,18 @@ func (d *stagedDay) store(ctx context.Context, t eventTable, batches <-chan []ro
 	return count, addTotals(ctx, d.tx, t.name, count, size)
 }
 
-// finish makes the indexes, commits the day and closes it.
+// finish makes the indexes, commits the day, migrates and closes it.
 func (d *stagedDay) finish(ctx context.Context) error {
 	err := d.end(ctx)
 	if err == nil {
 		err = endBulk(ctx, d.conn)
+	}
+	newest, unknown := known(eventDatabase)
+	if err = errors.Join(err, unknown); err == nil && d.schema < newest {
+		d.conn, err = nil, d.conn.Close() // there is one
+		if err == nil {
+			err = migrate(ctx, d.db, eventDatabase)
+		}
 	}
 	return errors.Join(err, d.close())
 }

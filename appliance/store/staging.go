@@ -133,7 +133,7 @@ func (g *Staging) openDay(ctx context.Context, name string) (*stagedDay, error) 
 		return nil, fmt.Errorf("events of %s: %w", name, ErrExists)
 	}
 	var err error
-	g.day, err = stageDay(ctx, g.data.day(name), name)
+	g.day, err = stageDay(ctx, g.data.day(name), name, g.schema.Events)
 	return g.day, err
 }
 

@@ -63,16 +63,20 @@ type message struct {
 
 // Server is the daemon's end.
 type Server struct {
-	conn net.Conn
-	mu   sync.Mutex // of writing
+	conn    net.Conn
+	mu      sync.Mutex // of writing
+	changed chan struct{}
 }
 
 // NewServer answers on a connection.
-func NewServer(conn net.Conn) *Server { return &Server{conn: conn} }
+func NewServer(conn net.Conn) *Server { return &Server{conn: conn, changed: make(chan struct{}, 1)} }
 
 // Serve answers one errand after the other until the connection ends, or says
 // something that is no errand.
 func (s *Server) Serve(host Host) error {
+	ended := make(chan struct{})
+	defer close(ended)
+	go s.tell(ended)
 	lines := bufio.NewScanner(s.conn)
 	lines.Buffer(nil, maxLine)
 	for lines.Scan() {
@@ -115,9 +119,27 @@ func answer(host Host, m message) (a message, unknown error) {
 	return a, nil
 }
 
-// Changed tells the process that jobs began, ended, or are being aborted. One that
-// does not read does not hold up the daemon for long.
-func (s *Server) Changed() { _ = s.write(message{}) } // it asks anew after its next start
+// Changed has Serve tell the process that jobs began, ended, or are being aborted. It
+// waits for nothing.
+func (s *Server) Changed() {
+	select {
+	case s.changed <- struct{}{}:
+	default: // it has not been told of the change before, and will look at both
+	}
+}
+
+// tell tells of changes until ended. A process that does not read asks anew after its
+// next start.
+func (s *Server) tell(ended <-chan struct{}) {
+	for {
+		select {
+		case <-s.changed:
+			_ = s.write(message{})
+		case <-ended:
+			return
+		}
+	}
+}
 
 func (s *Server) write(m message) error {
 	line, err := json.Marshal(m)

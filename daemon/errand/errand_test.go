@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -89,4 +90,26 @@ func TestNoErrandEndsTheConnection(t *testing.T) {
 		}
 		theirs.Close()
 	}
+}
+
+// The hole: every job tells the process that it began and that it ended. The attack: a
+// process that reads nothing. What must hold: nobody waits for it.
+func TestNobodyWaitsForTheProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		server, client := errand.NewServer(ours), errand.NewClient(theirs)
+		go server.Serve(&host{})
+		synctest.Wait()
+		begin := time.Now()
+		for range 3 {
+			server.Changed()
+			synctest.Wait() // a line is on its way, or waits for it
+		}
+		if took := time.Since(begin); took > 0 {
+			t.Errorf("it took %v", took)
+		}
+		go client.Run()
+		<-client.Changed()
+		ours.Close()
+	})
 }

@@ -108,12 +108,8 @@ func (e *exporter) create(now time.Time) (err error) {
 	if e.config, err = e.home.Load(); err != nil {
 		return err
 	}
-	space, err := disk.Of(e.home.Exports())
-	if err != nil {
+	if err := disk.Room(e.home.Exports(), 0); err != nil {
 		return err
-	}
-	if space.Free < space.Reserve {
-		return disk.Full(e.home.Exports(), space)
 	}
 	e.name, e.file, err = folder.Unused(e.home.Exports(), e.config.Name+now.UTC().Format("_20060102_150405"), ".tgz")
 	if err != nil {
@@ -154,7 +150,7 @@ func (e *exporter) write(ctx context.Context) (r commands.ExportResult, err erro
 	}
 	whole = true
 	size, _, _ := e.grow.state()
-	return commands.ExportResult{Name: e.name, Bytes: size, Rows: manifest.Rows(), Omitted: manifest.Omitted}, nil
+	return commands.ExportResult{Made: commands.Made{Name: e.name, Bytes: size}, Rows: manifest.Rows(), Omitted: manifest.Omitted}, nil
 }
 
 func (e *exporter) progress(done, total int64) {

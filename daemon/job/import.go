@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"sealgate/appliance"
+	"sealgate/appliance/disk"
 	"sealgate/appliance/dump"
 	"sealgate/appliance/folder"
 	"sealgate/appliance/secret"
@@ -18,9 +19,14 @@ import (
 	"sealgate/transfer"
 )
 
+// importCollectAt is collectAt for imports, which beside the heap need memory for two
+// databases.
+const importCollectAt = 200
+
 // takeDump imports a dump from the export folder, or from a server.
 func takeDump(ctx context.Context, home appliance.Home, x commands.Import, ui control.UI) (commands.ImportResult, error) {
 	begin := time.Now()
+	debug.SetGCPercent(importCollectAt)
 	r := commands.ImportResult{Name: x.Name}
 	var file *os.File
 	var err error
@@ -62,8 +68,20 @@ func fetch(ctx context.Context, home appliance.Home, d commands.Download, ui con
 	if err != nil {
 		return "", nil, err
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var full error
 	o.Progress = func(done int64) {
+		if full == nil {
+			full = disk.Room(home.Incoming(), 0)
+		}
+		if full != nil {
+			cancel()
+		}
 		ui.Progress(control.Progress{Label: "downloading", Unit: "B", Done: done, Total: -1})
+	}
+	if err := disk.Room(home.Incoming(), 0); err != nil {
+		return "", nil, err
 	}
 	path := filepath.Join(home.Incoming(), "dump"+folder.Unfinished)
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -71,6 +89,9 @@ func fetch(ctx context.Context, home appliance.Home, d commands.Download, ui con
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(collectWhileTransferring))
 	if _, err := transfer.Download(ctx, target, path, o); err != nil {
+		if full != nil {
+			err = full
+		}
 		return "", nil, err
 	}
 	file, err = os.Open(path)

@@ -41,12 +41,8 @@ func techInfo(ctx context.Context, home appliance.Home, x commands.TechInfo, ui 
 
 func bundle(ctx context.Context, src techinfo.Source, x commands.TechInfo, ui control.UI, begin time.Time) (r commands.TechInfoResult, m techinfo.Manifest, err error) {
 	dir := src.Home.TechInfo()
-	space, err := disk.Of(dir)
-	if err != nil {
+	if err := disk.Room(dir, 0); err != nil {
 		return r, m, err
-	}
-	if space.Free < space.Reserve {
-		return r, m, disk.Full(dir, space)
 	}
 	name, file, err := folder.Unused(dir, techinfo.Name(src.Config, x.Options, begin), ".tgz")
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -33,6 +34,8 @@ type Server struct {
 	Host string // an address of the loopback interface
 	Port int
 	Addr string // Host:Port
+
+	Passive []int // ports of vsftpd's passive data connections, where they are limited
 
 	// Root is a folder that the account may write: where an ftp login begins, where the paths of nginx begin, and an
 	// absolute path for sshd.
@@ -154,6 +157,25 @@ func needRoot() error {
 		return fmt.Errorf("servers with password logins need root; this is uid %d", os.Geteuid())
 	}
 	return nil
+}
+
+// freePorts is the first of some ports in a row that nobody listens on, below those that the kernel hands out.
+func freePorts(count int) (first int, err error) {
+	for range 100 {
+		first = 10000 + rand.IntN(20000)
+		open := 0
+		for ; open < count; open++ {
+			l, err := net.Listen("tcp", net.JoinHostPort("", strconv.Itoa(first+open)))
+			if err != nil {
+				break
+			}
+			l.Close()
+		}
+		if open == count {
+			return first, nil
+		}
+	}
+	return 0, fmt.Errorf("no %d ports in a row are free", count)
 }
 
 // concat makes one file of several.

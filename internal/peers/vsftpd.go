@@ -16,6 +16,8 @@ type VSFTPDConfig struct {
 	TLS12 bool
 	// IPv6 listens on ::1 instead of 127.0.0.1.
 	IPv6 bool
+	// Passive is how many ports passive data connections may have, Server.Passive lists them; 0 is all.
+	Passive int
 	// Extra lines of vsftpd.conf.
 	Extra []string
 }
@@ -67,6 +69,16 @@ func (s *Server) startVSFTPD(c VSFTPDConfig) error {
 	address := "listen=YES\nlisten_address=%s\nlisten_port=%d\n"
 	if c.IPv6 {
 		s.Host, address = "::1", "listen=NO\nlisten_ipv6=YES\nlisten_address6=%s\nlisten_port=%d\n"
+	}
+	if c.Passive > 0 {
+		first, err := freePorts(c.Passive)
+		if err != nil {
+			return err
+		}
+		for port := first; port < first+c.Passive; port++ {
+			s.Passive = append(s.Passive, port)
+		}
+		lines = append(lines, fmt.Sprintf("pasv_min_port=%d", first), fmt.Sprintf("pasv_max_port=%d", first+c.Passive-1))
 	}
 	lines = append(lines, c.Extra...)
 	return s.start(func() (command, error) {

@@ -77,6 +77,7 @@ func run(t *testing.T, dir string) {
 			"proxy":      proxy,
 			"server":     server,
 			"broken":     broken,
+			"slow":       slow,
 			"signal":     signal,
 			"until":      until,
 			"logged":     logged,
@@ -240,7 +241,7 @@ func server(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		s, err = peers.StartSSHD(peers.SSHDConfig{AuthorizedKeys: known})
 	case "vsftpd", "ftps":
-		s, err = peers.StartVSFTPD(peers.VSFTPDConfig{TLS: args[0] == "ftps"})
+		s, err = peers.StartVSFTPD(peers.VSFTPDConfig{TLS: args[0] == "ftps", Passive: 16})
 	case "nginx", "nginx-tls":
 		s, err = peers.StartNginx(peers.NginxConfig{TLS: args[0] == "nginx-tls"})
 	case "hostile-ftp", "hostile-http", "hostile-ssh":
@@ -270,16 +271,33 @@ func server(ts *testscript.TestScript, neg bool, args []string) {
 func broken(ts *testscript.TestScript, neg bool, args []string) {
 	at, err := strconv.ParseInt(args[0], 10, 64)
 	ts.Check(err)
-	network := faultproxy.New(faultproxy.Plan{Faults: []faultproxy.Fault{{Kind: faultproxy.Reset, Direction: faultproxy.Down, At: at}}})
-	host, err := network.Lead("127.0.0.1:0", ts.Getenv("HOST"))
-	ts.Check(err)
-	ts.Setenv("HOST", host)
+	network := through(ts, faultproxy.Plan{Faults: []faultproxy.Fault{{Kind: faultproxy.Reset, Direction: faultproxy.Down, At: at}}})
 	ts.Defer(func() {
 		network.Close()
 		if len(network.Left()) > 0 {
 			ts.Fatalf("the network did not break")
 		}
 	})
+}
+
+// slow RATE leads $HOST through a network that carries so many bytes a second.
+func slow(ts *testscript.TestScript, neg bool, args []string) {
+	rate, err := strconv.ParseInt(args[0], 10, 64)
+	ts.Check(err)
+	path := faultproxy.Path{Rate: rate}
+	ts.Defer(through(ts, faultproxy.Plan{Paths: [2]faultproxy.Path{path, path}}).Close)
+}
+
+// through leads all ports of the server on another address to it, and sets $HOST.
+func through(ts *testscript.TestScript, plan faultproxy.Plan) *faultproxy.Proxy {
+	s := of(ts).server
+	network := faultproxy.New(plan)
+	for _, port := range append(s.Passive, s.Port) {
+		host, err := network.Lead(fmt.Sprintf("127.0.0.2:%d", port), fmt.Sprintf("%s:%d", s.Host, port))
+		ts.Check(err)
+		ts.Setenv("HOST", host)
+	}
+	return network
 }
 
 // signal NAME role|job|daemon sends a signal to one of our processes.

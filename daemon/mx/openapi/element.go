@@ -3,7 +3,6 @@ package openapi
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -53,11 +52,6 @@ func (e element) key(c *Call) string {
 	return key
 }
 
-func (e element) entries(document map[string]any) []any {
-	list, _ := document[e.List].([]any)
-	return list
-}
-
 func (e element) index(list []any, key string) int {
 	return slices.IndexFunc(list, func(entry any) bool {
 		object, _ := entry.(map[string]any)
@@ -69,35 +63,53 @@ func (e element) absent(c *Call, chain []store.Object) error {
 	return Faultf(e.Missing, "there is no %s %q%s", e.Title, short(e.key(c)), inside(chain))
 }
 
+// found is what a path of an entry leads to.
+type found struct {
+	chain    []store.Object
+	document map[string]any // of the last
+	list     []any          // in it
+	at       int            // of the entry in the list; -1 is none
+}
+
+func (e element) find(ctx context.Context, c *Call, q reader) (f found, err error) {
+	if f.chain, err = c.locate(ctx, q, e.steps); err != nil {
+		return f, err
+	}
+	f.document, err = documentOf(f.chain[len(f.chain)-1])
+	f.list, _ = f.document[e.List].([]any)
+	f.at = e.index(f.list, e.key(c))
+	return f, err
+}
+
+// present is find of an entry that must be there.
+func (e element) present(ctx context.Context, c *Call, q reader) (found, error) {
+	f, err := e.find(ctx, c, q)
+	if err == nil && f.at < 0 {
+		err = e.absent(c, f.chain)
+	}
+	return f, err
+}
+
 func (e element) get(ctx context.Context, c *Call) (any, error) {
 	var answer json.RawMessage
 	err := e.store.Read(ctx, func(q *store.Reader) error {
-		chain, err := c.locate(ctx, q, e.steps)
+		f, err := e.present(ctx, c, q)
 		if err != nil {
 			return err
 		}
-		document, err := documentOf(chain[len(chain)-1])
+		text, err := model.AppendJSON(nil, f.list[f.at])
 		if err != nil {
 			return err
 		}
-		list := e.entries(document)
-		i := e.index(list, e.key(c))
-		if i < 0 {
-			return e.absent(c, chain)
-		}
-		text, err := model.AppendJSON(nil, list[i])
-		if err != nil {
-			return err
-		}
-		answer, err = model.Wire(nil, e.list.Of.Fields, text, e.reading(ctx, c, q, chain))
+		answer, err = model.Wire(nil, e.list.Of.Fields, text, e.reading(ctx, c, q, f.chain))
 		return err
 	})
 	return answer, err
 }
 
 func (e element) post(ctx context.Context, c *Call) (any, error) {
-	return e.edit(ctx, c, "add", func(list []any, _ map[string]any) error {
-		if e.index(list, e.key(c)) >= 0 {
+	return e.edit(ctx, c, "add", func(f found, _ map[string]any) error {
+		if f.at >= 0 {
 			return Faultf(e.Exists, "%s %q exists already", e.Title, short(e.key(c)))
 		}
 		return nil
@@ -105,42 +117,33 @@ func (e element) post(ctx context.Context, c *Call) (any, error) {
 }
 
 func (e element) put(ctx context.Context, c *Call) (any, error) {
-	return e.edit(ctx, c, "change", func(list []any, body map[string]any) error {
-		i := e.index(list, e.key(c))
-		if i < 0 {
+	return e.edit(ctx, c, "change", func(f found, body map[string]any) error {
+		if f.at < 0 {
 			if e.Upsert {
 				return nil
 			}
-			return errAbsent
+			return e.absent(c, f.chain)
 		}
 		name, ok := body[e.Key].(string)
 		if !ok || name == e.key(c) {
 			return nil
 		}
-		if e.index(list, name) >= 0 {
+		if e.index(f.list, name) >= 0 {
 			return Faultf(e.Exists, "%s is %q, which exists already", e.Key, short(name))
 		}
-		list[i].(map[string]any)[e.Key] = name
+		f.list[f.at].(map[string]any)[e.Key] = name
 		return nil
 	})
 }
 
-// errAbsent stands for the fault that names where an entry is not.
-var errAbsent = errors.New("the entry is not there")
-
-// edit has prepare look at the entries, and then merges the body into them.
-func (e element) edit(ctx context.Context, c *Call, verb string, prepare func(list []any, body map[string]any) error) (any, error) {
+// edit has prepare look at what is there, and then merges the body into it.
+func (e element) edit(ctx context.Context, c *Call, verb string, prepare func(f found, body map[string]any) error) (any, error) {
 	sent, err := c.Object()
 	if err != nil {
 		return nil, err
 	}
 	return nil, e.write(ctx, c, e.summary(verb+" "+e.Title+" of", c), func(tx *store.Tx) error {
-		chain, err := c.locate(ctx, tx, e.steps)
-		if err != nil {
-			return err
-		}
-		last := &chain[len(chain)-1]
-		document, err := documentOf(*last)
+		f, err := e.find(ctx, c, tx)
 		if err != nil {
 			return err
 		}
@@ -148,39 +151,27 @@ func (e element) edit(ctx context.Context, c *Call, verb string, prepare func(li
 		if s, ok := body[e.Key].(string); verb == "add" || !ok || s == "" {
 			body[e.Key] = e.key(c)
 		}
-		if err := prepare(e.entries(document), body); errors.Is(err, errAbsent) {
-			return e.absent(c, chain)
-		} else if err != nil {
+		if err := prepare(f, body); err != nil {
 			return err
 		}
-		if last.Document, err = model.AppendJSON(nil, document); err != nil {
+		if f.chain[len(f.chain)-1].Document, err = model.AppendJSON(nil, f.document); err != nil {
 			return err
 		}
-		return e.update(ctx, c, tx, chain, []model.Field{e.list}, map[string]any{e.List: []any{body}}, false)
+		return e.update(ctx, c, tx, f.chain, []model.Field{e.list}, map[string]any{e.List: []any{body}}, false)
 	})
 }
 
 func (e element) remove(ctx context.Context, c *Call) (any, error) {
 	return nil, e.write(ctx, c, e.summary("take a "+e.Title+" from", c), func(tx *store.Tx) error {
-		chain, err := c.locate(ctx, tx, e.steps)
+		f, err := e.present(ctx, c, tx)
 		if err != nil {
 			return err
 		}
-		o := chain[len(chain)-1]
-		document, err := documentOf(o)
+		f.document[e.List] = slices.Delete(f.list, f.at, f.at+1)
+		text, err := model.AppendJSON(nil, f.document)
 		if err != nil {
 			return err
 		}
-		list := e.entries(document)
-		i := e.index(list, e.key(c))
-		if i < 0 {
-			return e.absent(c, chain)
-		}
-		document[e.List] = slices.Delete(list, i, i+1)
-		text, err := model.AppendJSON(nil, document)
-		if err != nil {
-			return err
-		}
-		return tx.Update(ctx, o.ID, text)
+		return tx.Update(ctx, f.chain[len(f.chain)-1].ID, text)
 	})
 }

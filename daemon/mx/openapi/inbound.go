@@ -72,28 +72,15 @@ type listener struct {
 }
 
 // name is the name of the rule's object: it tells alias and ports without another
-// query. The alias is an id, so that it follows no renaming.
+// query.
 func (l listener) name() string {
-	return portList(l.ports) + idMark + l.aliases[0].ID
+	return portList(l.ports) + model.IDMark + l.aliases[0].ID
 }
-
-// idMark is between what people read in an object's name and an id.
-const idMark = "@"
 
 // readable is an object's name without the id that some end in.
 func readable(name string) string {
-	if head, id, ok := cutLast(name, idMark); ok && len(id) == len(model.RootID) {
-		return head
-	}
-	return name
-}
-
-func cutLast(s, mark string) (before, after string, ok bool) {
-	i := strings.LastIndex(s, mark)
-	if i < 0 {
-		return s, "", false
-	}
-	return s[:i], s[i+len(mark):], true
+	head, _, _ := model.CutID(name)
+	return head
 }
 
 func portList(ports []int) string {
@@ -180,7 +167,7 @@ func findInbound(ctx context.Context, q reader, service string, values []string,
 		return store.Object{}, err
 	}
 	for _, name := range names {
-		_, alias, _ := cutLast(name, idMark)
+		_, alias, _ := model.CutID(name)
 		if l.has(alias) && containsAll(portsIn(name), l.ports) {
 			return q.Find(ctx, service, model.InboundRule, name)
 		}
@@ -435,7 +422,7 @@ func (in inbound) listenElsewhere(ctx context.Context, c *Call, tx *store.Tx, ru
 	if err != nil {
 		return rule, err
 	}
-	_, now, _ := cutLast(rule.Name, idMark)
+	_, now, _ := model.CutID(rule.Name)
 	if l.has(now) && portList(l.ports) == readable(rule.Name) {
 		return rule, nil
 	}

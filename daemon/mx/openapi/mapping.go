@@ -25,15 +25,7 @@ func (a *API) mappingOperations() []Operation {
 }
 
 func (r resource) createMapping(ctx context.Context, c *Call) (any, error) {
-	body, err := c.Object()
-	if err != nil {
-		return nil, err
-	}
-	return nil, r.write(ctx, c, r.summary("create", c), func(tx *store.Tx) error {
-		chain, err := c.locate(ctx, tx, r.steps[:len(r.steps)-1])
-		if err != nil {
-			return err
-		}
+	return r.createIn(ctx, c, func(tx *store.Tx, chain []store.Object, body map[string]any) error {
 		name, err := numberOf("priority", c.Path["priority"])
 		if err != nil {
 			return err

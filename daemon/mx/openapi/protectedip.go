@@ -76,7 +76,7 @@ func findProtectedIP(ctx context.Context, q reader, parent string, values []stri
 	if err != nil {
 		return store.Object{}, err
 	}
-	return q.Find(ctx, parent, model.ProtectedIP, ip+idMark+group)
+	return q.Find(ctx, parent, model.ProtectedIP, ip+model.IDMark+group)
 }
 
 func (p protectedIP) create(ctx context.Context, c *Call) (any, error) {
@@ -93,7 +93,7 @@ func (p protectedIP) create(ctx context.Context, c *Call) (any, error) {
 		if err != nil {
 			return err
 		}
-		_, err = p.add(ctx, c, tx, chain, ip+idMark+group, without(body, "ip", "gateway-group"), map[string]any{"ip": ip, "gateway-group": group})
+		_, err = p.add(ctx, c, tx, chain, ip+model.IDMark+group, without(body, "ip", "gateway-group"), map[string]any{"ip": ip, "gateway-group": group})
 		return err
 	})
 }
@@ -120,7 +120,7 @@ func (p protectedIP) put(ctx context.Context, c *Call) (any, error) {
 		if err != nil {
 			return err
 		}
-		name := ip + idMark + groupID
+		name := ip + model.IDMark + groupID
 		if name != o.Name {
 			if _, err := tx.Find(ctx, o.ParentID, o.Kind, name); err == nil {
 				return Faultf(10012, "protected IP %s of gateway group %q exists already", ip, short(group))

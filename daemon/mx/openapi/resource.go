@@ -314,15 +314,7 @@ func (r resource) summary(verb string, c *Call) string {
 }
 
 func (r resource) create(ctx context.Context, c *Call) (any, error) {
-	body, err := c.Object()
-	if err != nil {
-		return nil, err
-	}
-	return nil, r.write(ctx, c, r.summary("create", c), func(tx *store.Tx) error {
-		chain, err := c.locate(ctx, tx, r.steps[:len(r.steps)-1])
-		if err != nil {
-			return err
-		}
+	return r.createIn(ctx, c, func(tx *store.Tx, chain []store.Object, body map[string]any) (err error) {
 		last := r.steps[len(r.steps)-1]
 		name := c.Path[last.vars[0]]
 		if r.kind.Numbered {
@@ -332,6 +324,22 @@ func (r resource) create(ctx context.Context, c *Call) (any, error) {
 		}
 		_, err = r.add(ctx, c, tx, chain, name, body, r.kind.Fresh)
 		return err
+	})
+}
+
+// createIn has add create an object of what was sent, below the objects that the path
+// names.
+func (r resource) createIn(ctx context.Context, c *Call, add func(tx *store.Tx, chain []store.Object, body map[string]any) error) (any, error) {
+	body, err := c.Object()
+	if err != nil {
+		return nil, err
+	}
+	return nil, r.write(ctx, c, r.summary("create", c), func(tx *store.Tx) error {
+		chain, err := c.locate(ctx, tx, r.steps[:len(r.steps)-1])
+		if err != nil {
+			return err
+		}
+		return add(tx, chain, body)
 	})
 }
 
