@@ -97,6 +97,11 @@ func (e *Env) techInfo(ctx context.Context, x TechInfo) error {
 	if err != nil {
 		return err
 	}
+	return e.bundled(r)
+}
+
+// bundled says what was made.
+func (e *Env) bundled(r TechInfoResult) error {
 	var b strings.Builder
 	where := "in the tech-info folder"
 	if r.Uploaded != "" {

@@ -30,6 +30,7 @@ const (
 	KindHostKey  = "host key check"
 	KindTechInfo = "get-tech-info"
 	KindTest     = "connection test"
+	KindAWSLogs  = "collection from AWS"
 	KindImport   = "import"
 	KindHistory  = "history"
 	KindRevert   = "revert"
@@ -43,6 +44,7 @@ type Spec struct {
 	TechInfo      *commands.TechInfo       `json:"tech_info,omitempty"`
 	AcceptHostKey *commands.AcceptHostKey  `json:"accept_host_key,omitempty"`
 	Test          *commands.ConnectionTest `json:"test,omitempty"`
+	AWSLogs       *commands.AWSLogs        `json:"aws_logs,omitempty"`
 	Import        *commands.Import         `json:"import,omitempty"`
 	History       *commands.History        `json:"history,omitempty"`
 	Revert        *commands.Revert         `json:"revert,omitempty"`
@@ -101,6 +103,8 @@ func serve(ctx context.Context, _ control.Peer, req control.Request, s *control.
 		out, err = send(ctx, spec.Home, *spec.Send, s)
 	case spec.TechInfo != nil:
 		out, err = techInfo(ctx, spec.Home, *spec.TechInfo, s)
+	case spec.AWSLogs != nil:
+		out, err = awsLogs(ctx, spec.Home, *spec.AWSLogs, s)
 	case spec.AcceptHostKey != nil:
 		out, err = acceptHostKey(ctx, spec.Home, *spec.AcceptHostKey, s)
 	case spec.Test != nil:
