@@ -83,6 +83,7 @@ type errands struct {
 	*Daemon
 	ctx     context.Context // of the daemon
 	exports sync.WaitGroup  // that were asked for
+	writes  writes          // of the REST API, in the audit log
 
 	mu       sync.Mutex
 	exported time.Time // the last time that it was asked
