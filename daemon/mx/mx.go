@@ -64,7 +64,7 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 	srv := newServer(api, log)
 	srv.TLSConfig = &tls.Config{GetCertificate: keeper.Get, MinVersion: tls.VersionTLS12}
 	served := make(chan error, 1)
-	go func() { served <- srv.ServeTLS(ln, "", "") }()
+	go func() { served <- srv.ServeTLS(newCrowd(ln, log), "", "") }()
 	if err := ready(); err != nil {
 		return err
 	}
