@@ -60,6 +60,7 @@ type Host interface {
 	TechInfo(context.Context, Caller, TechInfo, control.UI) (TechInfoResult, error)
 	AWSLogs(context.Context, Caller, AWSLogs, control.UI) (TechInfoResult, error)
 	AcceptHostKey(context.Context, Caller, AcceptHostKey, control.UI) ([]HostKey, error)
+	Licences(context.Context, Caller, control.UI) (Licences, error)
 	History(context.Context, Caller, History, control.UI) ([]Revision, error)
 	Revert(context.Context, Caller, Revert, control.UI) (RevertResult, error)
 	TestConnection(context.Context, Caller, ConnectionTest, control.UI) (ConnectionResult, error)

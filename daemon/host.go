@@ -125,6 +125,13 @@ func (d *Daemon) TestConnection(ctx context.Context, c commands.Caller, x comman
 	return r, err
 }
 
+// Licences tells what a management server may do.
+func (d *Daemon) Licences(ctx context.Context, c commands.Caller, ui control.UI) (commands.Licences, error) {
+	var r commands.Licences
+	err := d.jobs.run(ctx, job.KindLicences, c, job.Spec{Home: d.home, Licences: true}, ui, &r)
+	return r, err
+}
+
 // History tells of the configuration's revisions.
 func (d *Daemon) History(ctx context.Context, c commands.Caller, x commands.History, ui control.UI) ([]commands.Revision, error) {
 	var r []commands.Revision

@@ -33,10 +33,11 @@ const (
 	KindAWSLogs  = "collection from AWS"
 	KindImport   = "import"
 	KindHistory  = "history"
+	KindLicences = "licence check"
 	KindRevert   = "revert"
 )
 
-// Spec is what a job is to do: exactly one of its pointers is set.
+// Spec is what a job is to do: exactly one of its fields besides Home is set.
 type Spec struct {
 	Home          appliance.Home           `json:"home"`
 	Export        *commands.Export         `json:"export,omitempty"`
@@ -48,6 +49,7 @@ type Spec struct {
 	Import        *commands.Import         `json:"import,omitempty"`
 	History       *commands.History        `json:"history,omitempty"`
 	Revert        *commands.Revert         `json:"revert,omitempty"`
+	Licences      bool                     `json:"licences,omitempty"`
 }
 
 const (
@@ -111,6 +113,8 @@ func serve(ctx context.Context, _ control.Peer, req control.Request, s *control.
 		out, err = testConnection(ctx, spec.Home, *spec.Test, s)
 	case spec.History != nil:
 		out, err = history(ctx, spec.Home, *spec.History)
+	case spec.Licences:
+		out, err = licences(ctx, spec.Home)
 	case spec.Revert != nil:
 		out, err = revert(ctx, spec.Home, *spec.Revert)
 	default:

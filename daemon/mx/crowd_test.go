@@ -51,8 +51,10 @@ func TestOneAddressDoesNotTakeAll(t *testing.T) {
 			t.Fatalf("the connection %d is refused", n+1)
 		}
 	}
-	if comes("127.0.0.2") || comes("127.0.0.2") {
-		t.Error("one too many is taken")
+	for range 2 {
+		if comes("127.0.0.2") {
+			t.Error("one too many is taken")
+		}
 	}
 	if !comes("127.0.0.3") {
 		t.Error("another address is refused")
