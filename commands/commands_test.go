@@ -80,6 +80,12 @@ func (h *host) Send(_ context.Context, _ Caller, x Send, _ control.UI) (SendResu
 func (h *host) TechInfo(context.Context, Caller, TechInfo, control.UI) (TechInfoResult, error) {
 	return TechInfoResult{}, nil
 }
+func (h *host) AWSLogs(context.Context, Caller, AWSLogs, control.UI) (TechInfoResult, error) {
+	return TechInfoResult{}, nil
+}
+func (h *host) Licences(context.Context, Caller, control.UI) (Licences, error) {
+	return Licences{}, nil
+}
 func (h *host) AcceptHostKey(context.Context, Caller, AcceptHostKey, control.UI) ([]HostKey, error) {
 	return nil, nil
 }

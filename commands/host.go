@@ -58,7 +58,9 @@ type Host interface {
 	Import(context.Context, Caller, Import, control.UI) (ImportResult, error) // while the role is stopped
 	Send(context.Context, Caller, Send, control.UI) (SendResult, error)
 	TechInfo(context.Context, Caller, TechInfo, control.UI) (TechInfoResult, error)
+	AWSLogs(context.Context, Caller, AWSLogs, control.UI) (TechInfoResult, error)
 	AcceptHostKey(context.Context, Caller, AcceptHostKey, control.UI) ([]HostKey, error)
+	Licences(context.Context, Caller, control.UI) (Licences, error)
 	History(context.Context, Caller, History, control.UI) ([]Revision, error)
 	Revert(context.Context, Caller, Revert, control.UI) (RevertResult, error)
 	TestConnection(context.Context, Caller, ConnectionTest, control.UI) (ConnectionResult, error)

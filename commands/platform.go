@@ -7,7 +7,6 @@ import (
 	"os"
 	"runtime"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -31,13 +30,21 @@ type platform struct {
 	Listening string         `json:"listening,omitempty"`
 	Releases  []string       `json:"releases"` // the one that runs first
 
-	Deployment string            `json:"deployment,omitempty"`
-	Gateways   *int              `json:"gateways,omitempty"` // that licences let register; a management server's
-	Features   []string          `json:"features,omitempty"`
-	Licences   []platformLicence `json:"licences,omitempty"`
+	Deployment string    `json:"deployment,omitempty"`
+	Gateways   *int      `json:"gateways,omitempty"` // that licences let register; a management server's
+	Features   []string  `json:"features,omitempty"`
+	Licences   []Licence `json:"licences,omitempty"`
 }
 
-type platformLicence struct {
+// Licences are those that a management server has loaded, and what they are good for.
+type Licences struct {
+	Gateways int       `json:"gateways"` // that may register
+	Features []string  `json:"features,omitempty"`
+	Loaded   []Licence `json:"loaded,omitempty"`
+}
+
+// Licence is one of them.
+type Licence struct {
 	ID      string `json:"id"`
 	Until   string `json:"until,omitempty"`
 	Grants  string `json:"grants,omitempty"`
@@ -51,27 +58,28 @@ func (platformShowCmd) Run(ctx context.Context, e *Env) error {
 	p := platform{Model: model(), Name: s.Name, Role: s.Role, ID: s.ID, Challenge: s.Seal.Challenge, Deployment: s.Seal.Deployment,
 		Sealed: s.Sealed, Addresses: addresses(), Listening: s.Service.Address, Releases: []string{s.Version}}
 	if s.Role == appliance.ManagementServer {
-		held, err := licence.Loaded(ctx, e.Host.Home(), time.Now())
+		l, err := e.Host.Licences(ctx, e.Caller, e.UI)
 		if err != nil {
 			return err
 		}
-		p.license(held)
+		p.Gateways, p.Features, p.Licences = &l.Gateways, l.Features, l.Loaded
 	}
 	return e.Out(p, p.lines())
 }
 
-func (p *platform) license(held []licence.Held) {
-	n := licence.Gateways(held)
-	p.Gateways, p.Features = &n, licence.Features(held)
+// LicencesOf tells of what is held.
+func LicencesOf(held []licence.Held) Licences {
+	all := Licences{Gateways: licence.Gateways(held), Features: licence.Features(held)}
 	for _, h := range held {
-		l := platformLicence{ID: h.ID}
+		l := Licence{ID: h.ID}
 		if h.Licence != nil {
 			l.Until, l.Grants = h.Licence.Until(), strings.Join(h.Licence.Features, ", ")
 		} else {
 			l.Refused = oneLine(h.Refusal.Error())
 		}
-		p.Licences = append(p.Licences, l)
+		all.Loaded = append(all.Loaded, l)
 	}
+	return all
 }
 
 func (p *platform) lines() string {

@@ -97,6 +97,11 @@ func (e *Env) techInfo(ctx context.Context, x TechInfo) error {
 	if err != nil {
 		return err
 	}
+	return e.bundled(r)
+}
+
+// bundled says what was made.
+func (e *Env) bundled(r TechInfoResult) error {
 	var b strings.Builder
 	b.WriteString(r.words(fmt.Sprintf("%d files", r.Files), "tech-info"))
 	for _, n := range r.Notes {

@@ -97,11 +97,12 @@ func (a *auditor) refuse() {
 	a.d.keep(r)
 }
 
-// keep keeps a record, and tells the daemon's log when it cannot.
-func (d *Daemon) keep(r audit.Record) error {
-	_, err := d.audit.Append(r)
+// keep keeps records, and tells the daemon's log when it cannot.
+func (d *Daemon) keep(records ...audit.Record) error {
+	_, err := d.audit.Append(records...)
 	if err != nil {
-		d.log.Error("a record is not in the audit log", "event", r.Event, "user", r.User, "error", err.Error())
+		r := records[0]
+		d.log.Error("records are not in the audit log", "records", len(records), "event", r.Event, "user", r.User, "error", err.Error())
 	}
 	return err
 }

@@ -116,7 +116,7 @@ func Run(ctx context.Context, home appliance.Home, console io.Writer, witnesses 
 	srv := control.Server{Handler: d, Known: func(uid uint32) bool { return callerOf(uid).Rights > commands.Nobody }, Log: log}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	asked := &errands{Daemon: d, ctx: ctx}
+	asked := &errands{Daemon: d, ctx: ctx, writes: writes{keep: d.keep, now: time.Now}}
 	if config.Role == appliance.ManagementServer {
 		d.role.errands, d.jobs.changed = asked, d.role.jobsChanged
 	}
@@ -140,6 +140,7 @@ func Run(ctx context.Context, home appliance.Home, console io.Writer, witnesses 
 	notify(log, sd.SdNotifyStopping)
 	err = errors.Join(d.role.Stop(context.WithoutCancel(ctx)), <-served)
 	asked.exports.Wait()
+	asked.writes.flush()
 	sending.Wait()
 	d.keep(audit.Record{Event: audit.Stop})
 	heads.send(context.WithoutCancel(ctx))

@@ -25,7 +25,7 @@ const (
 // abortable are the kinds of jobs that the REST API shows, and whether it may end
 // them. An import runs while the API does not, and is recorded afterwards; a host
 // key check is over before anybody could look.
-var abortable = map[string]bool{job.KindExport: true, job.KindSend: true, job.KindTechInfo: true, job.KindImport: false}
+var abortable = map[string]bool{job.KindExport: true, job.KindSend: true, job.KindTechInfo: true, job.KindAWSLogs: true, job.KindImport: false}
 
 func reported(kind string) bool { _, ok := abortable[kind]; return ok }
 
@@ -83,6 +83,7 @@ type errands struct {
 	*Daemon
 	ctx     context.Context // of the daemon
 	exports sync.WaitGroup  // that were asked for
+	writes  writes          // of the REST API, in the audit log
 
 	mu       sync.Mutex
 	exported time.Time // the last time that it was asked

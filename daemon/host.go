@@ -104,6 +104,13 @@ func (d *Daemon) TechInfo(ctx context.Context, c commands.Caller, x commands.Tec
 	return r, d.swept(err)
 }
 
+// AWSLogs collects what AWS knows, and sends it.
+func (d *Daemon) AWSLogs(ctx context.Context, c commands.Caller, x commands.AWSLogs, ui control.UI) (commands.TechInfoResult, error) {
+	var r commands.TechInfoResult
+	err := d.jobs.run(ctx, job.KindAWSLogs, c, job.Spec{Home: d.home, AWSLogs: &x}, ui, &r)
+	return r, d.swept(err)
+}
+
 // AcceptHostKey keeps a server's host keys.
 func (d *Daemon) AcceptHostKey(ctx context.Context, c commands.Caller, x commands.AcceptHostKey, ui control.UI) ([]commands.HostKey, error) {
 	var r []commands.HostKey
@@ -115,6 +122,13 @@ func (d *Daemon) AcceptHostKey(ctx context.Context, c commands.Caller, x command
 func (d *Daemon) TestConnection(ctx context.Context, c commands.Caller, x commands.ConnectionTest, ui control.UI) (commands.ConnectionResult, error) {
 	var r commands.ConnectionResult
 	err := d.jobs.run(ctx, job.KindTest, c, job.Spec{Home: d.home, Test: &x}, ui, &r)
+	return r, err
+}
+
+// Licences tells what a management server may do.
+func (d *Daemon) Licences(ctx context.Context, c commands.Caller, ui control.UI) (commands.Licences, error) {
+	var r commands.Licences
+	err := d.jobs.run(ctx, job.KindLicences, c, job.Spec{Home: d.home, Licences: true}, ui, &r)
 	return r, err
 }
 

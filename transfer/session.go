@@ -52,6 +52,10 @@ func (s *session) check() error {
 	if err := s.target.check(); err != nil {
 		return err
 	}
+	return s.checkLogins()
+}
+
+func (s *session) checkLogins() error {
 	if strings.ContainsAny(s.o.User+s.o.Password, "\r\n\x00") {
 		return s.wrap(OpLogin, BadTarget, errors.New("the user or the password holds a line break or a NUL"), "")
 	}

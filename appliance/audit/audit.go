@@ -57,22 +57,29 @@ type entry struct {
 // the first record.
 func New(dir string) *Log { return &Log{dir: dir, perFile: perFile, keep: keep} }
 
-// Append writes a record and returns its place when it is on the disk. Time
-// and what chains it are filled in. After an error the next call tries anew.
-func (l *Log) Append(r Record) (Head, error) {
-	e := &entry{record: r}
+// Append writes records, at least one, and returns the place of the last when all are
+// on the disk, which takes as long as for one. Time and what chains them are filled in.
+// After an error the next call tries anew.
+func (l *Log) Append(records ...Record) (Head, error) {
+	entries := make([]*entry, len(records))
+	for i, r := range records {
+		entries[i] = &entry{record: r}
+	}
+	last := entries[len(entries)-1]
 	l.queue.Lock()
-	l.waiting = append(l.waiting, e)
+	l.waiting = append(l.waiting, entries...)
 	l.queue.Unlock()
 	l.pen.Lock()
 	defer l.pen.Unlock()
-	for !e.done { // else who held the pen wrote it with his own
+	for !last.done { // else who held the pen wrote them with his own
 		l.write()
 	}
-	if e.err != nil {
-		return Head{}, fmt.Errorf("write the audit log: %w", e.err)
+	for _, e := range entries {
+		if e.err != nil {
+			return Head{}, fmt.Errorf("write the audit log: %w", e.err)
+		}
 	}
-	return e.head, nil
+	return last.head, nil
 }
 
 // Head is the last record that is on the disk.

@@ -62,6 +62,24 @@ func only(t testing.TB, l *Log) string {
 	return filepath.Join(l.dir, names[0])
 }
 
+// Several records take their places in a row.
+func TestAppendSeveral(t *testing.T) {
+	dir := t.TempDir()
+	l := New(dir)
+	defer l.Close()
+	h, err := l.Append(Record{Event: Command, User: "a"}, Record{Event: Command, User: "b"}, Record{Event: Command, User: "c"})
+	if err != nil || h.Seq != 3 || l.Head() != h {
+		t.Errorf("%+v, %v", h, err)
+	}
+	if _, err := l.Append(Record{Event: Command, Words: []string{strings.Repeat("x", MaxRecord)}}, Record{Event: Command}); err == nil {
+		t.Error("one that is too long is not told of")
+	}
+	report, err := Verify(t.Context(), dir, []Head{l.Head()})
+	if err != nil || len(report.Findings) > 0 || report.Records != 4 {
+		t.Errorf("%+v, %v", report, err)
+	}
+}
+
 func TestAppend(t *testing.T) {
 	l := written(t, 3)
 	r := sound(t, l, 3)

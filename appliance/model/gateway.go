@@ -55,7 +55,7 @@ var gatewayKinds = []Kind{
 			text("networkInterface").within(0, 64).code(12601), number("mask").within(0, 128).code(12602).otherwise(32), flag("virtualAddress").otherwise(false),
 			number("vrId").within(1, 255).code(12801), text("nextHop").valid(address).code(10152), text("comment"),
 		},
-		Check: reachable,
+		Check: reachable, Stays: managed,
 	},
 	{
 		Name: Alias, Parent: Gateway, Title: "alias", Missing: 10051, Exists: 10131, MaxName: 100, LongName: 10132,
@@ -94,6 +94,16 @@ func reachable(name string, document map[string]any) []Fault {
 		return []Fault{{10183, fmt.Sprintf("nextHop is %s, must be in %s", hop, network)}}
 	}
 	return nil
+}
+
+// managed keeps the address by which the management server knows a gateway.
+func managed(gateway map[string]any, name string) *Fault {
+	ip, _ := netip.ParseAddr(name)
+	known, err := netip.ParseAddr(textOf(gateway, "gatewayIP"))
+	if err != nil || ip.Unmap() != known.Unmap() {
+		return nil
+	}
+	return &Fault{10184, shown(name) + " is the management address of the gateway, so it cannot be deleted"}
 }
 
 // wholeOf reads a number of a document, which is read from JSON or new.

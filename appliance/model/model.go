@@ -71,6 +71,10 @@ type Kind struct {
 	// Check says what is wrong with a document as a whole.
 	Check func(name string, document map[string]any) []Fault
 
+	// Stays says why an object of that name cannot be deleted from its parent; nil is
+	// that it can.
+	Stays func(parent map[string]any, name string) *Fault
+
 	// Settle adjusts a document to what was sent, before Check, and says what must not
 	// be sent with the rest.
 	Settle func(document, sent map[string]any) []Fault

@@ -87,6 +87,9 @@ func (s *Store) Write(ctx context.Context, change Change, fn func(*Tx) error) (i
 		return 0, err
 	}
 	s.writes.prepare(ctx)
+	if number > 0 && s.committed != nil {
+		s.committed(ctx, change, number)
+	}
 	return number, nil
 }
 

@@ -30,22 +30,44 @@ const ManifestName = "manifest.json"
 // Write writes a bundle about src to w. It is whole when Write returns without an
 // error. progress is told how many bytes of the content are written.
 func Write(ctx context.Context, src Source, o Options, w io.Writer, progress func(done, total int64)) (Manifest, error) {
-	now := time.Now()
-	m := manifestOf(src, o, now)
+	m := manifestOf(src, o, time.Now())
 	items := gather(ctx, src, o, &m)
+	err := m.write(ctx, src, items, w, progress)
+	return m, err
+}
+
+// Content is a file that a caller has collected, and Name its path in a bundle.
+type Content struct {
+	Name string
+	Data []byte
+}
+
+// Pack writes a bundle of what a caller has collected instead, by the same promises.
+func Pack(ctx context.Context, src Source, contents []Content, notes []Note, w io.Writer, progress func(done, total int64)) (Manifest, error) {
+	m := manifestOf(src, Options{}, time.Now())
+	m.Notes = append(m.Notes, notes...)
+	var items []item
+	for _, c := range contents {
+		items = append(items, item{name: c.Name, data: c.Data, size: int64(len(c.Data))})
+	}
+	err := m.write(ctx, src, items, w, progress)
+	return m, err
+}
+
+func (m *Manifest) write(ctx context.Context, src Source, items []item, w io.Writer, progress func(done, total int64)) error {
 	if ctx.Err() != nil {
-		return m, context.Cause(ctx)
+		return context.Cause(ctx)
 	}
 	gz, err := pgzip.NewWriterLevel(w, gzipLevel)
 	if err != nil {
-		return m, err
+		return err
 	}
 	if err := gz.SetConcurrency(gzipBlock, gzipBlocks); err != nil {
-		return m, err
+		return err
 	}
-	b := bundle{ctx: ctx, tar: tar.NewWriter(gz), masker: newMasker(src.Secrets), manifest: &m, progress: progress}
+	b := bundle{ctx: ctx, tar: tar.NewWriter(gz), masker: newMasker(src.Secrets), manifest: m, progress: progress}
 	err = b.write(items)
-	return m, errors.Join(err, b.tar.Close(), gz.Close())
+	return errors.Join(err, b.tar.Close(), gz.Close())
 }
 
 type bundle struct {

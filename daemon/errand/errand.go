@@ -1,8 +1,9 @@
 // Package errand is what the management server's process may ask of the daemon that
 // started it: which jobs run, to abort one, to make the export that no
-// administrator waits for. It speaks over the connection that the process was
-// started with, so nobody else can ask, and nothing that is asked names a file, a
-// server or a secret. Both ways a message is a line of JSON, at most maxLine bytes.
+// administrator waits for, to keep records of what was written. It speaks over the
+// connection that the process was started with, so nobody else can ask, and nothing
+// that is asked names a file, a server or a secret. Both ways a message is a line of
+// JSON, at most maxLine bytes.
 package errand
 
 import (
@@ -13,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"time"
 )
@@ -44,6 +46,9 @@ type Host interface {
 	Jobs() []Job
 	Abort(id string) error
 	StartExport() error
+	// Wrote keeps records of writes that the REST API committed, and of how many more
+	// there were.
+	Wrote(list []Write, untold int64) error
 }
 
 const (
@@ -59,6 +64,9 @@ type message struct {
 	Jobs   []Job  `json:"jobs,omitempty"`
 	Code   string `json:"code,omitempty"`
 	Error  string `json:"error,omitempty"`
+
+	Writes []Write `json:"writes,omitempty"`
+	Untold int64   `json:"untold,omitempty"`
 }
 
 // Server is the daemon's end.
@@ -105,6 +113,11 @@ func answer(host Host, m message) (a message, unknown error) {
 		err = host.Abort(m.Job)
 	case "export":
 		err = host.StartExport()
+	case "wrote":
+		if m.Untold < 0 || slices.ContainsFunc(m.Writes, func(w Write) bool { return !w.taken() }) {
+			return a, errors.New("the process tells of writes that cannot be")
+		}
+		err = host.Wrote(m.Writes, m.Untold)
 	default:
 		return a, fmt.Errorf("the process asked for what is no errand: %.40q", m.Do)
 	}

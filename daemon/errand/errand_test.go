@@ -9,6 +9,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -16,7 +17,11 @@ import (
 )
 
 // host is a daemon with two jobs.
-type host struct{ exports int }
+type host struct {
+	exports int
+	writes  []errand.Write
+	untold  int64
+}
 
 var jobs = []errand.Job{{ID: "a", Kind: "export", User: "anna", Since: time.Unix(1, 0).UTC(), Abortable: true}, {ID: "b", Kind: "import", Ended: time.Unix(2, 0).UTC(), Error: "no"}}
 
@@ -37,6 +42,42 @@ func (h *host) StartExport() error {
 		return fmt.Errorf("%w: another export runs", errand.ErrBusy)
 	}
 	return nil
+}
+
+func (h *host) Wrote(list []errand.Write, untold int64) error {
+	h.writes, h.untold = append(h.writes, list...), h.untold+untold
+	return nil
+}
+
+// However long their texts are, writes arrive, cut to what a message takes.
+func TestWritesArrive(t *testing.T) {
+	ours, theirs := net.Pipe()
+	defer ours.Close()
+	h, client := new(host), errand.NewClient(theirs)
+	go errand.NewServer(ours).Serve(h)
+	go client.Run()
+	long := strings.Repeat("\x01é", 300)
+	want := make([]errand.Write, 200)
+	for i := range want {
+		want[i] = errand.Write{User: long, Address: long, Method: "POST\xff", Path: long, Summary: long, Revision: int64(i + 1)}.Bounded()
+	}
+	calls := 0
+	for list := want; len(list) > 0; calls++ {
+		n := errand.Fit(list)
+		if err := client.Wrote(t.Context(), list[:n], 3); err != nil {
+			t.Fatal(err)
+		}
+		list = list[n:]
+	}
+	if diff := cmp.Diff(want, h.writes); diff != "" || h.untold != int64(3*calls) || calls < 10 {
+		t.Errorf("in %d calls, %d untold: %s", calls, h.untold, diff)
+	}
+	if w := want[0]; len(w.Summary) > 256 || !utf8.ValidString(w.Summary) || !strings.HasSuffix(w.Summary, "…") || w.Method != "POST\ufffd" {
+		t.Errorf("cut to %q, %q", w.Summary, w.Method)
+	}
+	if n := errand.Fit([]errand.Write{{User: "a", Revision: 1}}); n != 1 {
+		t.Errorf("of one short write %d fit", n)
+	}
 }
 
 func TestErrands(t *testing.T) {
@@ -80,7 +121,9 @@ func TestErrands(t *testing.T) {
 
 // A process that was taken over may say anything.
 func TestNoErrandEndsTheConnection(t *testing.T) {
-	for _, said := range []string{"x\n", "{\"number\":1,\"do\":\"send\"}\n", "{\"number\":-1}\n", strings.Repeat("x", 1<<17)} {
+	for _, said := range []string{"x\n", "{\"number\":1,\"do\":\"send\"}\n", "{\"number\":-1}\n",
+		`{"number":1,"do":"wrote","untold":-1}` + "\n", `{"number":1,"do":"wrote","writes":[{"user":"a"}]}` + "\n",
+		`{"number":1,"do":"wrote","writes":[{"revision":1,"summary":"` + strings.Repeat("x", 257) + `"}]}` + "\n", strings.Repeat("x", 1<<17)} {
 		ours, theirs := net.Pipe()
 		served := make(chan error, 1)
 		go func() { served <- errand.NewServer(ours).Serve(&host{}); ours.Close() }()

@@ -30,12 +30,14 @@ const (
 	KindHostKey  = "host key check"
 	KindTechInfo = "get-tech-info"
 	KindTest     = "connection test"
+	KindAWSLogs  = "collection from AWS"
 	KindImport   = "import"
 	KindHistory  = "history"
+	KindLicences = "licence check"
 	KindRevert   = "revert"
 )
 
-// Spec is what a job is to do: exactly one of its pointers is set.
+// Spec is what a job is to do: exactly one of its fields besides Home is set.
 type Spec struct {
 	Home          appliance.Home           `json:"home"`
 	Export        *commands.Export         `json:"export,omitempty"`
@@ -43,9 +45,11 @@ type Spec struct {
 	TechInfo      *commands.TechInfo       `json:"tech_info,omitempty"`
 	AcceptHostKey *commands.AcceptHostKey  `json:"accept_host_key,omitempty"`
 	Test          *commands.ConnectionTest `json:"test,omitempty"`
+	AWSLogs       *commands.AWSLogs        `json:"aws_logs,omitempty"`
 	Import        *commands.Import         `json:"import,omitempty"`
 	History       *commands.History        `json:"history,omitempty"`
 	Revert        *commands.Revert         `json:"revert,omitempty"`
+	Licences      bool                     `json:"licences,omitempty"`
 }
 
 const (
@@ -103,12 +107,16 @@ func serve(ctx context.Context, _ control.Peer, req control.Request, s *control.
 		out, err = send(ctx, spec.Home, *spec.Send, s)
 	case spec.TechInfo != nil:
 		out, err = techInfo(ctx, spec.Home, *spec.TechInfo, s)
+	case spec.AWSLogs != nil:
+		out, err = awsLogs(ctx, spec.Home, *spec.AWSLogs, s)
 	case spec.AcceptHostKey != nil:
 		out, err = acceptHostKey(ctx, spec.Home, *spec.AcceptHostKey, s)
 	case spec.Test != nil:
 		out, err = testConnection(ctx, spec.Home, *spec.Test, s)
 	case spec.History != nil:
 		out, err = history(ctx, spec.Home, *spec.History)
+	case spec.Licences:
+		out, err = licences(ctx, spec.Home)
 	case spec.Revert != nil:
 		out, err = revert(ctx, spec.Home, *spec.Revert)
 	default:

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"time"
@@ -39,17 +40,26 @@ func techInfo(ctx context.Context, home appliance.Home, x commands.TechInfo, ui 
 	return r, err
 }
 
-func bundle(ctx context.Context, src techinfo.Source, x commands.TechInfo, ui control.UI, begin time.Time) (r commands.TechInfoResult, m techinfo.Manifest, err error) {
-	dir := src.Home.TechInfo()
+func bundle(ctx context.Context, src techinfo.Source, x commands.TechInfo, ui control.UI, begin time.Time) (commands.TechInfoResult, techinfo.Manifest, error) {
+	write := func(w io.Writer, progress func(done, total int64)) (techinfo.Manifest, error) {
+		return techinfo.Write(ctx, src, x.Options, w, progress)
+	}
+	return keepAndSend(ctx, src.Home, techinfo.Name(src.Config, x.Options, begin), write, x.Upload, ui)
+}
+
+// keepAndSend has a bundle written into the tech-info folder, and sends it where that is asked for.
+func keepAndSend(ctx context.Context, home appliance.Home, base string, write func(io.Writer, func(done, total int64)) (techinfo.Manifest, error),
+	up *commands.Upload, ui control.UI) (r commands.TechInfoResult, m techinfo.Manifest, err error) {
+	dir := home.TechInfo()
 	if err := disk.Room(dir, 0); err != nil {
 		return r, m, err
 	}
-	name, file, err := folder.Unused(dir, techinfo.Name(src.Config, x.Options, begin), ".tgz")
+	name, file, err := folder.Unused(dir, base, ".tgz")
 	if err != nil {
 		return r, m, appliance.Faultf("the tech-info folder must be writable for the appliance, and its disk not full",
 			"the tech-info folder takes no file: %w", err)
 	}
-	m, err = techinfo.Write(ctx, src, x.Options, disk.Writer(file, dir), func(done, total int64) {
+	m, err = write(disk.Writer(file, dir), func(done, total int64) {
 		ui.Progress(control.Progress{Label: "collecting", Unit: "B", Done: done, Total: total})
 	})
 	if err == nil {
@@ -65,15 +75,15 @@ func bundle(ctx context.Context, src techinfo.Source, x commands.TechInfo, ui co
 		return r, m, err
 	}
 	r.Name, r.Bytes = name, info.Size()
-	if x.Upload == nil {
+	if up == nil {
 		return r, m, nil
 	}
-	sent, err := send(ctx, src.Home, commands.Send{Name: name, Upload: *x.Upload}, ui)
+	sent, err := send(ctx, home, commands.Send{Name: name, Upload: *up}, ui)
 	if err != nil {
-		return r, m, kept(err, "the bundle", name, *x.Upload)
+		return r, m, kept(err, "the bundle", name, *up)
 	}
 	r.Uploaded = sent.Sent
-	if err := folder.Delete(src.Home, name); err != nil {
+	if err := folder.Delete(home, name); err != nil {
 		ui.Text(control.Err, fmt.Sprintf("the copy in the tech-info folder cannot be deleted: %v\n", err))
 	}
 	return r, m, nil

@@ -18,21 +18,30 @@ import (
 	"sealgate/appliance"
 	"sealgate/appliance/certificate"
 	"sealgate/appliance/store"
+	"sealgate/daemon/errand"
 	"sealgate/daemon/mx/monitor"
 )
 
 // shutdownGrace is less than the daemon's patience with a role that stops.
 const shutdownGrace = 5 * time.Second
 
+// Daemon is what the daemon does for the role: *errand.Client.
+type Daemon interface {
+	monitor.Daemon
+	Wrote(ctx context.Context, list []errand.Write, untold int64) error
+}
+
 // Run serves on ln until ctx ends. ready is called once, when it can.
-func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func() error, daemon monitor.Daemon, log *slog.Logger) error {
+func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func() error, daemon Daemon, log *slog.Logger) error {
 	config, err := home.Load()
 	if err != nil {
 		return err
 	}
 	level := new(slog.LevelVar)
 	log = slog.New(leveled{log.Handler(), level})
-	db, err := store.Open(ctx, string(home), store.Options{})
+	audit := newWitness(daemon, log)
+	defer audit.end()
+	db, err := store.Open(ctx, string(home), store.Options{Committed: audit.committed})
 	if err != nil {
 		return fmt.Errorf("open the database: %w", err)
 	}
@@ -55,7 +64,7 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 	srv := newServer(api, log)
 	srv.TLSConfig = &tls.Config{GetCertificate: keeper.Get, MinVersion: tls.VersionTLS12}
 	served := make(chan error, 1)
-	go func() { served <- srv.ServeTLS(ln, "", "") }()
+	go func() { served <- srv.ServeTLS(newCrowd(ln, log), "", "") }()
 	if err := ready(); err != nil {
 		return err
 	}

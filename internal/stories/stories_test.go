@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,7 +23,9 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/crypto/ssh"
 
+	"sealgate/appliance/aws"
 	"sealgate/appliance/seal"
+	"sealgate/internal/awstest"
 	"sealgate/internal/faultproxy"
 	"sealgate/internal/peers"
 	"sealgate/internal/trial"
@@ -70,6 +73,7 @@ func run(t *testing.T, dir string) {
 			"address":    address,
 			"appliance":  appliance,
 			"daemon":     daemon,
+			"aws":        emulated,
 			"sealsh":     sealsh,
 			"login":      login,
 			"read":       read,
@@ -101,6 +105,7 @@ type worldKey struct{}
 type world struct {
 	app    *trial.Appliance
 	server *peers.Server
+	aws    *awstest.AWS
 	mounts []string
 
 	running  *exec.Cmd
@@ -154,6 +159,45 @@ func daemon(ts *testscript.TestScript, neg bool, args []string) {
 	case "kill":
 		app.Kill()
 	}
+}
+
+// aws [lonely|norole|v1|ACTION…] has the appliance run on an emulated instance of EC2
+// whose role may do all but these actions, and sets $AWS_PORT, $AWS_KEY and $AWS_SECRET.
+// aws asked prints what it was asked, and fails where AWS would have refused that.
+func emulated(ts *testscript.TestScript, neg bool, args []string) {
+	w := of(ts)
+	if len(args) > 0 && args[0] == "asked" {
+		fmt.Fprintln(ts.Stdout(), strings.Join(w.aws.Requests(), "\n"))
+		if faults := w.aws.Faults(); len(faults) > 0 {
+			ts.Fatalf("AWS would have refused: %v", faults)
+		}
+		return
+	}
+	var o awstest.Options
+	for _, arg := range args {
+		switch arg {
+		case "lonely":
+			o.Lonely = true
+		case "norole":
+			o.NoRole = true
+		case "v1":
+			o.OnlyV1 = true
+		default:
+			o.Denied = append(o.Denied, arg)
+		}
+	}
+	w.aws = awstest.Start(o)
+	ts.Defer(w.aws.Stop)
+	_, port, err := net.SplitHostPort(w.aws.Address)
+	ts.Check(err)
+	ts.Setenv("AWS_PORT", port)
+	ts.Setenv("AWS_KEY", awstest.AccessKey)
+	ts.Setenv("AWS_SECRET", awstest.SecretKey)
+	ts.Setenv("ROLE_SECRET", awstest.RoleSecretKey)
+	ts.Setenv("ROLE_TOKEN", awstest.RoleToken)
+	file, err := json.Marshal(aws.Endpoints{API: w.aws.Endpoint, Metadata: w.aws.Metadata})
+	ts.Check(err)
+	ts.Check(os.WriteFile(filepath.Join(w.app.Home, aws.EndpointsName), file, 0o600))
 }
 
 // sealsh [STATUS] LINE [FILE] runs one line in the sealed shell, without a

@@ -121,7 +121,8 @@ func (a *API) do(ctx context.Context, w http.ResponseWriter, target *node, value
 		}
 		defer release()
 	}
-	return op.Do(ctx, call)
+	call.Operation = op
+	return op.Do(context.WithValue(ctx, callKey{}, call), call)
 }
 
 // permit refuses writes of those who may only look. One's own session is not

@@ -41,7 +41,17 @@ type Call struct {
 	Request *http.Request // for headers; its body is read already
 	Header  http.Header   // of the answer
 
+	Operation *Operation // that is asked for
+
 	api *API
+}
+
+type callKey struct{}
+
+// CallOf is the call that a context of [Operation.Do] belongs to, nil for any other.
+func CallOf(ctx context.Context) *Call {
+	call, _ := ctx.Value(callKey{}).(*Call)
+	return call
 }
 
 // Operation is what one method of one path does, where a declaration of a resource

@@ -569,9 +569,19 @@ func (r resource) remove(ctx context.Context, c *Call) (any, error) {
 		if err != nil {
 			return err
 		}
-		err = tx.Delete(ctx, chain[len(chain)-1].ID)
+		o := chain[len(chain)-1]
+		if r.kind.Stays != nil {
+			parent, err := documentOf(chain[len(chain)-2])
+			if err != nil {
+				return err
+			}
+			if f := r.kind.Stays(parent, o.Name); f != nil {
+				return Faults{*f}
+			}
+		}
+		err = tx.Delete(ctx, o.ID)
 		if errors.Is(err, store.ErrPredefined) {
-			return Faultf(r.kept(), "%s %q is predefined, so it cannot be deleted", r.kind.Title, short(chain[len(chain)-1].Name))
+			return Faultf(r.kept(), "%s %q is predefined, so it cannot be deleted", r.kind.Title, short(o.Name))
 		}
 		return err
 	})

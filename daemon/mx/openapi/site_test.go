@@ -3,6 +3,9 @@ package openapi_test
 import (
 	"strings"
 	"testing"
+
+	"sealgate/appliance/model"
+	"sealgate/appliance/store"
 )
 
 const (
@@ -174,4 +177,28 @@ func TestProtectedIPs(t *testing.T) {
 	}
 	s.refused("DELETE", p, "", "IMP-10011")
 	s.ok("DELETE", group+"/protectedIPs/10.0.0.2?gatewayGroup=Default%20Gateway%20Group", "")
+}
+
+// The address by which a gateway is known is not deleted under it.
+func TestManagementAddressStays(t *testing.T) {
+	s := newServer(t)
+	s.gateway("gw", "Alias 1")
+	gateway := "/v1/conf/gateways/gw/reverseProxy/addresses/"
+	s.ok("POST", gateway+"10.0.0.7", `{"mask":24}`)
+	s.ok("POST", gateway+"10.0.0.8", `{"mask":24}`)
+	s.ok("POST", gateway+"::ffff:10.0.0.7", `{"mask":24}`)
+	_, err := s.store.Write(t.Context(), store.Change{Author: "test", Summary: "it registers again"}, func(tx *store.Tx) error {
+		o, err := tx.Find(t.Context(), model.DefaultID(model.GatewayGroup, model.DefaultGroupName), model.Gateway, "gw")
+		if err != nil {
+			return err
+		}
+		return tx.Update(t.Context(), o.ID, []byte(`{"gatewayIP":"10.0.0.7"}`))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.refused("DELETE", gateway+"10.0.0.7", "", "IMP-10184")
+	s.refused("DELETE", gateway+"::ffff:10.0.0.7", "", "IMP-10184")
+	s.ok("DELETE", gateway+"10.0.0.8", "")
+	s.refused("DELETE", gateway+"10.0.0.8", "", "IMP-10179")
 }

@@ -1,0 +1,62 @@
+package errand
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"unicode/utf8"
+)
+
+// Write is a committed write of the REST API, as the process tells it.
+type Write struct {
+	User     string `json:"user"`
+	Address  string `json:"address"`
+	Method   string `json:"method"`
+	Path     string `json:"path"` // with names in braces
+	Summary  string `json:"summary"`
+	Revision int64  `json:"revision"`
+}
+
+// maxText bounds each text of a write, in bytes.
+const maxText = 256
+
+// Bounded is the write with its texts cut to what the daemon takes.
+func (w Write) Bounded() Write {
+	for _, s := range []*string{&w.User, &w.Address, &w.Method, &w.Path, &w.Summary} {
+		if *s = strings.ToValidUTF8(*s, "\ufffd"); len(*s) <= maxText {
+			continue
+		}
+		cut := maxText - len("…")
+		for !utf8.RuneStart((*s)[cut]) {
+			cut--
+		}
+		*s = (*s)[:cut] + "…"
+	}
+	return w
+}
+
+func (w Write) taken() bool {
+	return max(len(w.User), len(w.Address), len(w.Method), len(w.Path), len(w.Summary)) <= maxText && w.Revision > 0
+}
+
+// maxWrites bounds the writes of one message, in bytes of JSON.
+const maxWrites = maxLine - 1<<10
+
+// Fit is how many of a list one call of Wrote takes.
+func Fit(list []Write) int {
+	size := 0
+	for i, w := range list {
+		line, err := json.Marshal(w)
+		if size += len(line) + 1; err != nil || size > maxWrites {
+			return i
+		}
+	}
+	return len(list)
+}
+
+// Wrote has the daemon keep records of writes, as many as Fit says, and of how many
+// more there were that nobody can tell of.
+func (c *Client) Wrote(ctx context.Context, list []Write, untold int64) error {
+	_, err := c.ask(ctx, message{Do: "wrote", Writes: list, Untold: untold})
+	return err
+}
