@@ -148,12 +148,13 @@ func (h Home) Incoming() string    { return h.path("incoming") } // downloads th
 func (h Home) Spool() string       { return h.path("spool") }    // what a gateway was told and has to tell
 func (h Home) Snapshot() string    { return h.path("spool", "config.json") }
 func (h Home) HealthLog() string   { return h.path("spool", "health.log") }
-func (h Home) Certificate() string { return h.path("certificate") }   // the management address's certificate and key
-func (h Home) TLSServers() string  { return h.path("tls_servers") }   // ftp servers that have offered TLS
-func (h Home) KnownHosts() string  { return h.path("known_hosts") }   // SSH host keys that were accepted
-func (h Home) Logs() string        { return h.path("log") }           // the server log
-func (h Home) Audit() string       { return h.path("log", "audit") }  // who did what, chained
-func (h Home) Recipient() string   { return h.path("recipient.pub") } // seals secrets and opens none
+func (h Home) Certificate() string { return h.path("certificate") }             // the management address's certificate and key
+func (h Home) TLSServers() string  { return h.path("tls_servers") }             // ftp servers that have offered TLS
+func (h Home) KnownHosts() string  { return h.path("known_hosts") }             // SSH host keys that were accepted
+func (h Home) Logs() string        { return h.path("log") }                     // the server log
+func (h Home) FirstLogin() string  { return h.path("log", "ec2_auto_ftl.log") } // the steps of the set-up
+func (h Home) Audit() string       { return h.path("log", "audit") }            // who did what, chained
+func (h Home) Recipient() string   { return h.path("recipient.pub") }           // seals secrets and opens none
 func (h Home) Seal() string        { return h.path("seal", "record") }
 func (h Home) Identity() string    { return h.path("run", "identity.json") } // what licences are bound to, for the role
 
