@@ -43,6 +43,7 @@ type grammar struct {
 	ImportRemote importRemoteCmd `cmd:"" example:"import-remote --user backup:- --pwd - --securepwd - --encryptpwd - scp://backup.example.com/dumps/mx1_20260102_030405.tgz" roles:"mx" exits:"4,130" help:"download a dump and import it"`
 	Files        filesCmd        `cmd:"" example:"files list | tail 5" help:"what lies in the export and tech-info folders"`
 	GtiRemote    gtiRemoteCmd    `cmd:"" name:"gti-remote" example:"gti-remote --dump | match version" exits:"4,130" help:"collect a support bundle and upload or show it"`
+	Ec2log       ec2logCmd       `cmd:"" name:"ec2log" example:"ec2log --follow" looks:"" exits:"130" help:"show the first-time-login log"`
 	Unlock       unlockCmd       `cmd:"" example:"unlock" exits:"130" help:"unseal the appliance with a licence key"`
 	Impctl       impctlCmd       `cmd:"" example:"impctl status" help:"control the appliance"`
 	Show         showCmd         `cmd:"" example:"show audit --last 20" help:"read the appliance's own records"`
