@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	"sealgate/appliance/account"
 	"sealgate/appliance/audit"
 	"sealgate/appliance/dump"
+	"sealgate/appliance/folder"
 	"sealgate/appliance/seal"
 	"sealgate/control"
 	"sealgate/transfer"
@@ -150,6 +152,52 @@ func newEnv(t testing.TB, role appliance.Role, rights Rights) (*Env, *host, *ui)
 	}
 	u := &ui{}
 	return &Env{Host: h, Caller: Caller{Name: "anna", Rights: rights}, UI: u}, h, u
+}
+
+// What is not one choice is refused before anything is sent.
+func TestBundlesOfGatewaysAreChosen(t *testing.T) {
+	e, h, u := newEnv(t, appliance.ManagementServer, Administrator)
+	send := func(words string) control.Result {
+		h.send = nil
+		res, _ := Run(t.Context(), e, strings.Fields("gti-gw-remote --protocol http --url host/up/ "+words))
+		return res
+	}
+	if res := send("--latest"); res.Exit != control.ExitFailed || !strings.Contains(res.Error, "no bundle of a gateway is here") {
+		t.Errorf("without any: %+v", res)
+	}
+	if err := os.MkdirAll(h.home.GatewayInfo(), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for i, path := range []string{"gateways/gw1_3.tgz", "gateways/gw2_2.tgz", "gateways/gw1_1.tgz", "own.tgz"} {
+		path = filepath.Join(h.home.TechInfo(), path)
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		at := time.Unix(int64(1000-i), 0)
+		if err := os.Chtimes(path, at, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for line, name := range map[string]string{"--latest": "gw1_3.tgz", "gw2_2.tgz": "gw2_2.tgz"} {
+		if res := send(line); res.Exit != 0 || h.send == nil || h.send.Name != name || h.send.Upload.URL != "host/up/" || !slices.Equal(h.send.Kinds, []string{folder.Gateway}) {
+			t.Errorf("%s: %+v, %+v", line, res, h.send)
+		}
+	}
+	for line, want := range map[string]string{"": "one of", "--latest --send-all": "one of", "--latest gw1_1.tgz": "one of", "own.tgz": `named "own.tgz"`, "../own.tgz": `named "../own.tgz"`} {
+		if res := send(line); !strings.Contains(res.Error, want) || h.send != nil {
+			t.Errorf("%s: %+v", line, res)
+		}
+	}
+	if res, _ := Run(t.Context(), e, words("gti-gw-remote --protocol http --url host/up --send-all")); res.Exit != control.ExitUsage {
+		t.Errorf("one name for all: %+v", res)
+	}
+	u.out.Reset()
+	if res := send("--send-all --json"); res.Exit != 0 || strings.Count(u.out.String(), `"sent":`) != 4 {
+		t.Errorf("all: %+v %s", res, u.out.String())
+	}
+	if res := Complete(e, words("gti-gw-remote --latest gw1")); len(res.Candidates) != 2 || res.Candidates[0].Value != "gw1_1.tgz" {
+		t.Errorf("Tab: %+v", res)
+	}
 }
 
 func words(line string) []string { return strings.Split(line, " ") }
@@ -369,6 +417,12 @@ func TestRedact(t *testing.T) {
 		"files send a h/x?sig=s3@s3":                  "files send a h/x?********",
 		"export-remote --proxy-user u:s3 --user anna": "export-remote --proxy-user - --user anna",
 		"export-remote --proxy u:s3@h:1 --user anna":  "export-remote --proxy u:********@h:1 --user anna",
+
+		"gti-gw-remote --latest --url u:s3@h/x?sig=s3":  "gti-gw-remote --latest --url u:********@h/x?…",
+		"gti-gw-remote --latest --url=https://h/?s3":    "gti-gw-remote --latest --url=https://h/?…",
+		"gti-gw-remote --latest --url=u:s3/x?y@h/x":     "gti-gw-remote --latest --url=u:********",
+		"gti-gw-remote --latest --url":                  "gti-gw-remote --latest --url",
+		"gti-gw-remote --latest --url h/x?sig=s3 gw.gz": "gti-gw-remote --latest --url h/x?… gw.gz",
 
 		"unlock SG1-s3":     "unlock -",
 		"unlock s3 s3":      "unlock - ********",

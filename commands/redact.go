@@ -129,7 +129,11 @@ func (r *redactor) flag(dashes, bare string) {
 			r.at++
 			value = 0
 		}
-		r.userinfo(value)
+		if flag.Tag.Has("address") {
+			r.url(value)
+		} else {
+			r.userinfo(value)
+		}
 	default:
 		r.unknown(len(dashes), bare)
 	}
@@ -199,7 +203,7 @@ func (r *redactor) positional(w string) {
 		r.hide(r.at, 0, hidden)
 	default:
 		r.places--
-		r.url(w)
+		r.url(0)
 	}
 }
 
@@ -215,8 +219,13 @@ func (r *redactor) value() *kong.Positional {
 	return v
 }
 
-// url hides the password and the query of a URL. A query may be a signature.
-func (r *redactor) url(w string) {
+// url hides the password and the query of the URL that the word at hand has from byte
+// from on. A query may be a signature.
+func (r *redactor) url(from int) {
+	if from > len(r.words[r.at]) {
+		return
+	}
+	before, w := r.words[r.at][:from], r.words[r.at][from:]
 	start := 0
 	if scheme, _, ok := strings.Cut(w, "://"); ok && !strings.ContainsAny(scheme, ":@/") {
 		start = len(scheme) + 3
@@ -226,19 +235,19 @@ func (r *redactor) url(w string) {
 		// A password with a ? in it, or a signature with an @: nothing tells.
 		from := start + strings.IndexAny(w[start:], ":?") + 1
 		r.secrets = append(r.secrets, w[from:at], w[from:])
-		r.out[r.at] = w[:from] + hidden
+		r.out[r.at] = before + w[:from] + hidden
 		return
 	}
-	if before, query, ok := strings.Cut(w, "?"); ok && strings.Contains(before, "/") {
+	if path, query, ok := strings.Cut(w, "?"); ok && strings.Contains(path, "/") {
 		r.secrets = append(r.secrets, query)
-		w = before + "?…"
+		w = path + "?…"
 	}
 	if colon := strings.Index(w[start:max(at, start)], ":"); colon >= 0 {
 		from := start + colon + 1
 		r.secrets = append(r.secrets, w[from:at])
 		w = w[:from] + hidden + w[at:]
 	}
-	r.out[r.at] = w
+	r.out[r.at] = before + w
 }
 
 // knownFlag is the flag that a word names, or nil.

@@ -18,7 +18,7 @@ import (
 // send uploads a file that is there, and leaves it there.
 func send(ctx context.Context, home appliance.Home, x commands.Send, ui control.UI) (commands.SendResult, error) {
 	begin := time.Now()
-	file, err := folder.Open(home, x.Name)
+	file, err := folder.Open(home, x.Name, x.Kinds...)
 	if err != nil {
 		return commands.SendResult{}, err
 	}
