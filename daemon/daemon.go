@@ -76,7 +76,7 @@ func Run(ctx context.Context, home appliance.Home, console io.Writer, setUp *ftl
 		return err
 	}
 	defer lock.Close()
-	kept, err := serverlog.Open(home.Logs())
+	kept, err := serverlog.Server.Open(home.Logs())
 	if err != nil {
 		return fmt.Errorf("open the server log: %w", err)
 	}

@@ -111,7 +111,7 @@ const bigLog = 1 << 20
 
 func (src Source) logs(c *collection, o Options) error {
 	dir := src.Home.Logs()
-	aside, err := serverlog.Aside(dir)
+	aside, err := serverlog.Server.Aside(dir)
 	if err != nil {
 		return err
 	}
@@ -119,10 +119,10 @@ func (src Source) logs(c *collection, o Options) error {
 	if o.NoBigLogs {
 		limit = bigLog
 	}
-	c.log(filepath.Join(dir, serverlog.Current), limit)
+	c.log(filepath.Join(dir, serverlog.Server.Current()), limit)
 	wanted := 0
 	for _, name := range slices.Backward(aside) {
-		at, _ := serverlog.TimeOf(name)
+		at, _ := serverlog.Server.TimeOf(name)
 		if at.Before(o.Since) || o.Archives > 0 && wanted == o.Archives {
 			c.note("%d older logs were not asked for", len(aside)-wanted)
 			break

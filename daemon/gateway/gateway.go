@@ -19,6 +19,7 @@ import (
 	"sealgate/appliance"
 	"sealgate/appliance/model"
 	"sealgate/appliance/spool"
+	"sealgate/daemon/access"
 	"sealgate/daemon/gateway/event"
 	"sealgate/daemon/gateway/health"
 	"sealgate/daemon/gateway/metrics"
@@ -40,6 +41,7 @@ type gateway struct {
 	registry *metrics.Registry
 	metrics  metricsServer
 	judges   *judges
+	requests *access.Log
 	seen     fs.FileInfo // the file as it was last read
 }
 
@@ -61,9 +63,10 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 	if g.health, err = health.New(home.HealthLog()); err != nil {
 		return errors.Join(err, g.events.Close())
 	}
+	g.requests = access.Open(home, log)
 	g.countSpool(kept)
 	g.proxy = proxy.New(proxy.Options{Gateway: config.Name, Log: log, Registry: g.registry, Event: g.events.Put, Engine: g.judges.engine,
-		Watched: g.health.Watches, Saw: g.health.Saw})
+		Watched: g.health.Watches, Saw: g.health.Saw, Access: g.requests})
 	g.look()
 	if err := ready(); err != nil {
 		return errors.Join(err, g.stop())
@@ -161,7 +164,7 @@ func (g *gateway) stop() error {
 	defer cancel()
 	g.proxy.Shutdown(ctx)
 	g.metrics.use("", nil)
-	return errors.Join(g.health.Close(), g.events.Close())
+	return errors.Join(g.health.Close(), g.events.Close(), g.requests.Close())
 }
 
 // metricsServer answers Prometheus at one address.

@@ -18,6 +18,7 @@ import (
 	"sealgate/appliance"
 	"sealgate/appliance/certificate"
 	"sealgate/appliance/store"
+	"sealgate/daemon/access"
 	"sealgate/daemon/mx/monitor"
 )
 
@@ -52,7 +53,9 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 	if err != nil {
 		return err
 	}
-	srv := newServer(api, log)
+	requests := access.Open(home, log)
+	defer requests.Close()
+	srv := newServer(requests.Handler(api), log)
 	srv.TLSConfig = &tls.Config{GetCertificate: keeper.Get, MinVersion: tls.VersionTLS12}
 	served := make(chan error, 1)
 	go func() { served <- srv.ServeTLS(ln, "", "") }()
