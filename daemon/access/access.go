@@ -217,8 +217,8 @@ func Identify(ctx context.Context, user string) {
 	}
 }
 
-// Handler is next, with each of its requests in the log.
-func (l *Log) Handler(next http.Handler) http.Handler {
+// Handler is next, with each of its requests in the log and told to also.
+func (l *Log) Handler(next http.Handler, also func(Entry)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var user string
 		answer := &answer{ResponseWriter: w}
@@ -229,6 +229,7 @@ func (l *Log) Handler(next http.Handler) http.Handler {
 		defer func() {
 			e.User, e.Status, e.Bytes = user, answer.status, answer.bytes
 			l.Add(e)
+			also(e)
 		}()
 		next.ServeHTTP(answer, r.WithContext(context.WithValue(r.Context(), userKey{}, &user)))
 		if answer.status == 0 {

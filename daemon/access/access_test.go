@@ -33,6 +33,7 @@ var line = regexp.MustCompile(`^[0-9a-f.:-]+ - \S+ \[\d\d/\w{3}/\d{4}:\d\d:\d\d:
 func TestLines(t *testing.T) {
 	to := &disk{}
 	l := New(to)
+	told := make(chan Entry, 3)
 	srv := httptest.NewServer(l.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := http.NewResponseController(w).SetReadDeadline(time.Time{}); err != nil {
 			t.Errorf("the connection is out of reach: %v", err)
@@ -43,7 +44,7 @@ func TestLines(t *testing.T) {
 			w.WriteHeader(http.StatusTeapot)
 		}
 		fmt.Fprint(w, "hello")
-	})))
+	}), func(e Entry) { told <- e }))
 	for _, path := range []string{"/a/b?password=S3cret&x=%0aGET", "/who", "/p;jsessionid=S3cret/x"} {
 		resp, err := http.Get(srv.URL + path)
 		if err != nil {
@@ -52,6 +53,9 @@ func TestLines(t *testing.T) {
 		resp.Body.Close()
 	}
 	srv.Close()
+	if first := <-told; first.Status != 200 || first.Bytes != 5 {
+		t.Errorf("told: %+v", first)
+	}
 	l.Add(Entry{Client: netip.MustParseAddr("2001:db8::1"), Began: time.Now(), Status: 400, Bytes: -1})
 	l.Add(Entry{Began: time.Now(), Method: "GET", Target: "/\n192.0.2.1 - x \x1b[2J\xff" + strings.Repeat("/", 2000), Protocol: "HTTP/1.1", Status: 200})
 	if err := l.Close(); err != nil {

@@ -20,6 +20,7 @@ import (
 	"sealgate/appliance/model"
 	"sealgate/appliance/spool"
 	"sealgate/daemon/access"
+	"sealgate/daemon/diagnosis"
 	"sealgate/daemon/gateway/event"
 	"sealgate/daemon/gateway/health"
 	"sealgate/daemon/gateway/metrics"
@@ -74,6 +75,7 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 	log.Info("the gateway is ready", "address", ln.Addr().String(), "revision", g.proxy.Revision())
 	var running sync.WaitGroup
 	running.Go(func() { g.keepLooking(ctx) })
+	running.Go(func() { diagnosis.Serve(ctx, home, g.registry.Write, log) })
 	err = hold(ctx, ln)
 	running.Wait()
 	return errors.Join(err, g.stop())

@@ -19,6 +19,7 @@ import (
 	"sealgate/appliance/certificate"
 	"sealgate/appliance/store"
 	"sealgate/daemon/access"
+	"sealgate/daemon/diagnosis"
 	"sealgate/daemon/mx/monitor"
 )
 
@@ -55,7 +56,9 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 	}
 	requests := access.Open(home, log)
 	defer requests.Close()
-	srv := newServer(requests.Handler(api), log)
+	seen := newCounters()
+	srv := newServer(requests.Handler(api, seen.saw), log)
+	srv.ConnState = seen.state
 	srv.TLSConfig = &tls.Config{GetCertificate: keeper.Get, MinVersion: tls.VersionTLS12}
 	served := make(chan error, 1)
 	go func() { served <- srv.ServeTLS(ln, "", "") }()
@@ -68,6 +71,7 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 	aside, stop := context.WithCancel(ctx)
 	defer stop()
 	beside.Go(func() { watch.Jobs.Run(aside) })
+	beside.Go(func() { diagnosis.Serve(aside, home, seen.Write, log) })
 	beside.Go(func() { migrateDays(aside, db, log) })
 	select {
 	case err := <-served:

@@ -112,6 +112,11 @@ func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+	r.Write(w)
+}
+
+// Write writes all metrics.
+func (r *Registry) Write(w io.Writer) {
 	out := bufio.NewWriter(w)
 	for _, f := range r.families {
 		fmt.Fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", f.name, f.help, f.name, f.kind)
