@@ -156,6 +156,8 @@ func (h Home) Logs() string        { return h.path("log") }                     
 func (h Home) FirstLogin() string  { return h.path("log", "ec2_auto_ftl.log") } // the steps of the set-up
 func (h Home) Audit() string       { return h.path("log", "audit") }            // who did what, chained
 func (h Home) Recipient() string   { return h.path("recipient.pub") }           // seals secrets and opens none
+func (h Home) SupportKey() string  { return h.path("support.pub") }             // to whom core files are sealed
+func (h Home) Cores() string       { return h.path("coredumps") }               // core files, where the owner puts some
 func (h Home) Seal() string        { return h.path("seal", "record") }
 func (h Home) Identity() string    { return h.path("run", "identity.json") } // what licences are bound to, for the role
 

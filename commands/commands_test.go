@@ -424,6 +424,9 @@ func TestRedact(t *testing.T) {
 		"gti-gw-remote --latest --url":                  "gti-gw-remote --latest --url",
 		"gti-gw-remote --latest --url h/x?sig=s3 gw.gz": "gti-gw-remote --latest --url h/x?… gw.gz",
 
+		"impctl support key set AGE-SECRET-KEY-1S3": "impctl support key set ********",
+		"impctl support key set age1abc":            "impctl support key set age1abc",
+
 		"unlock SG1-s3":     "unlock -",
 		"unlock s3 s3":      "unlock - ********",
 		"unlok SG1-s3":      "unlok ********",

@@ -199,12 +199,18 @@ func (r *redactor) positional(w string) {
 		r.hide(r.at, 0, "-")
 	case joined && everything().flags[name] != nil:
 		r.hide(r.at, len(name)+1, hidden)
-	case r.places == 0, strings.HasPrefix(w, seal.Prefix): // a licence key in any place
+	case r.places == 0, isKey(w):
 		r.hide(r.at, 0, hidden)
 	default:
 		r.places--
 		r.url(0)
 	}
+}
+
+// isKey says whether w opens something, in whatever place it was typed: it is a licence
+// key, or the identity that belongs to an age recipient.
+func isKey(w string) bool {
+	return strings.HasPrefix(w, seal.Prefix) || strings.HasPrefix(strings.ToUpper(w), "AGE-SECRET-KEY-")
 }
 
 // value is the positional value that the next word is, or nil.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"net"
 	"os"
@@ -17,8 +18,10 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"sealgate/appliance"
 	"sealgate/appliance/audit"
 	"sealgate/appliance/disk"
+	"sealgate/appliance/model"
 	"sealgate/appliance/serverlog"
 	"sealgate/appliance/store"
 )
@@ -32,6 +35,23 @@ func collectors(src Source, o Options) []collector {
 		{"processes", processes},
 		{"log", func(_ context.Context, c *collection) error { return src.logs(c, o) }},
 		{"audit", src.auditLog},
+	}
+	for _, also := range []struct {
+		wanted bool
+		collector
+	}{
+		{o.Upgrade, collector{"upgrade", src.upgrade}},
+		{o.AccessLog, collector{"access", func(_ context.Context, c *collection) error {
+			return logFiles(c, serverlog.Access, src.Home.Spool(), o)
+		}}},
+		{o.Cores, collector{"coredumps", src.cores}},
+		{o.Traffic, collector{"traffic", src.traffic}},
+		{o.Debug, collector{"debug", src.profiles}},
+		{src.Config.Role == appliance.Gateway, collector{"config", src.snapshot}},
+	} {
+		if also.wanted {
+			list = append(list, also.collector)
+		}
 	}
 	if src.Store != nil {
 		list = append(list, collector{"config", src.configuration}, collector{"database", src.database})
@@ -109,9 +129,19 @@ func processes(_ context.Context, c *collection) error {
 // bigLog is what --no-big-logs leaves of a log, in bytes.
 const bigLog = 1 << 20
 
+// logs are what the appliance reported, and how it was set up.
 func (src Source) logs(c *collection, o Options) error {
-	dir := src.Home.Logs()
-	aside, err := serverlog.Server.Aside(dir)
+	for _, path := range []string{src.Home.FirstLogin(), src.Home.FirstLogin() + ".old"} {
+		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+			c.log(path, math.MaxInt64)
+		}
+	}
+	return logFiles(c, serverlog.Server, src.Home.Logs(), o)
+}
+
+// logFiles are the files of a log that were asked for.
+func logFiles(c *collection, log serverlog.Name, dir string, o Options) error {
+	aside, err := log.Aside(dir)
 	if err != nil {
 		return err
 	}
@@ -119,10 +149,10 @@ func (src Source) logs(c *collection, o Options) error {
 	if o.NoBigLogs {
 		limit = bigLog
 	}
-	c.log(filepath.Join(dir, serverlog.Server.Current()), limit)
+	c.log(filepath.Join(dir, log.Current()), limit)
 	wanted := 0
 	for _, name := range slices.Backward(aside) {
-		at, _ := serverlog.Server.TimeOf(name)
+		at, _ := log.TimeOf(name)
 		if at.Before(o.Since) || o.Archives > 0 && wanted == o.Archives {
 			c.note("%d older logs were not asked for", len(aside)-wanted)
 			break
@@ -148,6 +178,25 @@ func (src Source) auditLog(ctx context.Context, c *collection) error {
 		return err
 	}
 	return c.json("verify.json", report)
+}
+
+// snapshot is what the gateway was told, without keys.
+func (src Source) snapshot(_ context.Context, c *collection) error {
+	file, err := os.OpenFile(src.Home.Snapshot(), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		c.note("the gateway has no configuration yet")
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	s, err := model.ReadSnapshot(file)
+	if err != nil {
+		return err
+	}
+	s.TakeKeys()
+	return c.json("snapshot.json", s)
 }
 
 // configuration is every table without its secrets, and users without verifiers.
