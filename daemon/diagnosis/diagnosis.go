@@ -35,6 +35,8 @@ const (
 	CPU        = "cpu"       // pprof: where time goes, during [Profiled]
 	Runtime    = "runtime"   // JSON: sizes, and how the program was built
 	Counters   = "counters"  // text as Prometheus reads it
+
+	Configuration = "configuration" // JSON: what a gateway was told, without keys
 )
 
 // Profiled is how long a processor profile takes.
@@ -47,15 +49,15 @@ const (
 
 func socket(home appliance.Home) string { return filepath.Join(home.Spool(), "diagnosis") }
 
-// Serve answers until ctx ends. counters writes the role's own. An error is logged,
-// and nothing is told.
-func Serve(ctx context.Context, home appliance.Home, counters func(io.Writer), log *slog.Logger) {
-	if err := serve(ctx, home, counters, log); err != nil && ctx.Err() == nil {
+// Serve answers until ctx ends. own are answers that are the role's, by question. An
+// error is logged, and nothing is told.
+func Serve(ctx context.Context, home appliance.Home, own map[string]func(io.Writer) error, log *slog.Logger) {
+	if err := serve(ctx, home, own, log); err != nil && ctx.Err() == nil {
 		log.Error("the role tells nothing of itself", "error", err.Error())
 	}
 }
 
-func serve(ctx context.Context, home appliance.Home, counters func(io.Writer), log *slog.Logger) error {
+func serve(ctx context.Context, home appliance.Home, own map[string]func(io.Writer) error, log *slog.Logger) error {
 	path := socket(home)
 	// There is one role at a time: a socket that is there is of one that was killed.
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -65,14 +67,14 @@ func serve(ctx context.Context, home appliance.Home, counters func(io.Writer), l
 	if err != nil {
 		return err
 	}
-	srv := &http.Server{Handler: handler(counters), ReadHeaderTimeout: patience, WriteTimeout: 2 * patience,
+	srv := &http.Server{Handler: handler(own), ReadHeaderTimeout: patience, WriteTimeout: 2 * patience,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 	stop := context.AfterFunc(ctx, func() { srv.Close() })
 	defer stop()
 	return srv.Serve(ln)
 }
 
-func handler(counters func(io.Writer)) http.Handler {
+func handler(own map[string]func(io.Writer) error) http.Handler {
 	mux := http.NewServeMux()
 	answer := func(what string, write func(context.Context, io.Writer) error) {
 		mux.HandleFunc("GET /"+what, func(w http.ResponseWriter, r *http.Request) {
@@ -88,7 +90,9 @@ func handler(counters func(io.Writer)) http.Handler {
 	answer(Goroutines, func(_ context.Context, w io.Writer) error { return pprof.Lookup("goroutine").WriteTo(w, 2) })
 	answer(CPU, profile)
 	answer(Runtime, func(_ context.Context, w io.Writer) error { return writeRuntime(w) })
-	answer(Counters, func(_ context.Context, w io.Writer) error { counters(w); return nil })
+	for what, write := range own {
+		answer(what, func(_ context.Context, w io.Writer) error { return write(w) })
+	}
 	return mux
 }
 

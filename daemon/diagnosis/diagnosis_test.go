@@ -57,7 +57,8 @@ func TestARoleTellsOfItself(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	var serving sync.WaitGroup
 	serving.Go(func() {
-		Serve(ctx, home, func(w io.Writer) { fmt.Fprintln(w, "requests 7") }, slog.New(slog.DiscardHandler))
+		own := map[string]func(io.Writer) error{Counters: func(w io.Writer) error { _, err := fmt.Fprintln(w, "requests 7"); return err }}
+		Serve(ctx, home, own, slog.New(slog.DiscardHandler))
 	})
 	for what, want := range map[string]string{Counters: "requests 7\n", Goroutines: "diagnosis.serve(", Runtime: `"goroutines":`} {
 		if answer, cut, err := ask(t, home, what); err != nil || cut || !strings.Contains(string(answer), want) {

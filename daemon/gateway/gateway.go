@@ -5,8 +5,10 @@ package gateway
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -75,7 +77,9 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 	log.Info("the gateway is ready", "address", ln.Addr().String(), "revision", g.proxy.Revision())
 	var running sync.WaitGroup
 	running.Go(func() { g.keepLooking(ctx) })
-	running.Go(func() { diagnosis.Serve(ctx, home, g.registry.Write, log) })
+	running.Go(func() {
+		diagnosis.Serve(ctx, home, map[string]func(io.Writer) error{diagnosis.Counters: g.registry.Write, diagnosis.Configuration: g.tell}, log)
+	})
 	err = hold(ctx, ln)
 	running.Wait()
 	return errors.Join(err, g.stop())
@@ -139,13 +143,30 @@ func (g *gateway) look() {
 	g.log.Info("the configuration is in use", "revision", g.proxy.Revision(), "took", time.Since(begin).String())
 }
 
-func (g *gateway) take() error {
+// read reads the configuration's file.
+func (g *gateway) read() (*model.Snapshot, error) {
 	file, err := os.Open(g.home.Snapshot())
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return model.ReadSnapshot(file)
+}
+
+// tell writes the configuration without its keys.
+func (g *gateway) tell(w io.Writer) error {
+	s, err := g.read()
 	if err != nil {
 		return err
 	}
-	defer file.Close()
-	s, err := model.ReadSnapshot(file)
+	s.TakeKeys()
+	out := json.NewEncoder(w)
+	out.SetIndent("", "  ")
+	return out.Encode(s)
+}
+
+func (g *gateway) take() error {
+	s, err := g.read()
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -71,7 +72,9 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 	aside, stop := context.WithCancel(ctx)
 	defer stop()
 	beside.Go(func() { watch.Jobs.Run(aside) })
-	beside.Go(func() { diagnosis.Serve(aside, home, seen.Write, log) })
+	beside.Go(func() {
+		diagnosis.Serve(aside, home, map[string]func(io.Writer) error{diagnosis.Counters: seen.Write}, log)
+	})
 	beside.Go(func() { migrateDays(aside, db, log) })
 	select {
 	case err := <-served:
