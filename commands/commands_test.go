@@ -20,6 +20,7 @@ import (
 	"sealgate/appliance/dump"
 	"sealgate/appliance/folder"
 	"sealgate/appliance/seal"
+	"sealgate/appliance/techinfo"
 	"sealgate/control"
 	"sealgate/transfer"
 )
@@ -31,6 +32,7 @@ type host struct {
 	export   *Export
 	send     *Send
 	imported *Import
+	techInfo *TechInfo
 	acts     []string
 	audit    *audit.Log
 }
@@ -79,7 +81,8 @@ func (h *host) Send(_ context.Context, _ Caller, x Send, _ control.UI) (SendResu
 	h.send = &x
 	return SendResult{}, nil
 }
-func (h *host) TechInfo(context.Context, Caller, TechInfo, control.UI) (TechInfoResult, error) {
+func (h *host) TechInfo(_ context.Context, _ Caller, x TechInfo, _ control.UI) (TechInfoResult, error) {
+	h.techInfo = &x
 	return TechInfoResult{}, nil
 }
 func (h *host) AcceptHostKey(context.Context, Caller, AcceptHostKey, control.UI) ([]HostKey, error) {
@@ -152,6 +155,31 @@ func newEnv(t testing.TB, role appliance.Role, rights Rights) (*Env, *host, *ui)
 	}
 	u := &ui{}
 	return &Env{Host: h, Caller: Caller{Name: "anna", Rights: rights}, UI: u}, h, u
+}
+
+func TestEveryFlagReachesTheBundle(t *testing.T) {
+	e, h, _ := newEnv(t, appliance.Gateway, Administrator)
+	all := "--case-number 7 --last-server-archives 3 --last-archives-by-date 12312025 --no-big-logs --upgrade --get-access-log --coredumps --agents-traffic-analysis --server-debug"
+	if res, _ := Run(t.Context(), e, words("gti-remote --dump "+all)); res.Exit != control.ExitFailed || !strings.Contains(res.Hint, "impctl support key set") || h.techInfo != nil {
+		t.Errorf("core files without a key: %+v", res)
+	}
+	if res, _ := Run(t.Context(), e, words("impctl support key set age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p")); res.Exit != 0 {
+		t.Fatalf("%+v", res)
+	}
+	want := techinfo.Options{Case: "7", Archives: 3, Since: time.Date(2025, 12, 31, 0, 0, 0, 0, time.UTC), NoBigLogs: true,
+		Upgrade: true, AccessLog: true, Cores: true, Traffic: true, Debug: true}
+	for line, x := range map[string]TechInfo{
+		"gti-remote --dump ":                             {Options: want, Dump: true},
+		"impctl support get-tech-info ":                  {Options: want},
+		"gti-remote --protocol http --user u host/case ": {Options: want, Upload: &Upload{Protocol: "http", URL: "host/case", Access: Access{User: "u"}}},
+	} {
+		x.Status = h.Status()
+		if res, _ := Run(t.Context(), e, words(line+all)); res.Exit != 0 {
+			t.Errorf("%s: %+v", line, res)
+		} else if d := cmp.Diff(&x, h.techInfo); d != "" {
+			t.Errorf("%s:\n%s", line, d)
+		}
+	}
 }
 
 // What is not one choice is refused before anything is sent.

@@ -147,6 +147,21 @@ func TestLogsThatWereAskedFor(t *testing.T) {
 	}
 }
 
+// What is beyond the bound is left out, and said.
+func TestBundlesAreBounded(t *testing.T) {
+	home := newHome(t)
+	put(t, filepath.Join(home.Logs(), "server.log"), "now\n")
+	old := filepath.Join(home.Logs(), "server-20260101T120000.000000.log")
+	put(t, old, "")
+	if err := os.Truncate(old, MaxContent); err != nil {
+		t.Fatal(err)
+	}
+	files, m := bundleOf(t, Source{Home: home}, Options{})
+	if _, is := files["log/"+filepath.Base(old)]; is || files["log/server.log"] != "now\n" || !strings.Contains(notesOf(m, "bundle"), "is left out: a bundle holds at most") {
+		t.Errorf("%v", m.Notes)
+	}
+}
+
 // Core files are sealed, whole, and to nobody else.
 func TestCoresAreSealed(t *testing.T) {
 	home := newHome(t)

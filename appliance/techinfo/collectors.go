@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"math"
-	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -75,23 +74,25 @@ func system(_ context.Context, c *collection) error {
 	return nil
 }
 
-// network is addresses, routes, names and open sockets.
+// network is addresses, routes, names and open sockets, as files of the kernel: an
+// installed appliance has no netlink socket to ask by.
 func network(_ context.Context, c *collection) error {
-	interfaces, err := net.Interfaces()
+	interfaces, err := filepath.Glob("/sys/class/net/*")
 	if err != nil {
 		return err
 	}
 	var b strings.Builder
-	for _, i := range interfaces {
-		addresses, err := i.Addrs()
-		fmt.Fprintf(&b, "%s mtu %d %s %v", i.Name, i.MTU, i.Flags, addresses)
-		if err != nil {
-			fmt.Fprintf(&b, " %v", err)
+	for _, path := range interfaces {
+		b.WriteString(filepath.Base(path))
+		for _, fact := range []string{"address", "mtu", "operstate", "speed"} {
+			if data, err := readSmall(filepath.Join(path, fact)); err == nil { // some have none
+				fmt.Fprintf(&b, " %s %s", fact, bytes.TrimSpace(data))
+			}
 		}
 		b.WriteByte('\n')
 	}
 	c.text("interfaces", []byte(b.String()))
-	for _, name := range []string{"route", "ipv6_route", "dev", "tcp", "tcp6", "sockstat", "snmp"} {
+	for _, name := range []string{"fib_trie", "if_inet6", "route", "ipv6_route", "dev", "tcp", "tcp6", "sockstat", "snmp"} {
 		c.copyFile(name, "/proc/net/"+name)
 	}
 	c.copyFile("resolv.conf", "/etc/resolv.conf")

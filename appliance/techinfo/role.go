@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -131,6 +132,9 @@ func connections(c *collection) error {
 	byPort, byPeer := map[string]int{}, map[string]int{}
 	for _, path := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
 		data, err := readSmall(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // without IPv6
+		}
 		if err != nil {
 			return err
 		}
