@@ -142,11 +142,12 @@ func (h Home) Config() string      { return h.path("appliance.json") } // role a
 func (h Home) Run() string         { return h.path("run") }            // what a running daemon leaves: lock, socket
 func (h Home) Socket() string      { return h.path("run", "control.sock") }
 func (h Home) Lock() string        { return h.path("run", "lock") }
-func (h Home) Data() string        { return h.path("data") }     // generations of the database
-func (h Home) Exports() string     { return h.path("exports") }  // dumps
-func (h Home) TechInfo() string    { return h.path("techinfo") } // support bundles
-func (h Home) Incoming() string    { return h.path("incoming") } // downloads that are not whole yet
-func (h Home) Spool() string       { return h.path("spool") }    // what a gateway was told and has to tell
+func (h Home) Data() string        { return h.path("data") }                 // generations of the database
+func (h Home) Exports() string     { return h.path("exports") }              // dumps
+func (h Home) TechInfo() string    { return h.path("techinfo") }             // support bundles
+func (h Home) GatewayInfo() string { return h.path("techinfo", "gateways") } // bundles that were pulled from gateways
+func (h Home) Incoming() string    { return h.path("incoming") }             // downloads that are not whole yet
+func (h Home) Spool() string       { return h.path("spool") }                // what a gateway was told and has to tell
 func (h Home) Snapshot() string    { return h.path("spool", "config.json") }
 func (h Home) HealthLog() string   { return h.path("spool", "health.log") }
 func (h Home) Certificate() string { return h.path("certificate") }             // the management address's certificate and key
@@ -156,6 +157,8 @@ func (h Home) Logs() string        { return h.path("log") }                     
 func (h Home) FirstLogin() string  { return h.path("log", "ec2_auto_ftl.log") } // the steps of the set-up
 func (h Home) Audit() string       { return h.path("log", "audit") }            // who did what, chained
 func (h Home) Recipient() string   { return h.path("recipient.pub") }           // seals secrets and opens none
+func (h Home) SupportKey() string  { return h.path("support.pub") }             // to whom core files are sealed
+func (h Home) Cores() string       { return h.path("coredumps") }               // core files, where the owner puts some
 func (h Home) Seal() string        { return h.path("seal", "record") }
 func (h Home) Identity() string    { return h.path("run", "identity.json") } // what licences are bound to, for the role
 

@@ -30,6 +30,7 @@ import (
 //	exits:"0,1,2"        exit statuses beyond 0, 1, 2 and 3
 //	secret:"…"           the value is a secret; "-" asks for it with this name
 //	pair:"…"             it may be NAME:SECRET; NAME:- asks for the secret with this name
+//	address:""           the value is a URL: what may be secret in it is not kept
 //	complete:"…"         where completions of a value come from
 //	example:"…"          a line that works
 type grammar struct {
@@ -44,6 +45,8 @@ type grammar struct {
 	Files        filesCmd        `cmd:"" example:"files list | tail 5" help:"what lies in the export and tech-info folders"`
 	GtiRemote    gtiRemoteCmd    `cmd:"" name:"gti-remote" example:"gti-remote --dump | match version" exits:"4,130" help:"collect a support bundle and upload or show it"`
 	AWSLogs      awsLogsCmd      `cmd:"" name:"aws-logs-remote" example:"aws-logs-remote --protocol scp --user support --password - support.example.com/srv/cases/" exits:"4,130" help:"collect AWS logs and configuration and upload them"`
+	Ec2log       ec2logCmd       `cmd:"" name:"ec2log" example:"ec2log --follow" looks:"" exits:"130" help:"show the first-time-login log"`
+	GtiGwRemote  gtiGwRemoteCmd  `cmd:"" name:"gti-gw-remote" example:"gti-gw-remote --latest --protocol scp --user backup --password - --url support.example.com/cases/" roles:"mx" exits:"4,130" help:"upload support bundles that were pulled from gateways"`
 	Unlock       unlockCmd       `cmd:"" example:"unlock" exits:"130" help:"unseal the appliance with a licence key"`
 	Impctl       impctlCmd       `cmd:"" example:"impctl status" help:"control the appliance"`
 	Show         showCmd         `cmd:"" example:"show audit --last 20" help:"read the appliance's own records"`

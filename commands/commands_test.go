@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -17,7 +18,9 @@ import (
 	"sealgate/appliance/account"
 	"sealgate/appliance/audit"
 	"sealgate/appliance/dump"
+	"sealgate/appliance/folder"
 	"sealgate/appliance/seal"
+	"sealgate/appliance/techinfo"
 	"sealgate/control"
 	"sealgate/transfer"
 )
@@ -29,6 +32,7 @@ type host struct {
 	export   *Export
 	send     *Send
 	imported *Import
+	techInfo *TechInfo
 	acts     []string
 	audit    *audit.Log
 }
@@ -77,7 +81,8 @@ func (h *host) Send(_ context.Context, _ Caller, x Send, _ control.UI) (SendResu
 	h.send = &x
 	return SendResult{}, nil
 }
-func (h *host) TechInfo(context.Context, Caller, TechInfo, control.UI) (TechInfoResult, error) {
+func (h *host) TechInfo(_ context.Context, _ Caller, x TechInfo, _ control.UI) (TechInfoResult, error) {
+	h.techInfo = &x
 	return TechInfoResult{}, nil
 }
 func (h *host) AWSLogs(context.Context, Caller, AWSLogs, control.UI) (TechInfoResult, error) {
@@ -156,6 +161,77 @@ func newEnv(t testing.TB, role appliance.Role, rights Rights) (*Env, *host, *ui)
 	}
 	u := &ui{}
 	return &Env{Host: h, Caller: Caller{Name: "anna", Rights: rights}, UI: u}, h, u
+}
+
+func TestEveryFlagReachesTheBundle(t *testing.T) {
+	e, h, _ := newEnv(t, appliance.Gateway, Administrator)
+	all := "--case-number 7 --last-server-archives 3 --last-archives-by-date 12312025 --no-big-logs --upgrade --get-access-log --coredumps --agents-traffic-analysis --server-debug"
+	if res, _ := Run(t.Context(), e, words("gti-remote --dump "+all)); res.Exit != control.ExitFailed || !strings.Contains(res.Hint, "impctl support key set") || h.techInfo != nil {
+		t.Errorf("core files without a key: %+v", res)
+	}
+	if res, _ := Run(t.Context(), e, words("impctl support key set age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p")); res.Exit != 0 {
+		t.Fatalf("%+v", res)
+	}
+	want := techinfo.Options{Case: "7", Archives: 3, Since: time.Date(2025, 12, 31, 0, 0, 0, 0, time.UTC), NoBigLogs: true,
+		Upgrade: true, AccessLog: true, Cores: true, Traffic: true, Debug: true}
+	for line, x := range map[string]TechInfo{
+		"gti-remote --dump ":                             {Options: want, Dump: true},
+		"impctl support get-tech-info ":                  {Options: want},
+		"gti-remote --protocol http --user u host/case ": {Options: want, Upload: &Upload{Protocol: "http", URL: "host/case", Access: Access{User: "u"}}},
+	} {
+		x.Status = h.Status()
+		if res, _ := Run(t.Context(), e, words(line+all)); res.Exit != 0 {
+			t.Errorf("%s: %+v", line, res)
+		} else if d := cmp.Diff(&x, h.techInfo); d != "" {
+			t.Errorf("%s:\n%s", line, d)
+		}
+	}
+}
+
+// What is not one choice is refused before anything is sent.
+func TestBundlesOfGatewaysAreChosen(t *testing.T) {
+	e, h, u := newEnv(t, appliance.ManagementServer, Administrator)
+	send := func(words string) control.Result {
+		h.send = nil
+		res, _ := Run(t.Context(), e, strings.Fields("gti-gw-remote --protocol http --url host/up/ "+words))
+		return res
+	}
+	if res := send("--latest"); res.Exit != control.ExitFailed || !strings.Contains(res.Error, "no bundle of a gateway is here") {
+		t.Errorf("without any: %+v", res)
+	}
+	if err := os.MkdirAll(h.home.GatewayInfo(), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for i, path := range []string{"gateways/gw1_3.tgz", "gateways/gw2_2.tgz", "gateways/gw1_1.tgz", "own.tgz"} {
+		path = filepath.Join(h.home.TechInfo(), path)
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		at := time.Unix(int64(1000-i), 0)
+		if err := os.Chtimes(path, at, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for line, name := range map[string]string{"--latest": "gw1_3.tgz", "gw2_2.tgz": "gw2_2.tgz"} {
+		if res := send(line); res.Exit != 0 || h.send == nil || h.send.Name != name || h.send.Upload.URL != "host/up/" || !slices.Equal(h.send.Kinds, []string{folder.Gateway}) {
+			t.Errorf("%s: %+v, %+v", line, res, h.send)
+		}
+	}
+	for line, want := range map[string]string{"": "one of", "--latest --send-all": "one of", "--latest gw1_1.tgz": "one of", "own.tgz": `named "own.tgz"`, "../own.tgz": `named "../own.tgz"`} {
+		if res := send(line); !strings.Contains(res.Error, want) || h.send != nil {
+			t.Errorf("%s: %+v", line, res)
+		}
+	}
+	if res, _ := Run(t.Context(), e, words("gti-gw-remote --protocol http --url host/up --send-all")); res.Exit != control.ExitUsage {
+		t.Errorf("one name for all: %+v", res)
+	}
+	u.out.Reset()
+	if res := send("--send-all --json"); res.Exit != 0 || strings.Count(u.out.String(), `"sent":`) != 4 {
+		t.Errorf("all: %+v %s", res, u.out.String())
+	}
+	if res := Complete(e, words("gti-gw-remote --latest gw1")); len(res.Candidates) != 2 || res.Candidates[0].Value != "gw1_1.tgz" {
+		t.Errorf("Tab: %+v", res)
+	}
 }
 
 func words(line string) []string { return strings.Split(line, " ") }
@@ -375,6 +451,15 @@ func TestRedact(t *testing.T) {
 		"files send a h/x?sig=s3@s3":                  "files send a h/x?********",
 		"export-remote --proxy-user u:s3 --user anna": "export-remote --proxy-user - --user anna",
 		"export-remote --proxy u:s3@h:1 --user anna":  "export-remote --proxy u:********@h:1 --user anna",
+
+		"gti-gw-remote --latest --url u:s3@h/x?sig=s3":  "gti-gw-remote --latest --url u:********@h/x?…",
+		"gti-gw-remote --latest --url=https://h/?s3":    "gti-gw-remote --latest --url=https://h/?…",
+		"gti-gw-remote --latest --url=u:s3/x?y@h/x":     "gti-gw-remote --latest --url=u:********",
+		"gti-gw-remote --latest --url":                  "gti-gw-remote --latest --url",
+		"gti-gw-remote --latest --url h/x?sig=s3 gw.gz": "gti-gw-remote --latest --url h/x?… gw.gz",
+
+		"impctl support key set AGE-SECRET-KEY-1S3": "impctl support key set ********",
+		"impctl support key set age1abc":            "impctl support key set age1abc",
 
 		"unlock SG1-s3":     "unlock -",
 		"unlock s3 s3":      "unlock - ********",

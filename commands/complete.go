@@ -212,6 +212,8 @@ func (e *Env) valueOffer(v *kong.Value, prefix, partial string) offer {
 		return e.fileOffer(prefix, partial)
 	case "dumps":
 		return e.fileOffer(prefix, partial, folder.Dump)
+	case "gateways":
+		return e.fileOffer(prefix, partial, folder.Gateway)
 	}
 	return offer{list: withPrefix(e.valueCandidates(v, prefix), prefix+partial)}
 }

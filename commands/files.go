@@ -86,5 +86,9 @@ func (c *filesSendCmd) Run(ctx context.Context, e *Env) error {
 	if err != nil {
 		return err
 	}
-	return e.Out(r, fmt.Sprintf("%s: %s in %s, sent to %s\n", r.Name, size(r.Bytes), brief(r.Elapsed), r.Sent))
+	return e.Out(r, sentLine(r))
+}
+
+func sentLine(r SendResult) string {
+	return fmt.Sprintf("%s: %s in %s, sent to %s\n", r.Name, size(r.Bytes), brief(r.Elapsed), r.Sent)
 }

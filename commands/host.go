@@ -124,10 +124,11 @@ type Download struct {
 	Access
 }
 
-// Send is the work of files send.
+// Send is the work of files send and gti-gw-remote.
 type Send struct {
-	Name   string `json:"name"`
-	Upload Upload `json:"upload"`
+	Name   string   `json:"name"`
+	Kinds  []string `json:"kinds,omitempty"` // of files; none: all
+	Upload Upload   `json:"upload"`
 }
 
 // SendResult says what was sent.

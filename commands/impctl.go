@@ -7,7 +7,7 @@ type impctlCmd struct {
 	Gateway        gatewayCmd        `cmd:"" example:"impctl gateway status" roles:"gateway" help:"the gateway"`
 	Teardown       teardownCmd       `cmd:"" example:"impctl teardown" help:"stop the role until the next start or boot; the shell stays"`
 	Status         impctlStatus      `cmd:"" example:"impctl status" rights:"operator" help:"the state of the appliance's services"`
-	Support        supportCmd        `cmd:"" example:"impctl support get-tech-info" help:"bundles for support"`
+	Support        supportCmd        `cmd:"" example:"impctl support get-tech-info" help:"bundles for support, and its key"`
 	Platform       platformCmd       `cmd:"" example:"impctl platform show" help:"the appliance as a whole"`
 	Seal           sealCmd           `cmd:"" example:"impctl seal" help:"seal the appliance again"`
 	KnownHosts     knownHostsCmd     `cmd:"" example:"impctl known-hosts list" help:"SSH host keys that transfers accept"`

@@ -133,9 +133,12 @@ func (r *redactor) flag(dashes, bare string) {
 			r.at++
 			value = 0
 		}
-		if flag.Tag.Has("sshkey") {
+		switch {
+		case flag.Tag.Has("sshkey"):
 			r.key(value)
-		} else {
+		case flag.Tag.Has("address"):
+			r.url(value)
+		default:
 			r.userinfo(value)
 		}
 	default:
@@ -214,12 +217,18 @@ func (r *redactor) positional(w string) {
 		r.key(0)
 	case joined && everything().flags[name] != nil:
 		r.hide(r.at, len(name)+1, hidden)
-	case r.places == 0, strings.HasPrefix(w, seal.Prefix): // a licence key in any place
+	case r.places == 0, isKey(w):
 		r.hide(r.at, 0, hidden)
 	default:
 		r.places--
-		r.url(w)
+		r.url(0)
 	}
+}
+
+// isKey says whether w opens something, in whatever place it was typed: it is a licence
+// key, or the identity that belongs to an age recipient.
+func isKey(w string) bool {
+	return strings.HasPrefix(w, seal.Prefix) || strings.HasPrefix(strings.ToUpper(w), "AGE-SECRET-KEY-")
 }
 
 // value is the positional value that the next word is, or nil.
@@ -234,8 +243,13 @@ func (r *redactor) value() *kong.Positional {
 	return v
 }
 
-// url hides the password and the query of a URL. A query may be a signature.
-func (r *redactor) url(w string) {
+// url hides the password and the query of the URL that the word at hand has from byte
+// from on. A query may be a signature.
+func (r *redactor) url(from int) {
+	if from > len(r.words[r.at]) {
+		return
+	}
+	before, w := r.words[r.at][:from], r.words[r.at][from:]
 	start := 0
 	if scheme, _, ok := strings.Cut(w, "://"); ok && !strings.ContainsAny(scheme, ":@/") {
 		start = len(scheme) + 3
@@ -245,19 +259,19 @@ func (r *redactor) url(w string) {
 		// A password with a ? in it, or a signature with an @: nothing tells.
 		from := start + strings.IndexAny(w[start:], ":?") + 1
 		r.secrets = append(r.secrets, w[from:at], w[from:])
-		r.out[r.at] = w[:from] + hidden
+		r.out[r.at] = before + w[:from] + hidden
 		return
 	}
-	if before, query, ok := strings.Cut(w, "?"); ok && strings.Contains(before, "/") {
+	if path, query, ok := strings.Cut(w, "?"); ok && strings.Contains(path, "/") {
 		r.secrets = append(r.secrets, query)
-		w = before + "?…"
+		w = path + "?…"
 	}
 	if colon := strings.Index(w[start:max(at, start)], ":"); colon >= 0 {
 		from := start + colon + 1
 		r.secrets = append(r.secrets, w[from:at])
 		w = w[:from] + hidden + w[at:]
 	}
-	r.out[r.at] = w
+	r.out[r.at] = before + w
 }
 
 // knownFlag is the flag that a word names, or nil.

@@ -53,7 +53,7 @@ func (c *showLogCmd) Run(ctx context.Context, e *Env) error {
 // collect walks back from the newest line.
 func (c *showLogCmd) collect(ctx context.Context, e *Env, since time.Time) ([]logLine, error) {
 	list, size := []logLine{}, 0
-	for raw, err := range serverlog.Newest(e.Host.Home().Logs()) {
+	for raw, err := range serverlog.Server.Newest(e.Host.Home().Logs()) {
 		if err != nil {
 			return nil, err
 		}

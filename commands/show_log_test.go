@@ -14,7 +14,7 @@ import (
 // logged has lines of each kind, the last at now.
 func logged(t *testing.T, h *host) {
 	t.Helper()
-	log, err := serverlog.Open(h.Home().Logs())
+	log, err := serverlog.Server.Open(h.Home().Logs())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,10 +15,22 @@ type bundleFlags struct {
 	LastServerArchives int    `name:"last-server-archives" placeholder:"N" help:"of the logs that were put aside, only the newest N"`
 	LastArchivesByDate string `name:"last-archives-by-date" placeholder:"MMDDYYYY" help:"of the logs that were put aside, only those since this day (UTC)"`
 	NoBigLogs          bool   `name:"no-big-logs" help:"of each log the last MiB"`
+
+	Upgrade   bool `help:"with releases, and the schemas of the databases"`
+	AccessLog bool `name:"get-access-log" help:"with the log of requests to the role"`
+	Coredumps bool `help:"with crash reports, and core files sealed to the support key"`
+	Traffic   bool `name:"agents-traffic-analysis" help:"with counters of the role's traffic over 5 seconds, and its connections"`
+	Debug     bool `name:"server-debug" help:"with profiles of the running role: memory, goroutines, 3 seconds of processor time"`
 }
 
-func (f bundleFlags) options() (techinfo.Options, error) {
-	o := techinfo.Options{Case: f.CaseNumber, Archives: f.LastServerArchives, NoBigLogs: f.NoBigLogs}
+func (f bundleFlags) options(e *Env) (techinfo.Options, error) {
+	o := techinfo.Options{Case: f.CaseNumber, Archives: f.LastServerArchives, NoBigLogs: f.NoBigLogs,
+		Upgrade: f.Upgrade, AccessLog: f.AccessLog, Cores: f.Coredumps, Traffic: f.Traffic, Debug: f.Debug}
+	if f.Coredumps {
+		if _, _, err := techinfo.SupportKey(e.Host.Home()); err != nil {
+			return o, err
+		}
+	}
 	if f.CaseNumber != "" && !techinfo.ValidCase(f.CaseNumber) {
 		return o, usage("for example --case-number 00123456", "--case-number %s: 1 to 32 letters, digits and '-'", quote(f.CaseNumber))
 	}
@@ -47,12 +59,13 @@ func (gtiRemoteCmd) Help() string {
 	return `The bundle is a .tgz with a manifest: versions, configuration, logs, the audit log,
 facts of the machine, health of the database. No secret is in it: what holds
 secrets is left out, and all else is searched for them. What cannot be collected
-is noted in the manifest. When the upload fails, the bundle is kept: 'files send'
+is noted in the manifest. Logs are those of the appliance and, with
+--get-access-log, of requests; a log that was put aside is an archive. When the upload fails, the bundle is kept: 'files send'
 sends it again.`
 }
 
 func (c *gtiRemoteCmd) Run(ctx context.Context, e *Env) error {
-	o, err := c.options()
+	o, err := c.options(e)
 	if err != nil {
 		return err
 	}
@@ -75,6 +88,7 @@ func (c *gtiRemoteCmd) Run(ctx context.Context, e *Env) error {
 
 type supportCmd struct {
 	GetTechInfo getTechInfoCmd `cmd:"" name:"get-tech-info" example:"impctl support get-tech-info --case-number 00123456" exits:"130" help:"collect a support bundle and keep it here"`
+	Key         supportKeyCmd  `cmd:"" example:"impctl support key show" help:"to whom core files are sealed"`
 }
 
 type getTechInfoCmd struct{ bundleFlags }
@@ -84,7 +98,7 @@ func (getTechInfoCmd) Help() string {
 }
 
 func (c *getTechInfoCmd) Run(ctx context.Context, e *Env) error {
-	o, err := c.options()
+	o, err := c.options(e)
 	if err != nil {
 		return err
 	}

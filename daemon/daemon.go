@@ -29,6 +29,7 @@ import (
 	"sealgate/appliance"
 	"sealgate/appliance/audit"
 	"sealgate/appliance/folder"
+	"sealgate/appliance/ftl"
 	"sealgate/appliance/licence"
 	"sealgate/appliance/ownership"
 	"sealgate/appliance/seal"
@@ -48,6 +49,7 @@ type Daemon struct {
 	started time.Time
 	role    *role
 	jobs    jobs
+	setUp   *ftl.Log
 
 	audit    *audit.Log
 	refusals refusals
@@ -56,8 +58,8 @@ type Daemon struct {
 // Run runs the appliance at home until ctx ends, and returns when everything
 // that it started is gone.
 // witnesses are told of the audit log's head. What happens is in the server log and
-// goes to console.
-func Run(ctx context.Context, home appliance.Home, console io.Writer, witnesses ...audit.Witness) error {
+// goes to console. setUp takes the steps by which the appliance becomes of use.
+func Run(ctx context.Context, home appliance.Home, console io.Writer, setUp *ftl.Log, witnesses ...audit.Witness) error {
 	// Mostly idle, with short bursts: memory goes back early.
 	debug.SetGCPercent(50)
 	debug.SetMemoryLimit(48 << 20)
@@ -74,7 +76,7 @@ func Run(ctx context.Context, home appliance.Home, console io.Writer, witnesses 
 		return err
 	}
 	defer lock.Close()
-	kept, err := serverlog.Open(home.Logs())
+	kept, err := serverlog.Server.Open(home.Logs())
 	if err != nil {
 		return fmt.Errorf("open the server log: %w", err)
 	}
@@ -99,7 +101,7 @@ func Run(ctx context.Context, home appliance.Home, console io.Writer, witnesses 
 	if err != nil {
 		return err
 	}
-	d := &Daemon{home: home, config: config, secrets: secrets, log: log, started: time.Now()}
+	d := &Daemon{home: home, config: config, secrets: secrets, log: log, started: time.Now(), setUp: setUp}
 	d.seal = seal.New(home, config.ID, secrets)
 	if state := d.sealState(); config.Role == appliance.ManagementServer {
 		if err := licence.WriteIdentity(home, licence.Identity{Challenge: state.Challenge, Deployment: state.Deployment}); err != nil {
@@ -129,6 +131,9 @@ func Run(ctx context.Context, home appliance.Home, console io.Writer, witnesses 
 	}()
 	if err := d.role.Start(ctx); err != nil && ctx.Err() == nil {
 		log.Error("the role does not start, trying again", "role", config.Role, "error", err)
+		setUp.Step(ftl.Start, ftl.Waiting, commands.ResultOf(err).Error)
+	} else if err == nil {
+		setUp.Step(ftl.Start, ftl.Done, fmt.Sprintf("the %s runs at %s", config.Role.Title(), d.role.Status().Address))
 	}
 	log.Info("the appliance runs", "version", control.Version, "role", config.Role, "name", config.Name,
 		"home", home, "address", d.role.Status().Address)

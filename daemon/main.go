@@ -143,13 +143,26 @@ func (c *initCmd) Run(ctx context.Context, stdout io.Writer) error {
 	config, err := ftl.Create(ctx, appliance.Home(c.Home), ftl.Request{
 		Role: c.Role, Name: c.Name, Listen: c.Listen,
 		ManagementServer: c.ManagementServer, GatewayGroup: c.GatewayGroup,
-		Deployment: c.Deployment, License: license, Also: rules.write,
+		Deployment: c.Deployment, License: license, Also: rules.write, Log: ftl.NewLog(appliance.Home(c.Home), machineConsole(appliance.Home(c.Home))),
 	}, secrets, time.Now())
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(stdout, "created the %s %s in %s\nnext: sealgated run --home %s\n", config.Role.Title(), config.Name, c.Home, c.Home)
 	return nil
+}
+
+// machineConsole is where an owner looks who cannot log in yet: that of the machine
+// whose appliance is made, if we may write there.
+func machineConsole(home appliance.Home) io.Writer {
+	if !home.Installed() {
+		return io.Discard
+	}
+	file, err := os.OpenFile("/dev/console", os.O_WRONLY|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return io.Discard
+	}
+	return file
 }
 
 // allowed are the networks that a new appliance's transfers may connect to.
@@ -184,13 +197,13 @@ type runCmd struct {
 // console is standard error.
 type console struct{ io.Writer }
 
-func (c *runCmd) Run(ctx context.Context, console console) error {
+func (c *runCmd) Run(ctx context.Context, console console, stdout io.Writer) error {
 	// Children work elsewhere.
 	home, err := filepath.Abs(c.Home)
 	if err != nil {
 		return err
 	}
-	return Run(ctx, appliance.Home(home), console, audit.Syslog(c.Syslog))
+	return Run(ctx, appliance.Home(home), console, ftl.NewLog(appliance.Home(home), stdout), audit.Syslog(c.Syslog))
 }
 
 type rootCmd struct {

@@ -2,9 +2,11 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 
 	"sealgate/appliance"
 	"sealgate/appliance/account"
+	"sealgate/appliance/ftl"
 	"sealgate/commands"
 	"sealgate/daemon/rootd"
 )
@@ -33,7 +35,11 @@ func (d *Daemon) AddAccount(ctx context.Context, c commands.Caller, n account.Ne
 	if err != nil {
 		return err
 	}
-	return root.AddAccount(ctx, n)
+	err = root.AddAccount(ctx, n)
+	if err == nil {
+		d.setUp.Step(ftl.Users, ftl.Done, fmt.Sprintf("%s, %s of the appliance", n.Name, n.Rights))
+	}
+	return err
 }
 
 // RemoveAccount removes one and ends its sessions.

@@ -1,5 +1,5 @@
-// Package folder is what lies in the export and tech-info folders: dumps and
-// support bundles, by name. It opens regular files directly in those folders
+// Package folder is what lies in the export and tech-info folders: dumps,
+// support bundles, and those of gateways, by name. It opens regular files directly in those folders
 // and nothing else: no path, no link, no device, no unfinished file.
 package folder
 
@@ -26,6 +26,7 @@ const Unfinished = atomicfile.Suffix
 const (
 	Dump     = "dump"
 	TechInfo = "tech-info"
+	Gateway  = "gateway"
 )
 
 // File is one file.
@@ -37,10 +38,10 @@ type File struct {
 }
 
 func folders(home appliance.Home) []struct{ kind, path string } {
-	return []struct{ kind, path string }{{Dump, home.Exports()}, {TechInfo, home.TechInfo()}}
+	return []struct{ kind, path string }{{Dump, home.Exports()}, {TechInfo, home.TechInfo()}, {Gateway, home.GatewayInfo()}}
 }
 
-// List is every file in both folders, by name.
+// List is every file in the folders, by name.
 func List(home appliance.Home) ([]File, error) {
 	var list []File
 	for _, f := range folders(home) {

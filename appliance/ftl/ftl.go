@@ -89,6 +89,7 @@ type Request struct {
 	GatewayGroup     string
 	Deployment       string // what licences of several appliances may be bound to; may be empty
 	License          string // a licence key that unseals it from the start; may be empty
+	Log              *Log   // takes the steps; may be nil
 	// Also writes what else the new home holds; nil: nothing.
 	Also func(appliance.Home) error
 }
@@ -109,7 +110,17 @@ func (r Request) check(home appliance.Home, now time.Time) error {
 }
 
 // Create makes the appliance in home, which must be empty or not exist.
-func Create(ctx context.Context, home appliance.Home, r Request, s Secrets, now time.Time) (appliance.Config, error) {
+func Create(ctx context.Context, home appliance.Home, r Request, s Secrets, now time.Time) (_ appliance.Config, err error) {
+	at := Settings
+	defer func() {
+		switch {
+		case err == nil:
+		case at == Settings: // the folder, if there is one, is not this appliance's
+			r.Log.say(at, Failed, err.Error())
+		default:
+			r.Log.Step(at, Failed, err.Error())
+		}
+	}()
 	config := appliance.NewConfig(uuid.NewString(), r.Role, r.Name, now)
 	config.Listen, config.ManagementServer, config.GatewayGroup = r.Listen, r.ManagementServer, r.GatewayGroup
 	if err := config.Validate(); err != nil {
@@ -132,14 +143,18 @@ func Create(ctx context.Context, home appliance.Home, r Request, s Secrets, now 
 	if err := errors.Join(os.MkdirAll(string(home), 0o711), os.Chmod(string(home), 0o711)); err != nil {
 		return config, err
 	}
-	for _, dir := range []string{home.Exports(), home.TechInfo(), home.Certificate(), home.Spool()} {
+	for _, dir := range []string{home.Logs(), home.Exports(), home.TechInfo(), home.Certificate(), home.Spool()} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return config, err
 		}
 	}
+	r.Log.Step(Settings, Done, fmt.Sprintf("%s %s", r.Role.Title(), r.Name))
+	at = Passwords
 	if err := secret.Create(string(home), s.System, s.Secure); err != nil {
 		return config, err
 	}
+	r.Log.Step(Passwords, Done, "system and secure")
+	at = License
 	keys, err := secret.Open(string(home))
 	if err != nil {
 		return config, err
@@ -147,6 +162,10 @@ func Create(ctx context.Context, home appliance.Home, r Request, s Secrets, now 
 	if err := seal.Create(home, keys, r.Deployment, r.License); err != nil {
 		return config, err
 	}
+	if r.License != "" {
+		r.Log.Step(License, Done, "unsealed")
+	}
+	at = Users
 	if r.Role == appliance.ManagementServer {
 		verifier, err := secret.Hash(ctx, s.Admin)
 		if err != nil {
@@ -155,12 +174,16 @@ func Create(ctx context.Context, home appliance.Home, r Request, s Secrets, now 
 		if err := store.Create(ctx, string(home), Admin, verifier, store.Options{}); err != nil {
 			return config, fmt.Errorf("create the database: %w", err)
 		}
+		r.Log.Step(Users, Done, Admin+", the first user of the REST API")
 	}
+	at = Network
 	if r.Also != nil {
 		if err := r.Also(home); err != nil {
 			return config, err
 		}
 	}
+	r.Log.Step(Network, Done, "management address "+r.Listen)
+	at = Creation
 	data, err := json.MarshalIndent(config, "", "  ")
 	if err != nil {
 		return config, err
@@ -168,7 +191,11 @@ func Create(ctx context.Context, home appliance.Home, r Request, s Secrets, now 
 	if err := owner.Take(home); err != nil {
 		return config, err
 	}
-	return config, owner.WriteRecord(home.Config(), append(data, '\n'))
+	if err := owner.WriteRecord(home.Config(), append(data, '\n')); err != nil {
+		return config, err
+	}
+	r.Log.Step(Creation, Done, string(home))
+	return config, nil
 }
 
 // vacant says whether home can become an appliance.

@@ -324,3 +324,15 @@ func shape(err error) string {
 	}
 	return strings.TrimPrefix(err.Error(), "json: ")
 }
+
+// TakeKeys removes the private keys, and returns them.
+func (s *Snapshot) TakeKeys() (keys [][]byte) {
+	for i := range s.Services {
+		for j := range s.Services[i].Keys {
+			k := &s.Services[i].Keys[j]
+			keys = append(keys, []byte(k.PrivateKey), k.SealedKey)
+			k.PrivateKey, k.SealedKey = "", nil
+		}
+	}
+	return keys
+}

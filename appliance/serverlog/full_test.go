@@ -11,7 +11,7 @@ import (
 // A disk that is full costs lines, and the log says so later.
 func TestFullDisk(t *testing.T) {
 	dir := t.TempDir()
-	log, err := Open(dir)
+	log, err := Server.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +30,7 @@ func TestFullDisk(t *testing.T) {
 	}
 	log.file = kept
 	fmt.Fprintln(log, "kept")
-	data, err := os.ReadFile(filepath.Join(dir, Current))
+	data, err := os.ReadFile(filepath.Join(dir, Server.Current()))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,16 +15,16 @@ import (
 
 // Newest walks back from the newest line, without its line end. A file's
 // lines are valid until the next one's come.
-func Newest(dir string) iter.Seq2[[]byte, error] {
+func (n Name) Newest(dir string) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
-		names, err := Aside(dir)
+		names, err := n.Aside(dir)
 		if err != nil {
 			if !errors.Is(err, fs.ErrNotExist) {
 				yield(nil, err)
 			}
 			return
 		}
-		for _, name := range slices.Backward(append(names, current)) {
+		for _, name := range slices.Backward(append(names, n.Current())) {
 			data, err := read(filepath.Join(dir, name))
 			if errors.Is(err, fs.ErrNotExist) {
 				continue

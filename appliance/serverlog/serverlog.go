@@ -1,10 +1,12 @@
-// Package serverlog is the appliance's own log: what the daemon, its role and
-// its jobs report, as lines of JSON (log/slog) in HOME/log/server.log.
+// Package serverlog keeps the appliance's own logs: what the daemon, its role and
+// its jobs report, as lines of JSON (log/slog) in HOME/log/server.log, and what the
+// role was asked, in HOME/spool/access.log.
 //
-// A file of 8 MiB is put aside as server-TIME.log (UTC, to the microsecond) and a
-// new one begins; the newest eight of those are kept. The log never holds up who
-// writes to it: what the disk does not take is dropped, and the next line that it
-// takes says how many lines are missing. A line is cut at 64 KiB.
+// A file of 8 MiB is put aside as NAME-TIME.log (UTC, to the microsecond) and a
+// new one begins; the newest eight of those are kept. A log never holds up who
+// writes to it for longer than the disk takes: what the disk does not take is dropped,
+// and the next line that it takes says how many lines are missing. A line is cut at
+// 64 KiB.
 package serverlog
 
 import (
@@ -12,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,13 +23,22 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"sealgate/appliance/ownership"
+)
+
+// Name is which log it is.
+type Name string
+
+// The logs.
+const (
+	Server Name = "server"
+	Access Name = "access"
 )
 
 const (
-	current     = "server.log"
-	asidePrefix = "server-"
-	asideSuffix = ".log"
-	asideTime   = "20060102T150405.000000"
+	suffix    = ".log"
+	asideTime = "20060102T150405.000000"
 
 	maxFile  = 8 << 20 // bytes
 	maxAside = 8       // files
@@ -35,7 +47,9 @@ const (
 
 // Log takes lines. It may be used concurrently.
 type Log struct {
-	dir string
+	name Name
+	dir  string
+	mode fs.FileMode
 
 	mu      sync.Mutex
 	file    *os.File
@@ -45,11 +59,15 @@ type Log struct {
 }
 
 // Open opens the log in dir, which it makes. A line that a crash cut off is ended.
-func Open(dir string) (*Log, error) {
+func (n Name) Open(dir string) (*Log, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	l := &Log{dir: dir}
+	mode, err := ownership.FileMode(dir)
+	if err != nil {
+		return nil, err
+	}
+	l := &Log{name: n, dir: dir, mode: mode}
 	if err := l.open(); err != nil {
 		return nil, err
 	}
@@ -57,7 +75,7 @@ func Open(dir string) (*Log, error) {
 }
 
 func (l *Log) open() error {
-	file, err := os.OpenFile(filepath.Join(l.dir, current), os.O_RDWR|os.O_APPEND|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
+	file, err := os.OpenFile(filepath.Join(l.dir, l.name.Current()), os.O_RDWR|os.O_APPEND|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, l.mode)
 	if err != nil {
 		return err
 	}
@@ -87,11 +105,10 @@ func (l *Log) open() error {
 func (l *Log) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for line := range bytes.Lines(p) {
-		if len(line) > maxLine {
-			line = append(slices.Clone(line[:maxLine-1]), '\n')
-		}
-		if l.size+int64(len(line)) > maxFile {
+	for rest := p; len(rest) > 0; {
+		var lines []byte
+		lines, rest = piece(rest)
+		if l.size+int64(len(lines)) > maxFile {
 			l.putAside()
 		}
 		if l.dropped > 0 {
@@ -101,14 +118,29 @@ func (l *Log) Write(p []byte) (int, error) {
 				l.dropped = 0
 			}
 		}
-		if !l.append(line) {
-			l.dropped++
+		if !l.append(lines) {
+			l.dropped += int64(bytes.Count(lines, []byte("\n")))
 		}
 	}
 	return len(p), nil
 }
 
-// append keeps a line whole or not at all.
+// piece is the first lines of p, at most maxLine bytes. A line that is longer is cut.
+func piece(p []byte) (lines, rest []byte) {
+	if len(p) <= maxLine {
+		return p, nil
+	}
+	if end := bytes.LastIndexByte(p[:maxLine], '\n'); end >= 0 {
+		return p[:end+1], p[end+1:]
+	}
+	end := bytes.IndexByte(p, '\n')
+	if end < 0 {
+		end = len(p) - 1
+	}
+	return append(slices.Clone(p[:maxLine-1]), '\n'), p[end+1:]
+}
+
+// append keeps lines whole or not at all.
 func (l *Log) append(line []byte) bool {
 	if l.file == nil && (l.closed || l.open() != nil) {
 		return false
@@ -126,15 +158,15 @@ func (l *Log) append(line []byte) bool {
 
 // putAside begins a new file. Where it cannot, the old one goes on.
 func (l *Log) putAside() {
-	aside := asidePrefix + time.Now().UTC().Format(asideTime) + asideSuffix
-	if unix.Renameat2(unix.AT_FDCWD, filepath.Join(l.dir, current), unix.AT_FDCWD, filepath.Join(l.dir, aside), unix.RENAME_NOREPLACE) != nil {
+	aside := l.name.prefix() + time.Now().UTC().Format(asideTime) + suffix
+	if unix.Renameat2(unix.AT_FDCWD, filepath.Join(l.dir, l.name.Current()), unix.AT_FDCWD, filepath.Join(l.dir, aside), unix.RENAME_NOREPLACE) != nil {
 		return
 	}
 	if l.file != nil {
 		l.file.Close()
 	}
 	l.file, l.size = nil, 0 // append opens it
-	list, err := Aside(l.dir)
+	list, err := l.name.Aside(l.dir)
 	if err != nil {
 		return
 	}
@@ -157,17 +189,19 @@ func (l *Log) Close() error {
 }
 
 // Current is the name of the file that is being written.
-const Current = current
+func (n Name) Current() string { return string(n) + suffix }
+
+func (n Name) prefix() string { return string(n) + "-" }
 
 // Aside lists the files that were put aside, the oldest first.
-func Aside(dir string) ([]string, error) {
+func (n Name) Aside(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
 	var names []string
 	for _, e := range entries {
-		if _, ok := TimeOf(e.Name()); ok && e.Type().IsRegular() {
+		if _, ok := n.TimeOf(e.Name()); ok && e.Type().IsRegular() {
 			names = append(names, e.Name())
 		}
 	}
@@ -176,10 +210,10 @@ func Aside(dir string) ([]string, error) {
 }
 
 // TimeOf is when a file was put aside: its last line is no younger.
-func TimeOf(name string) (time.Time, bool) {
-	stamp, ok := strings.CutPrefix(name, asidePrefix)
+func (n Name) TimeOf(name string) (time.Time, bool) {
+	stamp, ok := strings.CutPrefix(name, n.prefix())
 	if ok {
-		stamp, ok = strings.CutSuffix(stamp, asideSuffix)
+		stamp, ok = strings.CutSuffix(stamp, suffix)
 	}
 	if !ok {
 		return time.Time{}, false

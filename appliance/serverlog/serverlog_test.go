@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -14,7 +15,7 @@ import (
 
 func open(t *testing.T, dir string) *serverlog.Log {
 	t.Helper()
-	log, err := serverlog.Open(dir)
+	log, err := serverlog.Server.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +27,7 @@ func open(t *testing.T, dir string) *serverlog.Log {
 func newest(t *testing.T, dir string, limit int) []string {
 	t.Helper()
 	var lines []string
-	for line, err := range serverlog.Newest(dir) {
+	for line, err := range serverlog.Server.Newest(dir) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -55,7 +56,7 @@ func TestFilesArePutAside(t *testing.T) {
 	for i := range lines {
 		fmt.Fprintf(log, "%d %s\n", i, line)
 	}
-	aside, err := serverlog.Aside(dir)
+	aside, err := serverlog.Server.Aside(dir)
 	if err != nil || len(aside) != 8 {
 		t.Fatalf("%d files are kept aside (%v), want the newest 8", len(aside), err)
 	}
@@ -76,7 +77,7 @@ func TestFilesArePutAside(t *testing.T) {
 
 func TestLongAndTornLines(t *testing.T) {
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, serverlog.Current), []byte("whole\ntorn"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, serverlog.Server.Current()), []byte("whole\ntorn"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	log := open(t, dir)
@@ -88,12 +89,37 @@ func TestLongAndTornLines(t *testing.T) {
 	}
 }
 
+// Many lines at once are the same lines.
+func TestManyLinesAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	log := open(t, dir)
+	var text bytes.Buffer
+	const n = 20_000
+	for i := range n {
+		fmt.Fprintf(&text, "%d %s\n", i, strings.Repeat("x", i%100))
+		if i == n/2 {
+			text.WriteString(strings.Repeat("y", 100<<10) + "\n")
+		}
+	}
+	log.Write(text.Bytes())
+	lines := newest(t, dir, 2*n)
+	if len(lines) != n+1 || lines[n-1-n/2] != strings.Repeat("y", 64<<10-1) {
+		t.Fatalf("%d lines, %.20q", len(lines), lines[n-1-n/2])
+	}
+	lines = slices.Delete(lines, n-1-n/2, n-n/2)
+	for i, line := range lines {
+		if want := fmt.Sprintf("%d %s", n-1-i, strings.Repeat("x", (n-1-i)%100)); line != want {
+			t.Fatalf("%q, want %q", line, want)
+		}
+	}
+}
+
 func TestLinkInItsPlace(t *testing.T) {
 	dir := t.TempDir()
-	if err := os.Symlink("/etc/hostname", filepath.Join(dir, serverlog.Current)); err != nil {
+	if err := os.Symlink("/etc/hostname", filepath.Join(dir, serverlog.Server.Current())); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := serverlog.Open(dir); err == nil {
+	if _, err := serverlog.Server.Open(dir); err == nil {
 		t.Error("a link in the log's place was opened")
 	}
 }

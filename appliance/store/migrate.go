@@ -93,3 +93,37 @@ func schemaVersion(ctx context.Context, db querier, d database) (int64, error) {
 	}
 	return version.Int64, nil
 }
+
+// Migrations are the schemas that the databases of a store have.
+type Migrations struct {
+	Config int64            `json:"config"`
+	Days   map[string]int64 `json:"days"`
+}
+
+// Migrations reads them. Days that wait for MigrateDays have an older one than the
+// release knows.
+func (s *Store) Migrations(ctx context.Context) (m Migrations, err error) {
+	if m.Config, err = schemaVersion(ctx, s.reader, configDatabase); err != nil {
+		return m, err
+	}
+	names, err := s.EventDays(ctx)
+	if err != nil {
+		return m, err
+	}
+	m.Days = make(map[string]int64, len(names))
+	for _, name := range names {
+		if m.Days[name], err = s.dayVersion(ctx, name); err != nil {
+			return m, fmt.Errorf("events of %s: %w", name, err)
+		}
+	}
+	return m, nil
+}
+
+func (s *Store) dayVersion(ctx context.Context, name string) (int64, error) {
+	db, err := openReader(s.data.day(name), 1)
+	if err != nil {
+		return 0, err
+	}
+	defer db.Close()
+	return schemaVersion(ctx, db, eventDatabase)
+}

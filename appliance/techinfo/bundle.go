@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"time"
 
@@ -133,15 +134,21 @@ func (b *bundle) file(i item) error {
 		return err
 	}
 	h := sha256.New()
-	// What was cut off since it was measured is made up with zeros.
-	whole := io.LimitReader(io.MultiReader(content, zeros{}), i.size)
-	if _, err := b.masker.copy(io.MultiWriter(b.tar, h, told{b}), whole); err != nil {
+	to := io.MultiWriter(b.tar, h, told{b})
+	if i.seal != nil {
+		_, err = io.Copy(to, content) // nobody finds anything in it
+	} else {
+		_, err = b.masker.copy(to, content)
+	}
+	if err != nil {
 		return fmt.Errorf("%s: %w", i.name, err)
 	}
 	b.manifest.Files = append(b.manifest.Files, File{i.name, i.size, hex.EncodeToString(h.Sum(nil))})
 	return nil
 }
 
+// open is the content, as many bytes as were announced: what was cut off since it was
+// measured is made up with zeros.
 func (i item) open() (io.Reader, func(), error) {
 	if i.path == "" {
 		return bytes.NewReader(i.data), func() {}, nil
@@ -150,7 +157,12 @@ func (i item) open() (io.Reader, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return io.NewSectionReader(file, i.from, i.size), func() { file.Close() }, nil
+	content := io.MultiReader(io.NewSectionReader(file, i.from, math.MaxInt64-i.from), zeros{})
+	if i.seal == nil {
+		return io.LimitReader(content, i.size), func() { file.Close() }, nil
+	}
+	sealed := sealing(io.LimitReader(content, i.plain), i.seal)
+	return sealed, func() { sealed.Close(); file.Close() }, nil
 }
 
 // told tells progress, and ends when the bundle is cancelled.
@@ -187,6 +199,12 @@ func Report(ctx context.Context, src Source, o Options, w io.Writer) (Manifest, 
 	for _, i := range items {
 		if _, err := fmt.Fprintf(w, "== %s, %d bytes\n", i.name, i.size); err != nil {
 			return m, err
+		}
+		if i.mute {
+			if _, err := fmt.Fprintln(w, "(not shown)"); err != nil {
+				return m, err
+			}
+			continue
 		}
 		if err := i.report(w, masker); err != nil {
 			return m, err

@@ -9,6 +9,8 @@ import (
 	"runtime/debug"
 	"sync"
 	"time"
+
+	"filippo.io/age"
 )
 
 // collector gets one kind of facts.
@@ -41,6 +43,10 @@ type item struct {
 	path string // content is size bytes of this file from offset on
 	from int64
 	size int64
+	mute bool // it is not for a person to read
+
+	seal  age.Recipient // nil: as it is
+	plain int64         // of a file that is sealed, its bytes before
 }
 
 type collected struct {
@@ -61,6 +67,11 @@ func (c *collection) add(i item) {
 // text adds a small file.
 func (c *collection) text(name string, data []byte) {
 	c.add(item{name: name, data: data, size: int64(len(data))})
+}
+
+// binary adds a small file that no person reads.
+func (c *collection) binary(name string, data []byte) {
+	c.add(item{name: name, data: data, size: int64(len(data)), mute: true})
 }
 
 // json adds a value.
@@ -87,8 +98,9 @@ func (c *collection) take() collected {
 	return collected{c.name, c.items, c.notes}
 }
 
-// run runs collectors and returns what they got in their order.
-func run(ctx context.Context, list []collector) []collected {
+// run runs collectors, each as long as it may take, and returns what they got in their
+// order.
+func run(ctx context.Context, list []collector, long time.Duration) []collected {
 	results := make([]collected, len(list))
 	places := make(chan struct{}, atATime)
 	var all sync.WaitGroup
@@ -96,7 +108,7 @@ func run(ctx context.Context, list []collector) []collected {
 		all.Go(func() {
 			places <- struct{}{}
 			defer func() { <-places }()
-			results[i] = c.run(ctx)
+			results[i] = c.run(ctx, long)
 		})
 	}
 	all.Wait()
@@ -104,8 +116,8 @@ func run(ctx context.Context, list []collector) []collected {
 }
 
 // run returns when the collector does, or at the end of its time.
-func (c collector) run(ctx context.Context) collected {
-	ctx, cancel := context.WithTimeoutCause(ctx, collectTime, fmt.Errorf("it took longer than %v", collectTime))
+func (c collector) run(ctx context.Context, long time.Duration) collected {
+	ctx, cancel := context.WithTimeoutCause(ctx, long, fmt.Errorf("it took longer than %v", long))
 	defer cancel()
 	into := &collection{name: c.name}
 	done := make(chan error, 1)

@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
-	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -17,8 +17,10 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"sealgate/appliance"
 	"sealgate/appliance/audit"
 	"sealgate/appliance/disk"
+	"sealgate/appliance/model"
 	"sealgate/appliance/serverlog"
 	"sealgate/appliance/store"
 )
@@ -32,6 +34,23 @@ func collectors(src Source, o Options) []collector {
 		{"processes", processes},
 		{"log", func(_ context.Context, c *collection) error { return src.logs(c, o) }},
 		{"audit", src.auditLog},
+	}
+	for _, also := range []struct {
+		wanted bool
+		collector
+	}{
+		{o.Upgrade, collector{"upgrade", src.upgrade}},
+		{o.AccessLog, collector{"access", func(_ context.Context, c *collection) error {
+			return logFiles(c, serverlog.Access, src.Home.Spool(), o)
+		}}},
+		{o.Cores, collector{"coredumps", src.cores}},
+		{o.Traffic, collector{"traffic", src.traffic}},
+		{o.Debug, collector{"debug", src.profiles}},
+		{src.Config.Role == appliance.Gateway, collector{"config", src.snapshot}},
+	} {
+		if also.wanted {
+			list = append(list, also.collector)
+		}
 	}
 	if src.Store != nil {
 		list = append(list, collector{"config", src.configuration}, collector{"database", src.database})
@@ -55,23 +74,25 @@ func system(_ context.Context, c *collection) error {
 	return nil
 }
 
-// network is addresses, routes, names and open sockets.
+// network is addresses, routes, names and open sockets, as files of the kernel: an
+// installed appliance has no netlink socket to ask by.
 func network(_ context.Context, c *collection) error {
-	interfaces, err := net.Interfaces()
+	interfaces, err := filepath.Glob("/sys/class/net/*")
 	if err != nil {
 		return err
 	}
 	var b strings.Builder
-	for _, i := range interfaces {
-		addresses, err := i.Addrs()
-		fmt.Fprintf(&b, "%s mtu %d %s %v", i.Name, i.MTU, i.Flags, addresses)
-		if err != nil {
-			fmt.Fprintf(&b, " %v", err)
+	for _, path := range interfaces {
+		b.WriteString(filepath.Base(path))
+		for _, fact := range []string{"address", "mtu", "operstate", "speed"} {
+			if data, err := readSmall(filepath.Join(path, fact)); err == nil { // some have none
+				fmt.Fprintf(&b, " %s %s", fact, bytes.TrimSpace(data))
+			}
 		}
 		b.WriteByte('\n')
 	}
 	c.text("interfaces", []byte(b.String()))
-	for _, name := range []string{"route", "ipv6_route", "dev", "tcp", "tcp6", "sockstat", "snmp"} {
+	for _, name := range []string{"fib_trie", "if_inet6", "route", "ipv6_route", "dev", "tcp", "tcp6", "sockstat", "snmp"} {
 		c.copyFile(name, "/proc/net/"+name)
 	}
 	c.copyFile("resolv.conf", "/etc/resolv.conf")
@@ -109,9 +130,19 @@ func processes(_ context.Context, c *collection) error {
 // bigLog is what --no-big-logs leaves of a log, in bytes.
 const bigLog = 1 << 20
 
+// logs are what the appliance reported, and how it was set up.
 func (src Source) logs(c *collection, o Options) error {
-	dir := src.Home.Logs()
-	aside, err := serverlog.Aside(dir)
+	for _, path := range []string{src.Home.FirstLogin(), src.Home.FirstLogin() + ".old"} {
+		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+			c.log(path, math.MaxInt64)
+		}
+	}
+	return logFiles(c, serverlog.Server, src.Home.Logs(), o)
+}
+
+// logFiles are the files of a log that were asked for.
+func logFiles(c *collection, log serverlog.Name, dir string, o Options) error {
+	aside, err := log.Aside(dir)
 	if err != nil {
 		return err
 	}
@@ -119,10 +150,10 @@ func (src Source) logs(c *collection, o Options) error {
 	if o.NoBigLogs {
 		limit = bigLog
 	}
-	c.log(filepath.Join(dir, serverlog.Current), limit)
+	c.log(filepath.Join(dir, log.Current()), limit)
 	wanted := 0
 	for _, name := range slices.Backward(aside) {
-		at, _ := serverlog.TimeOf(name)
+		at, _ := log.TimeOf(name)
 		if at.Before(o.Since) || o.Archives > 0 && wanted == o.Archives {
 			c.note("%d older logs were not asked for", len(aside)-wanted)
 			break
@@ -148,6 +179,30 @@ func (src Source) auditLog(ctx context.Context, c *collection) error {
 		return err
 	}
 	return c.json("verify.json", report)
+}
+
+// snapshot is what the gateway was told, without keys. On an installed one the file is
+// the role's alone, and is read where the role can say nothing.
+func (src Source) snapshot(ctx context.Context, c *collection) error {
+	_, askErr := src.ask(ctx, c, "configuration", "snapshot.json")
+	if askErr == nil {
+		return nil
+	}
+	file, err := os.OpenFile(src.Home.Snapshot(), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		c.note("the gateway has no configuration yet")
+		return nil
+	}
+	if err != nil {
+		return errors.Join(askErr, err)
+	}
+	defer file.Close()
+	s, err := model.ReadSnapshot(file)
+	if err != nil {
+		return err
+	}
+	s.TakeKeys()
+	return c.json("snapshot.json", s)
 }
 
 // configuration is every table without its secrets, and users without verifiers.

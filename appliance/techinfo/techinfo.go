@@ -32,6 +32,12 @@ type Options struct {
 	Archives  int       `json:"archives,omitempty"`    // at most so many log files that were put aside; 0: all
 	Since     time.Time `json:"since,omitzero"`        // none that was put aside before
 	NoBigLogs bool      `json:"no_big_logs,omitempty"` // of each log the last MiB
+
+	Upgrade   bool `json:"upgrade,omitempty"`    // releases, and the schemas of the databases
+	AccessLog bool `json:"access_log,omitempty"` // what the role was asked
+	Cores     bool `json:"coredumps,omitempty"`  // crash reports, and core files sealed to the support key
+	Traffic   bool `json:"traffic,omitempty"`    // counters over a few seconds, and connections
+	Debug     bool `json:"debug,omitempty"`      // profiles of the running role
 }
 
 // maxCase is the longest case number.
@@ -60,6 +66,9 @@ type Source struct {
 	Status  any          // how the daemon says it is; marshals to JSON
 	Store   *store.Store // nil where there is none
 	Secrets [][]byte     // that must not be in the bundle, whoever wrote them there
+	// Ask asks the running role: heap, cpu, goroutine, runtime, counters or
+	// configuration.
+	Ask func(ctx context.Context, what string) (answer []byte, cut bool, err error)
 }
 
 // Manifest is the last file of a bundle.
@@ -110,7 +119,7 @@ func Name(config appliance.Config, o Options, now time.Time) string {
 
 // gather runs the collectors side by side.
 func gather(ctx context.Context, src Source, o Options, m *Manifest) []item {
-	results := run(ctx, collectors(src, o))
+	results := run(ctx, collectors(src, o), collectTime)
 	var items []item
 	for _, r := range results {
 		items = append(items, r.items...)

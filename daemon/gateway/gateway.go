@@ -5,8 +5,10 @@ package gateway
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -19,6 +21,8 @@ import (
 	"sealgate/appliance"
 	"sealgate/appliance/model"
 	"sealgate/appliance/spool"
+	"sealgate/daemon/access"
+	"sealgate/daemon/diagnosis"
 	"sealgate/daemon/gateway/event"
 	"sealgate/daemon/gateway/health"
 	"sealgate/daemon/gateway/metrics"
@@ -40,6 +44,7 @@ type gateway struct {
 	registry *metrics.Registry
 	metrics  metricsServer
 	judges   *judges
+	requests *access.Log
 	seen     fs.FileInfo // the file as it was last read
 }
 
@@ -61,9 +66,10 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 	if g.health, err = health.New(home.HealthLog()); err != nil {
 		return errors.Join(err, g.events.Close())
 	}
+	g.requests = access.Open(home, log)
 	g.countSpool(kept)
 	g.proxy = proxy.New(proxy.Options{Gateway: config.Name, Log: log, Registry: g.registry, Event: g.events.Put, Engine: g.judges.engine,
-		Watched: g.health.Watches, Saw: g.health.Saw})
+		Watched: g.health.Watches, Saw: g.health.Saw, Access: g.requests})
 	g.look()
 	if err := ready(); err != nil {
 		return errors.Join(err, g.stop())
@@ -71,6 +77,9 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 	log.Info("the gateway is ready", "address", ln.Addr().String(), "revision", g.proxy.Revision())
 	var running sync.WaitGroup
 	running.Go(func() { g.keepLooking(ctx) })
+	running.Go(func() {
+		diagnosis.Serve(ctx, home, map[string]func(io.Writer) error{diagnosis.Counters: g.registry.Write, diagnosis.Configuration: g.tell}, log)
+	})
 	err = hold(ctx, ln)
 	running.Wait()
 	return errors.Join(err, g.stop())
@@ -134,13 +143,30 @@ func (g *gateway) look() {
 	g.log.Info("the configuration is in use", "revision", g.proxy.Revision(), "took", time.Since(begin).String())
 }
 
-func (g *gateway) take() error {
+// read reads the configuration's file.
+func (g *gateway) read() (*model.Snapshot, error) {
 	file, err := os.Open(g.home.Snapshot())
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return model.ReadSnapshot(file)
+}
+
+// tell writes the configuration without its keys.
+func (g *gateway) tell(w io.Writer) error {
+	s, err := g.read()
 	if err != nil {
 		return err
 	}
-	defer file.Close()
-	s, err := model.ReadSnapshot(file)
+	s.TakeKeys()
+	out := json.NewEncoder(w)
+	out.SetIndent("", "  ")
+	return out.Encode(s)
+}
+
+func (g *gateway) take() error {
+	s, err := g.read()
 	if err != nil {
 		return err
 	}
@@ -161,7 +187,7 @@ func (g *gateway) stop() error {
 	defer cancel()
 	g.proxy.Shutdown(ctx)
 	g.metrics.use("", nil)
-	return errors.Join(g.health.Close(), g.events.Close())
+	return errors.Join(g.health.Close(), g.events.Close(), g.requests.Close())
 }
 
 // metricsServer answers Prometheus at one address.

@@ -239,7 +239,26 @@ func TestPoliciesBlock(t *testing.T) {
 	if resp.StatusCode != 403 {
 		t.Errorf("in a form: %d", resp.StatusCode)
 	}
+	conn, err := net.Dial("tcp", fmt.Sprint("127.0.0.1:", port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprint(conn, "no request\r\n\r\n")
+	io.Copy(io.Discard, conn)
+	conn.Close()
 	r.stop()
+	requests, err := os.ReadFile(filepath.Join(home.Spool(), "access.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{`"GET /?... HTTP/1.1" 200 5 `, `"GET /?... HTTP/1.1" 403 `, `"GET /admin/x HTTP/1.1" 403 `, `"POST / HTTP/1.1" 403 `, `"-" 400 - `} {
+		if !strings.Contains(string(requests), line) {
+			t.Errorf("%s is not in the access log:\n%s", line, requests)
+		}
+	}
+	if strings.Contains(string(requests), "secret") {
+		t.Errorf("the access log tells what is masked:\n%s", requests)
+	}
 	kept, err := spool.Open(filepath.Join(home.Spool(), "events"), spool.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -258,6 +277,9 @@ func TestPoliciesBlock(t *testing.T) {
 		policies[e.Violation.Policy+" "+e.Violation.Type+" "+e.Violation.Severity] = true
 		if strings.Contains(string(record.Body), "secret") {
 			t.Errorf("it tells what is masked: %s", record.Body)
+		}
+		if e.Violation.Policy == "HTTP Protocol" { // of what was no request
+			continue
 		}
 		if e.Violation.Action != "block" || e.Violation.Service != "shop" || e.Violation.DestPort != port || e.Violation.SourceIP != "127.0.0.1" {
 			t.Errorf("%s", record.Body)

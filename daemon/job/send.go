@@ -20,7 +20,7 @@ import (
 func send(ctx context.Context, home appliance.Home, x commands.Send, ui control.UI) (commands.SendResult, error) {
 	begin := time.Now()
 	debug.SetGCPercent(collectWhileTransferring)
-	file, err := folder.Open(home, x.Name)
+	file, err := folder.Open(home, x.Name, x.Kinds...)
 	if err != nil {
 		return commands.SendResult{}, err
 	}

@@ -2,23 +2,27 @@ package job
 
 import (
 	"context"
+	"crypto/ed25519"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
 	"sealgate/appliance"
 	"sealgate/appliance/certificate"
 	"sealgate/appliance/disk"
 	"sealgate/appliance/folder"
+	"sealgate/appliance/model"
 	"sealgate/appliance/secret"
 	"sealgate/appliance/store"
 	"sealgate/appliance/techinfo"
 	"sealgate/commands"
 	"sealgate/control"
+	"sealgate/daemon/diagnosis"
 )
 
 // techInfo makes a support bundle, or shows what would be in it. A bundle that is
@@ -96,6 +100,7 @@ func techInfoSource(ctx context.Context, home appliance.Home, status commands.St
 		return src, nil, err
 	}
 	src = techinfo.Source{Version: control.Version, Home: home, Config: config, Status: status}
+	src.Ask = func(ctx context.Context, what string) ([]byte, bool, error) { return diagnosis.Ask(ctx, home, what) }
 	done = func() {}
 	if config.Role == appliance.ManagementServer {
 		db, err := store.Open(ctx, string(home), store.Options{ReadOnly: true})
@@ -128,10 +133,33 @@ func knownSecrets(ctx context.Context, home appliance.Home, db *store.Store) ([]
 	}
 	list = append(list, sealed)
 	if db == nil {
-		return list, nil
+		return append(list, gatewaySecrets(home)...), nil
 	}
 	stored, err := storedSecrets(ctx, home, db)
 	return append(list, stored...), err
+}
+
+// gatewaySecrets are the keys that a gateway has of its own and was given. What cannot
+// be read is in no file that is collected.
+func gatewaySecrets(home appliance.Home) (list [][]byte) {
+	if file, err := os.Open(home.Snapshot()); err == nil {
+		if s, err := model.ReadSnapshot(file); err == nil {
+			list = s.TakeKeys()
+		}
+		closing(file)
+	}
+	data, err := os.ReadFile(filepath.Join(string(home), "link", "identity.json"))
+	if err != nil {
+		return list
+	}
+	var identity struct {
+		Key     []byte `json:"key"` // with the public half behind it
+		Sealing []byte `json:"sealing"`
+	}
+	if json.Unmarshal(data, &identity) != nil {
+		return append(list, data)
+	}
+	return append(list, identity.Key[:min(len(identity.Key), ed25519.SeedSize)], identity.Sealing)
 }
 
 func storedSecrets(ctx context.Context, home appliance.Home, db *store.Store) (list [][]byte, err error) {

@@ -9,6 +9,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -19,6 +20,8 @@ import (
 	"sealgate/appliance/certificate"
 	"sealgate/appliance/store"
 	"sealgate/daemon/errand"
+	"sealgate/daemon/access"
+	"sealgate/daemon/diagnosis"
 	"sealgate/daemon/mx/monitor"
 )
 
@@ -61,7 +64,11 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 	if err != nil {
 		return err
 	}
-	srv := newServer(api, log)
+	requests := access.Open(home, log)
+	defer requests.Close()
+	seen := newCounters()
+	srv := newServer(requests.Handler(api, seen.saw), log)
+	srv.ConnState = seen.state
 	srv.TLSConfig = &tls.Config{GetCertificate: keeper.Get, MinVersion: tls.VersionTLS12}
 	served := make(chan error, 1)
 	go func() { served <- srv.ServeTLS(newCrowd(ln, log), "", "") }()
@@ -74,6 +81,9 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 	aside, stop := context.WithCancel(ctx)
 	defer stop()
 	beside.Go(func() { watch.Jobs.Run(aside) })
+	beside.Go(func() {
+		diagnosis.Serve(aside, home, map[string]func(io.Writer) error{diagnosis.Counters: seen.Write}, log)
+	})
 	beside.Go(func() { migrateDays(aside, db, log) })
 	select {
 	case err := <-served:

@@ -40,7 +40,7 @@ func TestUnitForbidsNothingNeeded(t *testing.T) {
 			t.Fatal("strace does not get hold of the daemon")
 		}
 	}
-	for _, line := range []string{"impctl server restart", "status", "impctl known-hosts add " + server.Addr + " --fingerprint SHA256:x"} {
+	for _, line := range []string{"impctl server restart", "status", "impctl known-hosts add " + server.Addr + " --fingerprint SHA256:x", "impctl support get-tech-info --server-debug --get-access-log --upgrade"} {
 		app.Run(line)
 	}
 	export := app.Command("export-local --pwd - --encryptpwd -")

@@ -92,6 +92,7 @@ func run(t *testing.T, dir string) {
 			"seed":       seed,
 			"background": background,
 			"interrupt":  interrupt,
+			"said":       said,
 			"ended":      ended,
 			"uploading":  uploading,
 			"plain":      plain,
@@ -109,7 +110,7 @@ type world struct {
 	mounts []string
 
 	running  *exec.Cmd
-	out, err bytes.Buffer
+	out, err trial.Buffer
 }
 
 func (w *world) end() {
@@ -458,6 +459,17 @@ func background(ts *testscript.TestScript, neg bool, args []string) {
 	w.running = exec.Command(filepath.Join(bin, args[0]), args[1:]...)
 	w.running.Stdout, w.running.Stderr = &w.out, &w.err
 	ts.Check(w.running.Start())
+}
+
+// said TEXT waits, ten seconds at most, until it has written TEXT.
+func said(ts *testscript.TestScript, neg bool, args []string) {
+	w := of(ts)
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if strings.Contains(w.out.String(), args[0]) {
+			return
+		}
+	}
+	ts.Fatalf("it never says %q:\n%s%s", args[0], w.out.String(), w.err.String())
 }
 
 // interrupt does to it what Ctrl-C does.

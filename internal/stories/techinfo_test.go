@@ -5,17 +5,22 @@ import (
 	"bytes"
 	"compress/gzip"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"filippo.io/age"
+
+	"sealgate/appliance/model"
 	"sealgate/appliance/secret"
 	"sealgate/appliance/store"
 	"sealgate/appliance/techinfo"
@@ -78,9 +83,12 @@ func TestBundleHoldsWhatItSays(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer app.Stop()
-	files, m := bundleOf(t, app, "--case-number CASE-7")
+	ask(t, app, "/v1/conf/sites?token=x")
+	files, m := bundleOf(t, app, "--case-number CASE-7 --upgrade --get-access-log --agents-traffic-analysis --server-debug")
 	for _, name := range []string{"appliance/appliance.json", "appliance/status.json", "appliance/version.json", "system/os-release", "system/meminfo",
-		"network/interfaces", "log/server.log", "audit/verify.json", "config/objects.jsonl", "config/users.jsonl", "database/check", "database/counts.json"} {
+		"network/interfaces", "log/server.log", "audit/verify.json", "config/objects.jsonl", "config/users.jsonl", "database/check", "database/counts.json",
+		"log/ec2_auto_ftl.log", "upgrade/releases", "upgrade/schemas.json", "access/access.log", "traffic/connections", "traffic/rates", "traffic/first", "traffic/second",
+		"debug/heap.pprof", "debug/cpu.pprof", "debug/goroutines", "debug/runtime.json"} {
 		if len(files[name]) == 0 {
 			t.Errorf("%s is not in it, or empty", name)
 		}
@@ -92,6 +100,14 @@ func TestBundleHoldsWhatItSays(t *testing.T) {
 		if sum := sha256.Sum256(files[f.Name]); hex.EncodeToString(sum[:]) != f.SHA256 || int64(len(files[f.Name])) != f.Size {
 			t.Errorf("%s is not as the manifest says", f.Name)
 		}
+	}
+	if log := string(files["access/access.log"]); !strings.Contains(log, `"POST /SecureSphere/api/v1/auth/session HTTP/1.1" 200 `) || !strings.Contains(log, ` - admin [`) ||
+		!strings.Contains(log, `"GET /SecureSphere/api/v1/conf/sites?... HTTP/1.1" 200 `) {
+		t.Errorf("the access log:\n%s", log)
+	}
+	if !strings.Contains(string(files["traffic/first"]), `sealgate_api_requests_total{class="2xx"} 2`) || !strings.Contains(string(files["debug/goroutines"]), "mx.Run") ||
+		!strings.Contains(string(files["upgrade/schemas.json"]), `"migrations"`) {
+		t.Errorf("of the role:\n%s", files["traffic/first"])
 	}
 	if !strings.Contains(string(files["log/server.log"]), "the appliance runs") || string(files["database/check"]) != "whole\n" {
 		t.Errorf("the log and the check: %s", files["database/check"])
@@ -112,6 +128,47 @@ func TestBundleHoldsWhatItSays(t *testing.T) {
 		t.Errorf("the report: %v\n%.500s", err, out)
 	}
 }
+
+// ask logs in to the REST API and gets path.
+func ask(t *testing.T, app *trial.Appliance, path string) {
+	t.Helper()
+	out, err := app.Run("impctl server status --json")
+	var status struct{ Address string }
+	if err := errors.Join(err, json.Unmarshal([]byte(out), &status)); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	client := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}}
+	do := func(method, path, cookie string) string {
+		req, err := http.NewRequestWithContext(t.Context(), method, "https://"+status.Address+"/SecureSphere/api"+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if cookie == "" {
+			req.SetBasicAuth("admin", trial.Admin)
+		}
+		req.Header.Set("Cookie", cookie)
+		resp, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil || resp.StatusCode != http.StatusOK {
+			t.Fatalf("%s %s: %d, %v\n%s", method, path, resp.StatusCode, err, body)
+		}
+		return string(body)
+	}
+	var session struct {
+		ID string `json:"session-id"`
+	}
+	if err := json.Unmarshal([]byte(do(http.MethodPost, "/v1/auth/session", "")), &session); err != nil {
+		t.Fatal(err)
+	}
+	do(http.MethodGet, path, session.ID)
+}
+
+// everything are the flags of a bundle that holds all that there is.
+const everything = "--upgrade --get-access-log --coredumps --agents-traffic-analysis --server-debug"
 
 // Secrets are planted wherever they can live, and where they must never be.
 func TestNoSecretInABundle(t *testing.T) {
@@ -149,17 +206,58 @@ func TestNoSecretInABundle(t *testing.T) {
 		fmt.Fprintf(log, "%s %x %s %s\n", s, s, base64.StdEncoding.EncodeToString([]byte(s)), base64.URLEncoding.EncodeToString([]byte("x"+s)))
 	}
 	log.Close()
+	ask(t, app, "/v1/conf/sites?password="+credential)
 
-	files, m := bundleOf(t, app, "")
+	identity, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := app.Run("impctl support get-tech-info --coredumps"); err == nil || !strings.Contains(out, "hint: impctl support key set") {
+		t.Errorf("core files without a key: %v\n%s", err, out)
+	}
+	if out, err := app.Run("impctl support key set " + identity.Recipient().String()); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	cores := filepath.Join(app.Home, "coredumps")
+	if err := errors.Join(os.Mkdir(cores, 0o700), os.WriteFile(filepath.Join(cores, "core.1"), []byte(strings.Join(secrets, "\n")), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	files, m := bundleOf(t, app, everything)
+	if core, err := age.Decrypt(bytes.NewReader(files["coredumps/core.1.age"]), identity); err != nil {
+		t.Errorf("the core file: %v", err)
+	} else if plain, err := io.ReadAll(core); err != nil || string(plain) != strings.Join(secrets, "\n") {
+		t.Errorf("the core file: %q, %v", plain, err)
+	}
 	if m.Masked < 12 {
 		t.Errorf("%d secrets were found in the log, want 12 and more", m.Masked)
 	}
-	report, err := app.Run("gti-remote --dump")
+	report, err := app.Run("gti-remote --dump " + everything)
 	if err != nil {
 		t.Fatal(err)
 	}
 	files["the report"] = []byte(report)
+	holdsNone(t, files, secrets)
+	if _, is := files["config/secrets.jsonl"]; is {
+		t.Error("the table of secrets is in it")
+	}
+	if !bytes.Contains(files["config/credentials.jsonl"], []byte("backup-server")) {
+		t.Error("the credential is not named in it")
+	}
+}
+
+// holdsNone looks for secrets in any form.
+func holdsNone(t *testing.T, files map[string][]byte, secrets []string) {
+	t.Helper()
 	for name, data := range files {
+		if strings.HasSuffix(name, ".pprof") {
+			gz, err := gzip.NewReader(bytes.NewReader(data))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if data, err = io.ReadAll(gz); err != nil {
+				t.Fatal(err)
+			}
+		}
 		for _, s := range secrets {
 			for form, text := range map[string]string{"plain": s, "hex": hex.EncodeToString([]byte(s)),
 				"base64": base64.StdEncoding.EncodeToString([]byte(s))[:len(s)], "base64 behind x": base64.URLEncoding.EncodeToString([]byte("x" + s))[2:len(s)]} {
@@ -169,12 +267,50 @@ func TestNoSecretInABundle(t *testing.T) {
 			}
 		}
 	}
-	if _, is := files["config/secrets.jsonl"]; is {
-		t.Error("the table of secrets is in it")
+}
+
+// A gateway has keys of its own, and those of the servers that it stands before.
+func TestNoSecretInABundleOfAGateway(t *testing.T) {
+	app, err := trial.New(bin, filepath.Join(t.TempDir(), "home"), "gateway", "gw")
+	if err != nil {
+		t.Fatal(err)
 	}
-	if !bytes.Contains(files["config/credentials.jsonl"], []byte("backup-server")) {
-		t.Error("the credential is not named in it")
+	const private = "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgevZzL1gdAFr88hb2"
+	key, sealing := bytes.Repeat([]byte("\x01key"), 8), bytes.Repeat([]byte("\x02seal"), 7)[:32]
+	identity, err := json.Marshal(map[string]any{"key": append(key, make([]byte, 32)...), "sealing": sealing, "server": "mx:8083"})
+	if err != nil {
+		t.Fatal(err)
 	}
+	snapshot, err := json.Marshal(model.Snapshot{Format: model.SnapshotFormat, Revision: 1, Group: model.SnapshotGroup{Name: "g"},
+		Services: []model.SnapshotService{{Site: "s", ServerGroup: "g", Name: "w", Mode: model.ModeActive,
+			Keys: []model.SnapshotKey{{Name: "k", Certificate: "PEM", PrivateKey: "-----BEGIN PRIVATE KEY-----\n" + private + "\n"}}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, data := range map[string][]byte{"link/identity.json": identity, "spool/config.json": snapshot} {
+		path := filepath.Join(app.Home, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, data, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := app.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer app.Stop()
+	secrets := []string{trial.System, trial.Secure, private, string(key), string(sealing)}
+	log, err := os.OpenFile(filepath.Join(app.Home, "spool", "access.log"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range secrets[2:] {
+		fmt.Fprintf(log, "%s %x %s\n", s, s, base64.StdEncoding.EncodeToString([]byte(s)))
+	}
+	log.Close()
+	files, m := bundleOf(t, app, strings.Replace(everything, "--coredumps", "", 1))
+	if m.Masked < 9 || !bytes.Contains(files["config/snapshot.json"], []byte(`"sslKeyName": "k"`)) || !bytes.Contains(files["traffic/first"], []byte("sealgate_configuration_revision")) {
+		t.Errorf("%d secrets were found in the log, want 9 and more; notes: %v", m.Masked, m.Notes)
+	}
+	holdsNone(t, files, secrets)
 }
 
 // plant stores a credential and an SSL key.

@@ -21,7 +21,7 @@ const (
 type RootService struct {
 	cmd   *exec.Cmd
 	ended chan error
-	log   lockedBuffer
+	log   Buffer
 }
 
 var capabilities = regexp.MustCompile(`(?m)^CapabilityBoundingSet=(.*)$`)

@@ -46,7 +46,7 @@ type Appliance struct {
 	mu    sync.Mutex
 	cmd   *exec.Cmd
 	ended chan error
-	log   lockedBuffer
+	log   Buffer
 }
 
 // New creates an appliance in home. args are further flags of init.
@@ -170,19 +170,26 @@ func Installed(bin, home, name string, args ...string) *exec.Cmd {
 	return exec.Command("unshare", append(within, args...)...)
 }
 
-// lockedBuffer may be written and read at the same time.
-type lockedBuffer struct {
+// Buffer may be written and read at the same time.
+type Buffer struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
 }
 
-func (b *lockedBuffer) Write(p []byte) (int, error) {
+func (b *Buffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.buf.Write(p)
 }
 
-func (b *lockedBuffer) String() string {
+// Reset empties it.
+func (b *Buffer) Reset() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.buf.Reset()
+}
+
+func (b *Buffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.buf.String()

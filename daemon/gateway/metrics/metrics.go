@@ -112,10 +112,15 @@ func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+	_ = r.Write(w) // the client is gone then
+}
+
+// Write writes all metrics.
+func (r *Registry) Write(w io.Writer) error {
 	out := bufio.NewWriter(w)
 	for _, f := range r.families {
 		fmt.Fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", f.name, f.help, f.name, f.kind)
 		f.write(out, f.name)
 	}
-	out.Flush()
+	return out.Flush()
 }

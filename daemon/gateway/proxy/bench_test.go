@@ -19,7 +19,9 @@ import (
 	"testing"
 	"time"
 
+	"sealgate/appliance"
 	"sealgate/appliance/model"
+	"sealgate/daemon/access"
 	"sealgate/daemon/gateway/proxy"
 	"sealgate/internal/peers"
 )
@@ -44,8 +46,15 @@ func runBenchProxy(kind, server string) {
 	case "sealgate":
 		host, port, _ := net.SplitHostPort(server)
 		n, _ := strconv.Atoi(port)
-		p := proxy.New(proxy.Options{Gateway: "gw", Log: slog.New(slog.DiscardHandler), Listen: func(netip.AddrPort) (net.Listener, error) { return ln, nil }})
-		err := p.Apply(&model.Snapshot{Format: 1, Aliases: map[string]map[string]netip.Addr{"gw": {"a": netip.MustParseAddr("127.0.0.1")}},
+		home, err := os.MkdirTemp("", peers.AccountPrefix+"-*")
+		if err != nil {
+			panic(err)
+		}
+		defer os.RemoveAll(home)
+		requests := access.Open(appliance.Home(home), slog.Default())
+		defer requests.Close()
+		p := proxy.New(proxy.Options{Gateway: "gw", Log: slog.New(slog.DiscardHandler), Access: requests, Listen: func(netip.AddrPort) (net.Listener, error) { return ln, nil }})
+		err = p.Apply(&model.Snapshot{Format: 1, Aliases: map[string]map[string]netip.Addr{"gw": {"a": netip.MustParseAddr("127.0.0.1")}},
 			Services: []model.SnapshotService{{Site: "s", ServerGroup: "g", Name: "w", Mode: model.ModeActive, Inbound: []model.SnapshotInbound{{Alias: "a", Ports: []int{80},
 				Outbound: []model.SnapshotOutbound{{Host: host, Port: n}}}}}}})
 		if err != nil {

@@ -5,10 +5,12 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 
 	"sealgate/appliance/model"
+	"sealgate/daemon/access"
 	"sealgate/daemon/gateway/http1"
 )
 
@@ -20,6 +22,7 @@ type exchange struct {
 	w http.ResponseWriter
 	r *http.Request
 
+	began   time.Time
 	id      string // of events, and in error pages
 	peer    netip.AddrPort
 	client  netip.Addr
@@ -34,7 +37,7 @@ type exchange struct {
 
 // ServeHTTP answers a request of a client, over either version of HTTP.
 func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := exchange{binding: l.binding.Load(), l: l, p: l.proxy, w: w, r: r, target: http1.OriginForm(r.RequestURI), host: r.Host}
+	x := exchange{binding: l.binding.Load(), l: l, p: l.proxy, w: w, r: r, began: time.Now(), target: http1.OriginForm(r.RequestURI), host: r.Host}
 	if peer, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
 		x.peer = netip.AddrPortFrom(peer.Addr().Unmap().WithZone(""), peer.Port())
 	}
@@ -105,6 +108,7 @@ func (b *timedBody) Read(p []byte) (int, error) {
 // refused tells of a request that http1 did not take.
 func (l *listener) refused(c netip.AddrPort, r *http1.Refusal) {
 	l.proxy.metrics.requests.Add(statusClass(r.Status), 1)
+	l.proxy.o.Access.Add(access.Entry{Client: c.Addr().Unmap(), Began: time.Now(), Status: r.Status, Bytes: -1})
 	l.proxy.refusalEvent(l.binding.Load(), c, r)
 }
 
@@ -192,9 +196,20 @@ func (x *exchange) redirect(status int) {
 // done counts the exchange.
 func (x *exchange) done() {
 	x.p.metrics.requests.Add(statusClass(x.status), 1)
+	x.p.o.Access.Add(access.Entry{Client: x.client, Began: x.began, Method: x.r.Method, Target: x.r.RequestURI, Protocol: x.r.Proto, Status: x.status, Bytes: x.length()})
 	if target := http1.OriginForm(x.r.RequestURI); x.p.o.Watched != nil && x.p.o.Watched(target) {
 		x.p.o.Saw(Seen{Target: target, Client: x.peer, Server: x.server, Gateway: x.l.at, Status: x.status})
 	}
+}
+
+// length is that of the answer's body, where it was announced.
+func (x *exchange) length() int64 {
+	if announced := x.w.Header()["Content-Length"]; len(announced) == 1 && x.r.Method != http.MethodHead {
+		if n, err := strconv.ParseInt(announced[0], 10, 64); err == nil {
+			return n
+		}
+	}
+	return -1
 }
 
 // newID names an event: 80 random bits.

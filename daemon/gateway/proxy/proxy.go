@@ -21,6 +21,7 @@ import (
 
 	"sealgate/appliance/model"
 	"sealgate/appliance/store"
+	"sealgate/daemon/access"
 	"sealgate/daemon/gateway/metrics"
 	"sealgate/daemon/gateway/waf"
 )
@@ -41,6 +42,8 @@ type Options struct {
 	// tells how one ended.
 	Watched func(target string) bool
 	Saw     func(Seen)
+	// Access takes requests.
+	Access *access.Log
 }
 
 // Seen is how a watched request ended.

@@ -12,6 +12,7 @@ import (
 
 	"sealgate/appliance/model"
 	"sealgate/appliance/store"
+	"sealgate/daemon/access"
 )
 
 // Sessions says who sends a request. It returns an error that is ErrNoSession
@@ -100,6 +101,7 @@ func (a *API) do(ctx context.Context, w http.ResponseWriter, target *node, value
 		if call.Caller, err = a.sessions.Caller(r); err != nil {
 			return nil, err
 		}
+		access.Identify(r.Context(), call.Caller.Name)
 	}
 	if op == nil {
 		return nil, Faultf(10016, "method %q is not possible here, possible are %s", short(r.Method), strings.Join(target.methods(), ", "))
