@@ -58,13 +58,8 @@ func New(p Policies, m *Memory) (Engine, error) {
 	e := &engine{core: map[int][]*decision{}, own: map[string][]*decision{}, known: map[string][]*decision{}, profiles: map[string]profiled{},
 		memory: m, limit: orDefault(p.BodyLimit, DefaultBodyLimit), work: int(orDefault(int64(p.Work), DefaultWork)), responses: p.Responses, open: p.FailOpen, trace: p.Trace}
 	for name, entries := range p.IPGroups {
-		k.groups[name] = nil // also where it is empty
-		for _, entry := range entries {
-			span, err := entry.span()
-			if err != nil {
-				return nil, fmt.Errorf("IP group %q: %w", name, err)
-			}
-			k.groups[name] = append(k.groups[name], span)
+		if err := k.group(name, entries); err != nil {
+			return nil, err
 		}
 	}
 	var err error
