@@ -122,7 +122,7 @@ var siteKinds = []Kind{
 			text("host").within(1, 255).required(10015), text("hostMatchType").oneOf("Exact", "Prefix", "Suffix", "Regex").otherwise("Exact"),
 			ref("application", WebApplication).under(WebService),
 		},
-		Apart: otherHost, ApartBy: []string{"host", "hostMatchType"},
+		Check: checkMapping, Apart: otherHost, ApartBy: []string{"host", "hostMatchType"},
 	},
 	{
 		// Found by gateway group, alias and ports, so its operations are written by hand.
@@ -142,7 +142,7 @@ var siteKinds = []Kind{
 		Filters: []string{"internalIpHost", "serverPort"},
 		Fields: []Field{
 			text("internalIpHost").within(1, 253).valid(host).code(10058).required(10015), port("serverPort").required(10015),
-			flag("encrypt").otherwise(false), text("clientAuthenticationRules"), text("externalHost").within(0, 255), text("urlPrefix").within(0, 1024),
+			flag("encrypt").otherwise(false), text("clientAuthenticationRules"), text("externalHost").within(0, 255).valid(anyHost), text("urlPrefix").within(0, 1024).valid(prefix),
 			ref("clientCertificate", SSLKey).under(WebService).code(10402), flag("validateServerCertificate").otherwise(false),
 			ref("serverSideSslSettings", SSLSettings),
 		},
@@ -184,6 +184,13 @@ func portsOf(document map[string]any) []string {
 		}
 	}
 	return list
+}
+
+func checkMapping(_ string, document map[string]any) []Fault {
+	if host := textOf(document, "host"); textOf(document, "hostMatchType") == "Regex" && regex(host) != nil {
+		return []Fault{{10350, "host is " + shown(host) + ", " + regex(host).Error()}}
+	}
+	return nil
 }
 
 func otherHost(_ string, document map[string]any, otherName string, other map[string]any) *Fault {

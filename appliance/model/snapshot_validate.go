@@ -151,7 +151,11 @@ func (e IPEntry) Range() (first, last netip.Addr, err error) {
 		if err != nil {
 			return first, last, fmt.Errorf("%q is no IP address", e.NetworkAddress)
 		}
-		prefix, err := addr.Unmap().Prefix(e.CIDRMask)
+		bits := e.CIDRMask
+		if addr.Is4In6() {
+			addr, bits = addr.Unmap(), bits-96
+		}
+		prefix, err := addr.Prefix(bits)
 		if err != nil {
 			return first, last, fmt.Errorf("%s/%d is no network", addr, e.CIDRMask)
 		}

@@ -274,7 +274,7 @@ func (w *traffic) handshake(port int, config *tls.Config) (tls.ConnectionState, 
 	w.t.Helper()
 	config.InsecureSkipVerify = true
 	dialer := tls.Dialer{Config: config}
-	ctx, cancel := context.WithTimeout(w.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	c, err := dialer.DialContext(ctx, "tcp", w.address(fmt.Sprint("127.0.0.1:", port)))
 	if err != nil {
