@@ -146,7 +146,7 @@ var siteKinds = []Kind{
 			ref("clientCertificate", SSLKey).under(WebService).code(10402), flag("validateServerCertificate").otherwise(false),
 			ref("serverSideSslSettings", SSLSettings),
 		},
-		Check: outboundTLS, Apart: shadowed, ApartBy: []string{"externalHost", "urlPrefix"},
+		Check: outboundTLS, Fits: clientRule, Apart: shadowed, ApartBy: []string{"externalHost", "urlPrefix"},
 	},
 }
 
@@ -223,7 +223,26 @@ func inboundTLS(_ string, document map[string]any) []Fault {
 	if len(rules) > 0 && document["clientAuthenticationAuthorities"] == nil {
 		faults = append(faults, Fault{10413, "clientAuthenticationRules needs clientAuthenticationAuthorities"})
 	}
+	for _, name := range sortedKeys(rules) {
+		if err := regex(textOf(rules, name)); err != nil {
+			faults = append(faults, Fault{10350, "clientAuthenticationRules." + name + " is " + shown(textOf(rules, name)) + ", " + err.Error()})
+		}
+	}
 	return faults
+}
+
+// clientRule wants the rule that an outbound rule names among its inbound rule's.
+func clientRule(name string, document, parent map[string]any) []Fault {
+	rule := textOf(document, "clientAuthenticationRules")
+	rules, _ := parent["clientAuthenticationRules"].(map[string]any)
+	switch {
+	case rule == "" || rules[rule] != nil:
+		return nil
+	case parent["clientAuthenticationAuthorities"] == nil:
+		return []Fault{{10413, "clientAuthenticationRules of the outbound rule of priority " + name + " needs clientAuthenticationAuthorities and the rule " + shown(rule) + " at the inbound rule"}}
+	default:
+		return []Fault{{10052, "clientAuthenticationRules of the outbound rule of priority " + name + " is " + shown(rule) + ", which is no rule of the inbound rule"}}
+	}
 }
 
 func outboundTLS(_ string, document map[string]any) []Fault {

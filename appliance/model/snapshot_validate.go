@@ -275,6 +275,13 @@ func (c *checker) inbound(of string, s *SnapshotService, in *SnapshotInbound) {
 	of = fmt.Sprintf("%s: inbound rule of alias %q", of, in.Alias)
 	c.key(of, s, in.Certificate)
 	c.settings(of, in.SSLSettings)
+	c.key(of, s, in.Authority)
+	if in.Authority != "" && in.Certificate == "" {
+		c.faultf("%s: certificates of clients need a server certificate", of)
+	}
+	for _, expression := range in.ClientRules {
+		c.pattern(of, expression)
+	}
 	if len(in.Ports) == 0 {
 		c.faultf("%s has no port", of)
 	}
@@ -294,6 +301,9 @@ func (c *checker) inbound(of string, s *SnapshotService, in *SnapshotInbound) {
 	for _, out := range in.Outbound {
 		c.key(of, s, out.ClientCertificate)
 		c.settings(of, out.SSLSettings)
+		if out.ClientRule != "" {
+			named(c, of, "client authentication rule", []string{out.ClientRule}, in.ClientRules)
+		}
 		switch {
 		case out.Port < 1 || out.Port > 65535:
 			c.faultf("%s: the server's port %d is outside 1 to 65535", of, out.Port)

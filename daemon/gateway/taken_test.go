@@ -4,11 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
-
-	"sealgate/daemon/mx/openapi"
 )
 
 // attachable are resources, and what makes the web service use the one that is
@@ -121,9 +118,7 @@ func FuzzWhatTheAPITakesIsKept(f *testing.F) {
 			body = strings.Replace(string(text), "{", "{"+applied(a.deep)+",", 1)
 			body = strings.Replace(body, ",}", "}", 1)
 		}
-		answer := httptest.NewRecorder()
-		w.api.ServeHTTP(answer, httptest.NewRequest("POST", openapi.Base+a.path, strings.NewReader(body)))
-		if answer.Code != http.StatusOK {
+		if w.answer("POST", a.path, body).Code != http.StatusOK {
 			return
 		}
 		if a.attach != "" {

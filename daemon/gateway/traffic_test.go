@@ -160,11 +160,15 @@ func (w *traffic) do(method, path, body string) {
 
 func (w *traffic) ask(method, path, body string) {
 	w.t.Helper()
-	answer := httptest.NewRecorder()
-	w.api.ServeHTTP(answer, httptest.NewRequest(method, openapi.Base+path, strings.NewReader(body)))
-	if answer.Code != http.StatusOK {
+	if answer := w.answer(method, path, body); answer.Code != http.StatusOK {
 		w.t.Fatalf("%s %s: %d %s", method, path, answer.Code, answer.Body)
 	}
+}
+
+func (w *traffic) answer(method, path, body string) *httptest.ResponseRecorder {
+	answer := httptest.NewRecorder()
+	w.api.ServeHTTP(answer, httptest.NewRequest(method, openapi.Base+path, strings.NewReader(body)))
+	return answer
 }
 
 // apply brings the gateway's group's snapshot to it, with private keys as the link

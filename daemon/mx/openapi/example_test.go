@@ -113,7 +113,7 @@ func furnished(t testing.TB) *server {
 var examples = map[string]map[string]any{
 	model.IPGroup:          {"entries": []any{map[string]any{"operation": "add", "type": "range", "ipAddressFrom": "10.0.0.1", "ipAddressTo": "10.0.0.9"}}},
 	model.ErrorPage:        {"redirectUrl": "https://example.com/sorry", "errorPageContent": nil},
-	model.OutboundRule:     {"encrypt": true},
+	model.OutboundRule:     {"encrypt": true, "clientAuthenticationRules": nil}, // TestCertificatesOfClientsAreAskedFor has them
 	model.WebService:       {"sslPorts": []any{443}, "default-application": model.DefaultApp},
 	model.HTTPProxy:        {"useProxy": true},
 	model.Address:          {"mask": 8, "nextHop": "10.0.0.1"},
