@@ -74,6 +74,9 @@ type Kind struct {
 	// Stays says why an object of that name cannot be deleted from its parent; nil is
 	// that it can.
 	Stays func(parent map[string]any, name string) *Fault
+	// Fits says what is wrong with a document under its parent's; it is asked when
+	// either changes.
+	Fits func(name string, document, parent map[string]any) []Fault
 
 	// Settle adjusts a document to what was sent, before Check, and says what must not
 	// be sent with the rest.

@@ -36,11 +36,8 @@ func (s *Snapshot) Validate() error {
 	default:
 		c.faultf("the gateway group's failMode is open or closed, not %q", s.Group.FailMode)
 	}
-	if s.Group.Metrics != "" {
-		at, err := netip.ParseAddrPort(s.Group.Metrics)
-		if err != nil || !at.Addr().IsLoopback() {
-			c.faultf("the metrics' address %q is not ADDR:PORT on loopback", s.Group.Metrics)
-		}
+	if err := checkMetrics(s.Group.Metrics); err != nil {
+		c.faultf("%w", err)
 	}
 	c.objects()
 	for i := range s.Services {
@@ -66,15 +63,8 @@ func (c *checker) bounds() {
 	if entries > maxSnapshotEntries {
 		c.faultf("the IP groups have %d entries, at most %d are allowed", entries, maxSnapshotEntries)
 	}
-	l := s.Group.Limits
-	for _, n := range []int64{int64(l.HeaderBytes), int64(l.Headers), int64(l.URLBytes), l.BodyBytes, l.InspectedBytes, int64(l.SlowSeconds), l.BodyRate,
-		int64(l.ServerSeconds), int64(l.Connections), int64(l.ConnectionsPerAddress), int64(l.Streams), l.HeldBytes} {
-		if n < 0 {
-			c.faultf("a limit of the gateway group is negative: %d", n)
-		}
-	}
-	if l.HeaderBytes > 1<<20 {
-		c.faultf("the limit headerBytes is %d, at most %d is allowed", l.HeaderBytes, 1<<20)
+	if err := s.Group.Limits.check(); err != nil {
+		c.faultf("%w", err)
 	}
 }
 
@@ -161,7 +151,11 @@ func (e IPEntry) Range() (first, last netip.Addr, err error) {
 		if err != nil {
 			return first, last, fmt.Errorf("%q is no IP address", e.NetworkAddress)
 		}
-		prefix, err := addr.Unmap().Prefix(e.CIDRMask)
+		bits := e.CIDRMask
+		if addr.Is4In6() {
+			addr, bits = addr.Unmap(), bits-96
+		}
+		prefix, err := addr.Prefix(bits)
 		if err != nil {
 			return first, last, fmt.Errorf("%s/%d is no network", addr, e.CIDRMask)
 		}
@@ -281,6 +275,13 @@ func (c *checker) inbound(of string, s *SnapshotService, in *SnapshotInbound) {
 	of = fmt.Sprintf("%s: inbound rule of alias %q", of, in.Alias)
 	c.key(of, s, in.Certificate)
 	c.settings(of, in.SSLSettings)
+	c.key(of, s, in.Authority)
+	if in.Authority != "" && in.Certificate == "" {
+		c.faultf("%s: certificates of clients need a server certificate", of)
+	}
+	for _, expression := range in.ClientRules {
+		c.pattern(of, expression)
+	}
 	if len(in.Ports) == 0 {
 		c.faultf("%s has no port", of)
 	}
@@ -300,6 +301,9 @@ func (c *checker) inbound(of string, s *SnapshotService, in *SnapshotInbound) {
 	for _, out := range in.Outbound {
 		c.key(of, s, out.ClientCertificate)
 		c.settings(of, out.SSLSettings)
+		if out.ClientRule != "" {
+			named(c, of, "client authentication rule", []string{out.ClientRule}, in.ClientRules)
+		}
 		switch {
 		case out.Port < 1 || out.Port > 65535:
 			c.faultf("%s: the server's port %d is outside 1 to 65535", of, out.Port)

@@ -12,6 +12,7 @@ import (
 	"sealgate/appliance/model"
 	"sealgate/daemon/access"
 	"sealgate/daemon/gateway/http1"
+	"sealgate/daemon/gateway/waf"
 )
 
 // exchange is one request and its answer.
@@ -136,12 +137,16 @@ func (x *exchange) serve() {
 		x.redirect(redirect)
 		return
 	}
-	to := x.route(x.host, x.target)
-	if to == nil {
+	way := x.route(x.host, x.target)
+	switch {
+	case way == nil:
 		x.plain(http.StatusNotFound, "no rule says where this request goes")
-		return
+	case !way.admits(x.r.TLS):
+		x.strangerEvent()
+		x.block()
+	default:
+		x.forward(way.to)
 	}
-	x.forward(to)
 }
 
 // keptOut says whether a followed action, or a firewall policy that came after the
@@ -171,9 +176,13 @@ func (x *exchange) block() {
 	p.send(x.w, x.r, x.id)
 }
 
-func (x *exchange) subject() *subject {
-	path, _, _ := strings.Cut(http1.OriginForm(x.r.RequestURI), "?")
-	return &subject{client: x.client, method: x.r.Method, host: x.r.Host, path: path}
+// subject is what criteria know of the request.
+func (x *exchange) subject() waf.Request {
+	return waf.Request{
+		ID: x.id, ClientIP: x.client, ClientPort: int(x.peer.Port()), ServerIP: x.l.at.Addr(), ServerPort: int(x.l.at.Port()),
+		Method: x.r.Method, URI: http1.OriginForm(x.r.RequestURI), Proto: x.r.Proto, Host: x.r.Host, Header: x.r.Header,
+		Site: x.service.Site, ServerGroup: x.service.ServerGroup, Service: x.service.Name, Application: x.application(x.r.Host),
+	}
 }
 
 func (x *exchange) plain(status int, words string) {
