@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"os"
 
-	"sealgate/appliance/seal"
+	"sealgate/appliance/anchor"
 )
 
 type keygenCmd struct {
@@ -17,7 +17,7 @@ func (c *keygenCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	private, public, err := seal.MarshalKey(key)
+	private, public, err := anchor.MarshalKey(key)
 	if err != nil {
 		return err
 	}

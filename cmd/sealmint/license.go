@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"sealgate/appliance/anchor"
 	"sealgate/appliance/seal"
 )
 
@@ -46,7 +47,7 @@ func (c *licenseCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	private, err := seal.ParsePrivate(data)
+	private, err := anchor.ParsePrivate(data)
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.Key, err)
 	}
