@@ -54,11 +54,10 @@ const (
 	retired = ".retired"
 )
 
-// Read reads the *.pub and *.retired files of an anchor folder of home. A folder
-// or a file that somebody else than its owner could have written is refused.
-func Read(home appliance.Home, dir string) Set {
+// Read reads the *.pub and *.retired files of a folder. A folder or a file that
+// somebody else than owners could have written is refused.
+func Read(dir string, owners []uint32) Set {
 	s := Set{dir: dir, keys: map[ID]ed25519.PublicKey{}, retired: map[ID]bool{}}
-	owners := Owners(home)
 	folder, err := OpenOwned(dir, unix.O_DIRECTORY, owners)
 	if errors.Is(err, fs.ErrNotExist) {
 		return s
