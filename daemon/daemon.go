@@ -31,11 +31,13 @@ import (
 	"sealgate/appliance/folder"
 	"sealgate/appliance/licence"
 	"sealgate/appliance/ownership"
+	"sealgate/appliance/patch"
 	"sealgate/appliance/seal"
 	"sealgate/appliance/secret"
 	"sealgate/appliance/serverlog"
 	"sealgate/commands"
 	"sealgate/control"
+	"sealgate/daemon/launch"
 )
 
 // Daemon is a running appliance.
@@ -51,13 +53,23 @@ type Daemon struct {
 
 	audit    *audit.Log
 	refusals refusals
+
+	releases patch.Releases
+	changing changing
+	end      context.CancelCauseFunc
+}
+
+// Options are an appliance's surroundings.
+type Options struct {
+	Base      string          // the installation's own release
+	Healthy   *os.File        // takes a byte when a release on trial is healthy; nil: nobody asks
+	Console   io.Writer       // what happens goes there as well as to the server log
+	Witnesses []audit.Witness // are told of the audit log's head
 }
 
 // Run runs the appliance at home until ctx ends, and returns when everything
-// that it started is gone.
-// witnesses are told of the audit log's head. What happens is in the server log and
-// goes to console.
-func Run(ctx context.Context, home appliance.Home, console io.Writer, witnesses ...audit.Witness) error {
+// that it started is gone: with [launch.ErrAgain] when it is to be started again.
+func Run(ctx context.Context, home appliance.Home, o Options) error {
 	// Mostly idle, with short bursts: memory goes back early.
 	debug.SetGCPercent(50)
 	debug.SetMemoryLimit(48 << 20)
@@ -79,7 +91,7 @@ func Run(ctx context.Context, home appliance.Home, console io.Writer, witnesses 
 		return fmt.Errorf("open the server log: %w", err)
 	}
 	defer kept.Close()
-	everywhere := serverlog.Tee(kept, console)
+	everywhere := serverlog.Tee(kept, o.Console)
 	log := slog.New(slog.NewJSONHandler(everywhere, nil))
 	secrets, err := secret.Open(string(home))
 	if err != nil {
@@ -100,6 +112,7 @@ func Run(ctx context.Context, home appliance.Home, console io.Writer, witnesses 
 		return err
 	}
 	d := &Daemon{home: home, config: config, secrets: secrets, log: log, started: time.Now()}
+	d.releases = patch.Releases{Home: home, Base: o.Base}
 	d.seal = seal.New(home, config.ID, secrets)
 	if state := d.sealState(); config.Role == appliance.ManagementServer {
 		if err := licence.WriteIdentity(home, licence.Identity{Challenge: state.Challenge, Deployment: state.Deployment}); err != nil {
@@ -110,12 +123,13 @@ func Run(ctx context.Context, home appliance.Home, console io.Writer, witnesses 
 	d.jobs.log, d.jobs.childLog = log, everywhere
 	d.audit = audit.New(home.Audit())
 	d.keep(audit.Record{Event: audit.Start, Note: "version " + control.Version})
-	heads := d.newHeads(witnesses...)
+	heads := d.newHeads(o.Witnesses...)
 
 	// The socket answers while the role starts: migrations may take a while.
 	srv := control.Server{Handler: d, Known: func(uid uint32) bool { return callerOf(uid).Rights > commands.Nobody }, Log: log}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	d.end = cancel
 	asked := &errands{Daemon: d, ctx: ctx}
 	if config.Role == appliance.ManagementServer {
 		d.role.errands, d.jobs.changed = asked, d.role.jobsChanged
@@ -124,20 +138,29 @@ func Run(ctx context.Context, home appliance.Home, console io.Writer, witnesses 
 	sending.Go(func() { heads.keepSending(ctx, headEvery) })
 	served := make(chan error, 1)
 	go func() {
-		defer cancel()
+		defer cancel(nil)
 		served <- srv.Serve(ctx, ln)
 	}()
+	d.takeHotfix(ctx)
 	if err := d.role.Start(ctx); err != nil && ctx.Err() == nil {
 		log.Error("the role does not start, trying again", "role", config.Role, "error", err)
 	}
 	log.Info("the appliance runs", "version", control.Version, "role", config.Role, "name", config.Name,
 		"home", home, "address", d.role.Status().Address)
 	notify(log, sd.SdNotifyReady)
+	var proving sync.WaitGroup
+	proving.Go(func() { d.prove(ctx, o.Healthy) })
 
 	// The role is stopped while commands end: an init system may have told it to
 	// stop as well, and it must not be started again.
 	<-ctx.Done()
-	notify(log, sd.SdNotifyStopping)
+	again := errors.Is(context.Cause(ctx), launch.ErrAgain)
+	if again {
+		notify(log, sd.SdNotifyReloading)
+	} else {
+		notify(log, sd.SdNotifyStopping)
+	}
+	proving.Wait()
 	err = errors.Join(d.role.Stop(context.WithoutCancel(ctx)), <-served)
 	asked.exports.Wait()
 	sending.Wait()
@@ -145,6 +168,9 @@ func Run(ctx context.Context, home appliance.Home, console io.Writer, witnesses 
 	heads.send(context.WithoutCancel(ctx))
 	err = errors.Join(err, d.audit.Close())
 	log.Info("the appliance stopped")
+	if again {
+		return errors.Join(launch.ErrAgain, err)
+	}
 	return err
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/google/uuid"
 
 	"sealgate/appliance"
+	"sealgate/appliance/atomicfile"
 	"sealgate/appliance/ownership"
 	"sealgate/appliance/seal"
 	"sealgate/appliance/secret"
@@ -89,6 +90,7 @@ type Request struct {
 	GatewayGroup     string
 	Deployment       string // what licences of several appliances may be bound to; may be empty
 	License          string // a licence key that unseals it from the start; may be empty
+	Hotfix           string // where a patch is that it installs when it first starts; may be empty
 	// Also writes what else the new home holds; nil: nothing.
 	Also func(appliance.Home) error
 }
@@ -154,6 +156,11 @@ func Create(ctx context.Context, home appliance.Home, r Request, s Secrets, now 
 		}
 		if err := store.Create(ctx, string(home), Admin, verifier, store.Options{}); err != nil {
 			return config, fmt.Errorf("create the database: %w", err)
+		}
+	}
+	if r.Hotfix != "" {
+		if err := atomicfile.Write(home.Hotfix(), []byte(r.Hotfix+"\n"), 0o600); err != nil {
+			return config, err
 		}
 	}
 	if r.Also != nil {

@@ -33,7 +33,7 @@ const (
 type Trial struct {
 	Format int    `json:"format"` // 1
 	State  State  `json:"state"`
-	Base   string `json:"base,omitempty"`    // the installation's own release then
+	Base   string `json:"base,omitempty"`    // the installation's own release when it was last looked at
 	To     string `json:"release,omitempty"` // what the patch brought
 	From   string `json:"before,omitempty"`  // what ran before
 	Starts int    `json:"starts,omitempty"`  // of it, on trial
@@ -54,7 +54,7 @@ const (
 
 // ReadTrial reads it. An appliance that was never patched has an empty one.
 func ReadTrial(home appliance.Home) (Trial, error) {
-	t := Trial{Format: trialFormat}
+	var t Trial
 	f, err := os.OpenFile(home.Trial(), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return t, nil
@@ -64,16 +64,17 @@ func ReadTrial(home appliance.Home) (Trial, error) {
 	}
 	defer f.Close()
 	if err := json.NewDecoder(io.LimitReader(f, maxTrial)).Decode(&t); err != nil {
-		return Trial{Format: trialFormat}, fmt.Errorf("%s is damaged: %w", home.Trial(), err)
+		return Trial{}, fmt.Errorf("%s is damaged: %w", home.Trial(), err)
 	}
 	if t.Format != trialFormat {
-		return Trial{Format: trialFormat}, fmt.Errorf("%s has format %d, and this release reads format %d", home.Trial(), t.Format, trialFormat)
+		return Trial{}, fmt.Errorf("%s has format %d, and this release reads format %d", home.Trial(), t.Format, trialFormat)
 	}
 	return t, nil
 }
 
 // Write keeps it.
 func (t Trial) Write(home appliance.Home) error {
+	t.Format = trialFormat
 	data, err := json.Marshal(t)
 	if err != nil {
 		return err
@@ -89,5 +90,5 @@ func (t Trial) Back(note string, now time.Time) Trial {
 
 // Ended is the state when the release before runs again: what was said stays.
 func (t Trial) Ended() Trial {
-	return Trial{Format: trialFormat, Note: t.Note, At: t.At}
+	return Trial{Base: t.Base, Note: t.Note, At: t.At}
 }

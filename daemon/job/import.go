@@ -48,7 +48,7 @@ func takeDump(ctx context.Context, home appliance.Home, x commands.Import, ui co
 	return r, err
 }
 
-// fetch downloads a dump into a place of its own.
+// fetch downloads a file into a place of its own.
 func fetch(ctx context.Context, home appliance.Home, d commands.Download, ui control.UI) (name string, file *os.File, err error) {
 	target, err := transfer.ParseURL(d.URL)
 	if err != nil {
@@ -64,7 +64,7 @@ func fetch(ctx context.Context, home appliance.Home, d commands.Download, ui con
 	o.Progress = func(done int64) {
 		ui.Progress(control.Progress{Label: "downloading", Unit: "B", Done: done, Total: -1})
 	}
-	path := filepath.Join(home.Incoming(), "dump"+folder.Unfinished)
+	path := filepath.Join(home.Incoming(), "download"+folder.Unfinished)
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return "", nil, err
 	}

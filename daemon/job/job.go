@@ -33,6 +33,7 @@ const (
 	KindImport   = "import"
 	KindHistory  = "history"
 	KindRevert   = "revert"
+	KindPatch    = "patch"
 )
 
 // Spec is what a job is to do: exactly one of its pointers is set.
@@ -46,6 +47,7 @@ type Spec struct {
 	Import        *commands.Import         `json:"import,omitempty"`
 	History       *commands.History        `json:"history,omitempty"`
 	Revert        *commands.Revert         `json:"revert,omitempty"`
+	Patch         *commands.Patch          `json:"patch,omitempty"`
 }
 
 const (
@@ -97,6 +99,8 @@ func serve(ctx context.Context, _ control.Peer, req control.Request, s *control.
 		out, err = export(ctx, spec.Home, *spec.Export, s)
 	case spec.Import != nil:
 		out, err = takeDump(ctx, spec.Home, *spec.Import, s)
+	case spec.Patch != nil:
+		out, err = takePatch(ctx, spec.Home, *spec.Patch, s)
 	case spec.Send != nil:
 		out, err = send(ctx, spec.Home, *spec.Send, s)
 	case spec.TechInfo != nil:

@@ -90,6 +90,8 @@ func run(t *testing.T, dir string) {
 			"ended":      ended,
 			"uploading":  uploading,
 			"plain":      plain,
+			"vendor":     vendor,
+			"patch":      patch,
 		},
 	})
 }
@@ -142,11 +144,12 @@ func address(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("API", "https://"+status.Address+"/SecureSphere/api")
 }
 
-// daemon start|stop|kill does that to the appliance's daemon.
+// daemon start|stop|kill [FLAGS…] does that to the appliance's daemon.
 func daemon(ts *testscript.TestScript, neg bool, args []string) {
 	app := of(ts).app
 	switch args[0] {
 	case "start":
+		app.Args = args[1:]
 		ts.Check(app.Start())
 	case "stop":
 		ts.Check(app.Stop())
