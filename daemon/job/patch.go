@@ -25,32 +25,36 @@ func takePatch(ctx context.Context, home appliance.Home, x commands.Patch, ui co
 		return r, err
 	}
 	defer closing(file)
-	releases := patch.Releases{Home: home, Base: x.Base}
+	r, err = installPatch(ctx, patch.Releases{Home: home, Base: x.Base}, file, x.For, ui)
+	r.Name, r.Elapsed = name, time.Since(begin)
+	return r, err
+}
+
+func installPatch(ctx context.Context, releases patch.Releases, file *os.File, who string, ui control.UI) (r commands.PatchResult, err error) {
 	p, err := provenPatch(ctx, releases, file, ui)
 	if err != nil {
 		return r, err
 	}
-	t := patch.Trial{State: patch.Pending, Base: x.Base, To: p.Manifest.To}
+	m := p.Manifest
+	t := patch.Trial{State: patch.Pending, Base: releases.Base, To: m.To}
 	if t.From, err = releases.Running(); err != nil {
 		return r, err
 	}
-	if rootd.Needed(home) {
-		err = rootd.Client{For: x.For}.PlaceRelease(ctx, file, ui)
+	if rootd.Needed(releases.Home) {
+		err = rootd.Client{For: who}.PlaceRelease(ctx, file, ui)
 	} else {
 		err = p.Place(ctx, releases, telling(ui, "installing"))
 	}
 	if err != nil {
 		return r, err
 	}
-	if t.DataBefore, t.Data, err = copyData(ctx, home, ui); err != nil {
+	if t.DataBefore, t.Data, err = copyData(ctx, releases.Home, ui); err != nil {
 		return r, err
 	}
-	if err := t.Write(home); err != nil {
+	if err := t.Write(releases.Home); err != nil {
 		return r, err
 	}
-	m := p.Manifest
-	return commands.PatchResult{Name: name, Release: m.To, Before: t.From, Sequence: m.Sequence, Files: len(m.Files), Bytes: m.Unpacked(),
-		Key: p.Key.String(), Elapsed: time.Since(begin)}, nil
+	return commands.PatchResult{Release: m.To, Before: t.From, Sequence: m.Sequence, Files: len(m.Files), Bytes: m.Unpacked(), Key: p.Key.String()}, nil
 }
 
 // provenPatch is a patch of which everything was checked that can be, while nothing

@@ -224,7 +224,7 @@ func proxy(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("PROXY_PASSWORD", s.Password)
 }
 
-// server sshd|vsftpd|ftps|nginx|nginx-tls starts a server of the distribution
+// server sshd|vsftpd|ftps|nginx|nginx-tls|nginx-open starts a server of the distribution
 // and sets $HOST (HOST:PORT), $ROOT, $REMOTE_USER, $REMOTE_PASSWORD and
 // $FINGERPRINT. It needs root.
 func server(ts *testscript.TestScript, neg bool, args []string) {
@@ -244,8 +244,8 @@ func server(ts *testscript.TestScript, neg bool, args []string) {
 		s, err = peers.StartSSHD(peers.SSHDConfig{AuthorizedKeys: known})
 	case "vsftpd", "ftps":
 		s, err = peers.StartVSFTPD(peers.VSFTPDConfig{TLS: args[0] == "ftps"})
-	case "nginx", "nginx-tls":
-		s, err = peers.StartNginx(peers.NginxConfig{TLS: args[0] == "nginx-tls"})
+	case "nginx", "nginx-tls", "nginx-open":
+		s, err = peers.StartNginx(peers.NginxConfig{TLS: args[0] == "nginx-tls", Open: args[0] == "nginx-open"})
 	case "hostile-ftp", "hostile-http", "hostile-ssh":
 		ln, err := hostile(args[0])
 		ts.Check(err)
