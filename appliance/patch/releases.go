@@ -125,6 +125,21 @@ func (r Releases) sweep() error {
 	return errors.Join(errs...)
 }
 
+// Tidy removes what was never finished. Nobody may be placing a release.
+func (r Releases) Tidy() error {
+	entries, err := os.ReadDir(r.dir())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	var errs []error
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), atomicfile.Suffix) {
+			errs = append(errs, os.RemoveAll(r.folder(e.Name())))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // remove takes the name away first: a folder with a release's name is whole.
 func (r Releases) remove(name string) error {
 	path := r.folder(name)

@@ -97,6 +97,11 @@ func (l *Launcher) Start(ctx context.Context) error {
 
 // settle brings link and data to where the trial says.
 func (l *Launcher) settle() (patch.Trial, error) {
+	if !rootd.Needed(l.Home) {
+		if err := l.releases().Tidy(); err != nil {
+			l.Log.Error("an unfinished release is left over", "error", err.Error())
+		}
+	}
 	t, err := patch.ReadTrial(l.Home)
 	if err != nil {
 		l.Log.Error("what is known of the last patch is lost", "error", err.Error())

@@ -107,6 +107,9 @@ func Run(ctx context.Context, path string, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	if err := Releases().Tidy(); err != nil {
+		log.Error("an unfinished release is left over", "error", err.Error())
+	}
 	s := &service{log: log}
 	srv := control.Server{Handler: s, Known: known, MaxFiles: roleFiles, Log: log}
 	log.Info("the root service runs", "version", control.Version)
