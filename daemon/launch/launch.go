@@ -191,6 +191,9 @@ func (l *Launcher) activate(release string) error {
 	if !rootd.Needed(l.Home) {
 		return r.Activate(release)
 	}
+	if release == control.Version {
+		release = rootd.Installation
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	return rootd.Client{}.ActivateRelease(ctx, release)

@@ -67,7 +67,7 @@ func (c Client) PlaceRelease(ctx context.Context, file *os.File, ui control.UI) 
 	return result(ctx, conn, req, ui, nil)
 }
 
-// ActivateRelease moves the link to a release that is there.
+// ActivateRelease moves the link to a release that is there, or to [Installation].
 func (c Client) ActivateRelease(ctx context.Context, release string) error {
 	return c.ask(ctx, opActivate, releaseName{release}, nil)
 }

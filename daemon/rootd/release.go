@@ -47,6 +47,9 @@ func (s *service) placeRelease(ctx context.Context, c call) (any, error) {
 	return nil, nil
 }
 
+// Installation is the installation's own release, whichever that is.
+const Installation = ""
+
 // releaseName is the data of release-activate.
 type releaseName struct {
 	Release string `json:"release"`
@@ -59,6 +62,9 @@ func (s *service) activateRelease(_ context.Context, c call) (any, error) {
 	}
 	s.releases.Lock()
 	defer s.releases.Unlock()
+	if x.Release == Installation {
+		x.Release = control.Version
+	}
 	if err := Releases().Activate(x.Release); err != nil {
 		return nil, err
 	}

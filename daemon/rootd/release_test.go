@@ -150,7 +150,7 @@ func TestOnlySignedReleasesArePlaced(t *testing.T) {
 	if entries, err := os.ReadDir(appliance.DefaultHome.Releases()); err != nil || len(entries) > 0 {
 		t.Errorf("there are %v, %v", entries, err)
 	}
-	for _, release := range []string{"1.1", "../../../usr", "/", "..", "", "current"} {
+	for _, release := range []string{"1.1", "../../../usr", "/", "..", "current"} {
 		if err := (Client{}).ActivateRelease(t.Context(), release); err == nil {
 			t.Errorf("%q is activated", release)
 		}
