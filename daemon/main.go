@@ -217,7 +217,12 @@ func (c *runCmd) Run(ctx context.Context, console console, log *slog.Logger) err
 	l := launch.Launcher{
 		Home: home, Deadline: c.HealthyWithin, Stderr: console, Log: log,
 		Args: append(c.args(), "--base", control.Version, "--launcher", self),
-		Lock: func() (io.Closer, error) { return lockHome(home) },
+		Lock: func() (io.Closer, error) {
+			if _, err := home.Load(); err != nil { // nothing is made where no appliance is
+				return nil, err
+			}
+			return lockHome(home)
+		},
 		Run: func(ctx context.Context) error {
 			return Run(ctx, home, Options{Base: control.Version, Console: console, Witnesses: []audit.Witness{audit.Syslog(c.Syslog)}})
 		},

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"sealgate/appliance"
+	"sealgate/appliance/audit"
 	"sealgate/appliance/patch"
 	"sealgate/appliance/store"
 	"sealgate/commands"
@@ -238,6 +239,9 @@ func (d *Daemon) answers(ctx context.Context, address string) error {
 	return nil
 }
 
+// hotfix is in whose name it is.
+const hotfix = "hotfix"
+
 // takeHotfix installs the patch that the appliance was created with. What it
 // cannot be had from is asked again at the next start; what is refused is not.
 func (d *Daemon) takeHotfix(ctx context.Context) {
@@ -247,8 +251,10 @@ func (d *Daemon) takeHotfix(ctx context.Context) {
 	}
 	var r commands.PatchResult
 	if err == nil {
-		x := commands.Patch{Download: commands.Download{URL: strings.TrimSpace(string(data))}, For: "hotfix"}
-		r, err = d.Patch(ctx, commands.Caller{Name: "hotfix"}, x, silent{})
+		x := commands.Patch{Download: commands.Download{URL: strings.TrimSpace(string(data))}, For: hotfix}
+		r, err = d.Patch(ctx, commands.Caller{Name: hotfix}, x, silent{})
+		exit := commands.ResultOf(err).Exit
+		_ = d.keep(audit.Record{Event: audit.Command, User: hotfix, Words: []string{"patch-remote", x.Download.URL}, Exit: &exit}) // it is logged there
 	}
 	if ctx.Err() != nil {
 		return

@@ -36,6 +36,9 @@ func kills() int {
 	if n, err := strconv.Atoi(os.Getenv("SEALGATE_KILLS")); err == nil {
 		return n
 	}
+	if testing.Short() {
+		return 20
+	}
 	return 100
 }
 

@@ -29,6 +29,9 @@ func kills() int {
 	if n, err := strconv.Atoi(os.Getenv("SEALGATE_KILLS")); err == nil {
 		return n
 	}
+	if testing.Short() {
+		return 20
+	}
 	return 100
 }
 

@@ -75,15 +75,13 @@ func (l *Launcher) Start(ctx context.Context) error {
 		if err != nil {
 			return l.Run(ctx) // which says what is wrong
 		}
-		t, err := l.settle()
+		t, program, err := l.next()
 		lock.Close()
-		if err != nil {
-			return fmt.Errorf("which release is to run: %w", err)
-		}
-		program, err := l.releases().Program()
 		switch {
 		case err != nil:
-			return err
+			// Administrators get in all the same.
+			l.Log.Error("the release that is to run cannot", "error", err.Error())
+			return l.Run(ctx)
 		case program == "":
 			return l.Run(ctx)
 		case t.State != patch.OnTrial:
@@ -93,6 +91,20 @@ func (l *Launcher) Start(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// next is the program that is to run, or "" for the installation's own.
+func (l *Launcher) next() (patch.Trial, string, error) {
+	t, err := l.settle()
+	if err != nil {
+		return t, "", err
+	}
+	program, err := l.releases().Program()
+	if err != nil {
+		t.Note, t.At = err.Error()+"; the installation's own runs", time.Now().UTC()
+		return t, "", errors.Join(err, t.Write(l.Home))
+	}
+	return t, program, nil
 }
 
 // settle brings link and data to where the trial says.

@@ -135,3 +135,22 @@ func TestDataAreGone(t *testing.T) {
 		t.Errorf("the data are %s, %v", now, err)
 	}
 }
+
+// A release that does not run keeps nobody out: the installation's own does.
+func TestReleaseThatCannotRun(t *testing.T) {
+	home := newHome(t, "#!/bin/sh\n")
+	pending(t, home)
+	l := launcher(home)
+	if _, err := l.settle(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(filepath.Join(home.Releases(), "1.1", patch.Program), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Start(t.Context()); !errors.Is(err, errBase) {
+		t.Fatal(err)
+	}
+	if after, err := patch.ReadTrial(home); err != nil || !strings.Contains(after.Note, "can be written by others") {
+		t.Errorf("%+v, %v", after, err)
+	}
+}
