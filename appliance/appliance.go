@@ -160,6 +160,8 @@ func (h Home) Recipient() string   { return h.path("recipient.pub") }           
 func (h Home) SupportKey() string  { return h.path("support.pub") }             // to whom core files are sealed
 func (h Home) Cores() string       { return h.path("coredumps") }               // core files, where the owner puts some
 func (h Home) Seal() string        { return h.path("seal", "record") }
+func (h Home) Trial() string       { return h.path("release.json") }         // which release is to run, and how it came to that
+func (h Home) Hotfix() string      { return h.path("hotfix") }               // where a new appliance's first patch is
 func (h Home) Identity() string    { return h.path("run", "identity.json") } // what licences are bound to, for the role
 
 // Installed says whether h is the home of an installed appliance.
@@ -172,6 +174,20 @@ func (h Home) Anchors() string {
 		return "/etc/sealgate/anchors"
 	}
 	return h.path(AnchorsName)
+}
+
+// PatchAnchors is the folder of the public keys that sign patches, and of the
+// identities that open them.
+func (h Home) PatchAnchors() string { return filepath.Join(h.Anchors(), "patches") }
+
+// Releases is the folder of what patches brought. Where the appliance is installed
+// it is root's, as is every folder above it: whoever owns a folder can put another
+// one in the place of what lies in it.
+func (h Home) Releases() string {
+	if h.Installed() {
+		return "/var/lib/sealgate-releases"
+	}
+	return h.path("releases")
 }
 
 // AnchorsName is the only folder that may be in a home before its creation.

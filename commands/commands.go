@@ -42,6 +42,7 @@ type grammar struct {
 	ExportRemote exportRemoteCmd `cmd:"" example:"export-remote --protocol scp --user backup --password - --pwd - --encryptpwd - backup.example.com/dumps/" roles:"mx" exits:"4,130" help:"export the database and upload it"`
 	ImportLocal  importLocalCmd  `cmd:"" example:"import-local --pwd - --securepwd - --encryptpwd - --dmpfile mx1_20260102_030405.tgz" roles:"mx" exits:"130" help:"import a dump that files list shows"`
 	ImportRemote importRemoteCmd `cmd:"" example:"import-remote --user backup:- --pwd - --securepwd - --encryptpwd - scp://backup.example.com/dumps/mx1_20260102_030405.tgz" roles:"mx" exits:"4,130" help:"download a dump and import it"`
+	PatchRemote  patchRemoteCmd  `cmd:"" example:"patch-remote --user vendor:- https://patches.example.com/sealgate-1.1.enc" exits:"4,130" help:"download a patch, verify it and install its release"`
 	Files        filesCmd        `cmd:"" example:"files list | tail 5" help:"what lies in the export and tech-info folders"`
 	GtiRemote    gtiRemoteCmd    `cmd:"" name:"gti-remote" example:"gti-remote --dump | match version" exits:"4,130" help:"collect a support bundle and upload or show it"`
 	AWSLogs      awsLogsCmd      `cmd:"" name:"aws-logs-remote" example:"aws-logs-remote --protocol scp --user support --password - support.example.com/srv/cases/" exits:"4,130" help:"collect AWS logs and configuration and upload them"`

@@ -34,6 +34,7 @@ type host struct {
 	imported *Import
 	techInfo *TechInfo
 	acts     []string
+	note     string
 	audit    *audit.Log
 }
 
@@ -42,7 +43,8 @@ func (h *host) Config() appliance.Config {
 	return appliance.NewConfig("id", h.role, "box", time.Unix(0, 0))
 }
 func (h *host) Status() Status {
-	return Status{Role: h.role, Name: "box", Sealed: true, Version: "1", Service: Service{State: "running"}}
+	return Status{Role: h.role, Name: "box", Sealed: true, Version: "1", Service: Service{State: "running"}, Note: h.note,
+		Releases: []Release{{Version: "1", State: "runs", Runs: true}}}
 }
 func (h *host) AuditHead() audit.Head             { return h.audit.Head() }
 func (h *host) StartRole(context.Context) error   { h.acts = append(h.acts, "start"); return nil }
@@ -123,6 +125,15 @@ func (h *host) AddKey(_ context.Context, _ Caller, name, _ string) (account.Key,
 func (h *host) RemoveKey(_ context.Context, _ Caller, name, fingerprint string) (account.Key, error) {
 	h.acts = append(h.acts, "no "+fingerprint+" of "+name)
 	return account.Key{}, nil
+}
+func (h *host) Restart(context.Context, Caller) error { h.acts = append(h.acts, "restart"); return nil }
+func (h *host) Patch(_ context.Context, _ Caller, x Patch, _ control.UI) (PatchResult, error) {
+	h.acts = append(h.acts, "patch "+x.Download.URL)
+	return PatchResult{Name: x.Download.URL, Release: "1.1", Before: "1.0", Files: 1, Bytes: 1024}, nil
+}
+func (h *host) RollbackRelease(context.Context, Caller) (RollbackResult, error) {
+	h.acts = append(h.acts, "rollback")
+	return RollbackResult{Release: "1.0", Instead: "1.1"}, nil
 }
 func (h *host) Reboot(context.Context, Caller) error { h.acts = append(h.acts, "reboot"); return nil }
 
@@ -383,7 +394,7 @@ func TestComplete(t *testing.T) {
 	for line, want := range map[string][]string{
 		"ex":                             {"exit", "export-local", "export-remote"},
 		"sh":                             {"show"},
-		"impctl ":                        {"known-hosts", "platform", "reboot", "seal", "server", "ssh-key", "status", "support", "teardown", "test-connection", "transfer-policy", "user"},
+		"impctl ":                        {"known-hosts", "platform", "reboot", "restart", "seal", "server", "ssh-key", "status", "support", "teardown", "test-connection", "transfer-policy", "user"},
 		"impctl server st":               {"start", "status", "stop"},
 		"help fi":                        {"files"},
 		"? impctl server re":             {"restart", "revert"},

@@ -64,6 +64,14 @@ type Host interface {
 	History(context.Context, Caller, History, control.UI) ([]Revision, error)
 	Revert(context.Context, Caller, Revert, control.UI) (RevertResult, error)
 	TestConnection(context.Context, Caller, ConnectionTest, control.UI) (ConnectionResult, error)
+
+	// Patch installs a release, which runs after Restart. RollbackRelease goes back
+	// to the one before, likewise.
+	Patch(context.Context, Caller, Patch, control.UI) (PatchResult, error)
+	RollbackRelease(context.Context, Caller) (RollbackResult, error)
+
+	// Restart starts the daemon anew, with the release that is to run.
+	Restart(context.Context, Caller) error
 }
 
 // Export is the work of export-local and export-remote.
@@ -124,6 +132,39 @@ type Download struct {
 	Access
 }
 
+// Patch is the work of patch-remote.
+type Patch struct {
+	Download Download `json:"download"`
+	Base     string   `json:"base"` // the installation's own release
+	For      string   `json:"for"`  // who wants it
+}
+
+// PatchResult says what a patch brought.
+type PatchResult struct {
+	Name     string        `json:"name"` // where it came from
+	Release  string        `json:"release"`
+	Before   string        `json:"before"` // the release that runs until the restart
+	Sequence uint64        `json:"sequence"`
+	Files    int           `json:"files"`
+	Bytes    int64         `json:"bytes"` // of the files
+	Key      string        `json:"key"`   // id of its signer's anchor
+	Elapsed  time.Duration `json:"elapsed_ns"`
+}
+
+// RollbackResult says what runs after the restart.
+type RollbackResult struct {
+	Release   string `json:"release"`
+	Instead   string `json:"instead"`             // what does not run then
+	Discarded bool   `json:"discarded,omitempty"` // it never ran: no restart is needed
+}
+
+// Release is one that is there.
+type Release struct {
+	Version string `json:"version"`
+	State   string `json:"state"` // in words
+	Runs    bool   `json:"runs,omitempty"`
+}
+
 // Send is the work of files send and gti-gw-remote.
 type Send struct {
 	Name   string   `json:"name"`
@@ -168,6 +209,9 @@ type Status struct {
 	Service Service        `json:"service"`
 	Jobs    []Job          `json:"jobs"`
 	Disk    disk.Space     `json:"disk"`
+
+	Releases []Release `json:"releases"`
+	Note     string    `json:"note,omitempty"` // what became of a patch, if not what was wanted
 }
 
 // Service is how the role's process is.

@@ -13,6 +13,7 @@ type impctlCmd struct {
 	KnownHosts     knownHostsCmd     `cmd:"" example:"impctl known-hosts list" help:"SSH host keys that transfers accept"`
 	SSHKey         sshKeyCmd         `cmd:"" name:"ssh-key" example:"impctl ssh-key show" help:"the key by which this appliance logs in to servers"`
 	User           userCmd           `cmd:"" example:"impctl user list" help:"administrators and operators of this appliance"`
+	Restart        restartAllCmd     `cmd:"" example:"impctl restart --yes" help:"start the appliance's services anew"`
 	Reboot         rebootCmd         `cmd:"" example:"impctl reboot --yes" help:"reboot the machine"`
 	TestConnection testConnectionCmd `cmd:"" example:"impctl test-connection --protocol scp --user backup backup.example.com/dumps/" exits:"4,130" help:"try each step of the way to a server"`
 	TransferPolicy transferPolicyCmd `cmd:"" example:"impctl transfer-policy show" help:"which addresses transfers may connect to"`

@@ -16,6 +16,8 @@ import (
 
 type platformCmd struct {
 	Show platformShowCmd `cmd:"" example:"impctl platform show" rights:"operator" help:"model, role, licences, addresses, releases"`
+
+	Rollback platformRollbackCmd `cmd:"" example:"impctl platform rollback --yes" help:"go back to the release before the last patch"`
 }
 
 // platform is what impctl platform show tells.
@@ -28,7 +30,7 @@ type platform struct {
 	Sealed    bool           `json:"sealed"`
 	Addresses []string       `json:"addresses"`
 	Listening string         `json:"listening,omitempty"`
-	Releases  []string       `json:"releases"` // the one that runs first
+	Releases  []Release      `json:"releases"`
 
 	Deployment string    `json:"deployment,omitempty"`
 	Gateways   *int      `json:"gateways,omitempty"` // that licences let register; a management server's
@@ -56,7 +58,7 @@ type platformShowCmd struct{}
 func (platformShowCmd) Run(ctx context.Context, e *Env) error {
 	s := e.Host.Status()
 	p := platform{Model: model(), Name: s.Name, Role: s.Role, ID: s.ID, Challenge: s.Seal.Challenge, Deployment: s.Seal.Deployment,
-		Sealed: s.Sealed, Addresses: addresses(), Listening: s.Service.Address, Releases: []string{s.Version}}
+		Sealed: s.Sealed, Addresses: addresses(), Listening: s.Service.Address, Releases: s.Releases}
 	if s.Role == appliance.ManagementServer {
 		l, err := e.Host.Licences(ctx, e.Caller, e.UI)
 		if err != nil {
@@ -109,12 +111,8 @@ func (p *platform) lines() string {
 	if p.Listening != "" {
 		text += row("management", "%s", p.Listening)
 	}
-	for i, r := range p.Releases {
-		runs := ""
-		if i == 0 {
-			runs = " (runs)"
-		}
-		text += row("release", "%s%s", r, runs)
+	for _, r := range p.Releases {
+		text += releaseLine(r)
 	}
 	return text
 }

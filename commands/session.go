@@ -36,8 +36,12 @@ func Greet(e *Env) (banner string, res control.Result) {
 	if e.Caller.Rights == Nobody {
 		return fmt.Sprintf("%s %s\n%s has no rights on this appliance; ask an administrator of it\n", Product, s.Version, e.Caller.Name), res
 	}
-	return fmt.Sprintf("%s%s %s, %s %s, %s\nhelp lists the commands, Tab completes, ? shows what may come next\n",
-		e.Host.Home().Motd(), Product, s.Version, s.Role.Title(), s.Name, sealWord(s.Sealed)), res
+	note := ""
+	if s.Note != "" {
+		note = "note: " + oneLine(s.Note) + "\n"
+	}
+	return fmt.Sprintf("%s%s%s %s, %s %s, %s\nhelp lists the commands, Tab completes, ? shows what may come next\n",
+		e.Host.Home().Motd(), note, Product, s.Version, s.Role.Title(), s.Name, sealWord(s.Sealed)), res
 }
 
 // prompt shows the role, where it is a look only, and the name.

@@ -11,7 +11,7 @@ type statusCmd struct{}
 
 func (statusCmd) Run(_ context.Context, e *Env) error {
 	s := e.Host.Status()
-	return e.Out(s, applianceLines(s)+serviceLines(s)+jobLines(s)+diskLine(s))
+	return e.Out(s, applianceLines(s)+releaseLines(s)+serviceLines(s)+jobLines(s)+diskLine(s))
 }
 
 func applianceLines(s Status) string {

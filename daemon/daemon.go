@@ -32,11 +32,13 @@ import (
 	"sealgate/appliance/ftl"
 	"sealgate/appliance/licence"
 	"sealgate/appliance/ownership"
+	"sealgate/appliance/patch"
 	"sealgate/appliance/seal"
 	"sealgate/appliance/secret"
 	"sealgate/appliance/serverlog"
 	"sealgate/commands"
 	"sealgate/control"
+	"sealgate/daemon/launch"
 )
 
 // Daemon is a running appliance.
@@ -53,13 +55,24 @@ type Daemon struct {
 
 	audit    *audit.Log
 	refusals refusals
+
+	releases patch.Releases
+	changing changing
+	end      context.CancelCauseFunc
+}
+
+// Options are an appliance's surroundings.
+type Options struct {
+	Base      string          // the installation's own release
+	Healthy   *os.File        // takes a byte when a release on trial is healthy; nil: nobody asks
+	Console   io.Writer       // what happens goes there as well as to the server log
+	Witnesses []audit.Witness // are told of the audit log's head
+	SetUp     *ftl.Log        // takes the steps by which the appliance becomes of use
 }
 
 // Run runs the appliance at home until ctx ends, and returns when everything
-// that it started is gone.
-// witnesses are told of the audit log's head. What happens is in the server log and
-// goes to console. setUp takes the steps by which the appliance becomes of use.
-func Run(ctx context.Context, home appliance.Home, console io.Writer, setUp *ftl.Log, witnesses ...audit.Witness) error {
+// that it started is gone: with [launch.ErrAgain] when it is to be started again.
+func Run(ctx context.Context, home appliance.Home, o Options) error {
 	// Mostly idle, with short bursts: memory goes back early.
 	debug.SetGCPercent(50)
 	debug.SetMemoryLimit(48 << 20)
@@ -81,7 +94,7 @@ func Run(ctx context.Context, home appliance.Home, console io.Writer, setUp *ftl
 		return fmt.Errorf("open the server log: %w", err)
 	}
 	defer kept.Close()
-	everywhere := serverlog.Tee(kept, console)
+	everywhere := serverlog.Tee(kept, o.Console)
 	log := slog.New(slog.NewJSONHandler(everywhere, nil))
 	secrets, err := secret.Open(string(home))
 	if err != nil {
@@ -101,7 +114,8 @@ func Run(ctx context.Context, home appliance.Home, console io.Writer, setUp *ftl
 	if err != nil {
 		return err
 	}
-	d := &Daemon{home: home, config: config, secrets: secrets, log: log, started: time.Now(), setUp: setUp}
+	d := &Daemon{home: home, config: config, secrets: secrets, log: log, started: time.Now(), setUp: o.SetUp}
+	d.releases = patch.Releases{Home: home, Base: o.Base}
 	d.seal = seal.New(home, config.ID, secrets)
 	if state := d.sealState(); config.Role == appliance.ManagementServer {
 		if err := licence.WriteIdentity(home, licence.Identity{Challenge: state.Challenge, Deployment: state.Deployment}); err != nil {
@@ -112,12 +126,13 @@ func Run(ctx context.Context, home appliance.Home, console io.Writer, setUp *ftl
 	d.jobs.log, d.jobs.childLog = log, everywhere
 	d.audit = audit.New(home.Audit())
 	d.keep(audit.Record{Event: audit.Start, Note: "version " + control.Version})
-	heads := d.newHeads(witnesses...)
+	heads := d.newHeads(o.Witnesses...)
 
 	// The socket answers while the role starts: migrations may take a while.
 	srv := control.Server{Handler: d, Known: func(uid uint32) bool { return callerOf(uid).Rights > commands.Nobody }, Log: log}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	d.end = cancel
 	asked := &errands{Daemon: d, ctx: ctx, writes: writes{keep: d.keep, now: time.Now}}
 	if config.Role == appliance.ManagementServer {
 		d.role.errands, d.jobs.changed = asked, d.role.jobsChanged
@@ -126,23 +141,32 @@ func Run(ctx context.Context, home appliance.Home, console io.Writer, setUp *ftl
 	sending.Go(func() { heads.keepSending(ctx, headEvery) })
 	served := make(chan error, 1)
 	go func() {
-		defer cancel()
+		defer cancel(nil)
 		served <- srv.Serve(ctx, ln)
 	}()
+	d.takeHotfix(ctx)
 	if err := d.role.Start(ctx); err != nil && ctx.Err() == nil {
 		log.Error("the role does not start, trying again", "role", config.Role, "error", err)
-		setUp.Step(ftl.Start, ftl.Waiting, commands.ResultOf(err).Error)
+		d.setUp.Step(ftl.Start, ftl.Waiting, commands.ResultOf(err).Error)
 	} else if err == nil {
-		setUp.Step(ftl.Start, ftl.Done, fmt.Sprintf("the %s runs at %s", config.Role.Title(), d.role.Status().Address))
+		d.setUp.Step(ftl.Start, ftl.Done, fmt.Sprintf("the %s runs at %s", config.Role.Title(), d.role.Status().Address))
 	}
 	log.Info("the appliance runs", "version", control.Version, "role", config.Role, "name", config.Name,
 		"home", home, "address", d.role.Status().Address)
 	notify(log, sd.SdNotifyReady)
+	var proving sync.WaitGroup
+	proving.Go(func() { d.prove(ctx, o.Healthy) })
 
 	// The role is stopped while commands end: an init system may have told it to
 	// stop as well, and it must not be started again.
 	<-ctx.Done()
-	notify(log, sd.SdNotifyStopping)
+	again := errors.Is(context.Cause(ctx), launch.ErrAgain)
+	if again {
+		notify(log, sd.SdNotifyReloading)
+	} else {
+		notify(log, sd.SdNotifyStopping)
+	}
+	proving.Wait()
 	err = errors.Join(d.role.Stop(context.WithoutCancel(ctx)), <-served)
 	asked.exports.Wait()
 	asked.writes.flush()
@@ -151,6 +175,9 @@ func Run(ctx context.Context, home appliance.Home, console io.Writer, setUp *ftl
 	heads.send(context.WithoutCancel(ctx))
 	err = errors.Join(err, d.audit.Close())
 	log.Info("the appliance stopped")
+	if again {
+		return errors.Join(launch.ErrAgain, err)
+	}
 	return err
 }
 

@@ -80,6 +80,7 @@ func (d *Daemon) Status() commands.Status {
 		Jobs:    d.jobs.list(),
 	}
 	s.Disk, _ = disk.Of(string(d.home))
+	s.Releases, s.Note = d.releaseList()
 	return s
 }
 
@@ -142,6 +143,9 @@ func (d *Daemon) History(ctx context.Context, c commands.Caller, x commands.Hist
 // Revert goes back to a revision.
 func (d *Daemon) Revert(ctx context.Context, c commands.Caller, x commands.Revert, ui control.UI) (commands.RevertResult, error) {
 	var r commands.RevertResult
+	if err := d.changing.check(); err != nil {
+		return r, err
+	}
 	err := d.jobs.run(ctx, job.KindRevert, c, job.Spec{Home: d.home, Revert: &x}, ui, &r)
 	return r, err
 }

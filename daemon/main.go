@@ -22,6 +22,7 @@ import (
 	"sealgate/commands"
 	"sealgate/control"
 	"sealgate/daemon/job"
+	"sealgate/daemon/launch"
 	"sealgate/daemon/rootd"
 	"sealgate/transfer"
 )
@@ -30,6 +31,7 @@ import (
 type cli struct {
 	Init    initCmd        `cmd:"" help:"create an appliance"`
 	Run     runCmd         `cmd:"" help:"run an appliance in the foreground"`
+	Serve   serveCmd       `cmd:"" hidden:"" help:"what run starts in a release"`
 	Role    roleCmd        `cmd:"" hidden:"" help:"a child of run"`
 	Job     jobCmd         `cmd:"" hidden:"" help:"a child of run"`
 	Verify  verifyAuditCmd `cmd:"" name:"verify-audit" help:"check the audit log for records that were changed, removed or inserted"`
@@ -93,6 +95,7 @@ type initCmd struct {
 	GatewayGroup     string         `placeholder:"GROUP" help:"gateway: the group to join"`
 	Deployment       string         `placeholder:"ID" help:"what the appliances of a scaling group or a pair share; a licence may be bound to it"`
 	License          string         `placeholder:"FILE" help:"file with a licence key: the appliance is unsealed from the start"`
+	Hotfix           string         `placeholder:"URL" help:"a patch that the appliance installs when it first starts: ftp://, http:// or https://, without a password"`
 	AllowNetwork     []string       `placeholder:"NETWORK" help:"let transfers connect to a network that is refused by default, such as 127.0.0.0/8"`
 }
 
@@ -124,6 +127,9 @@ func (c *initCmd) Run(ctx context.Context, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if err := checkHotfix(c.Hotfix); err != nil {
+		return err
+	}
 	file, err := os.Open(c.Secrets)
 	if err != nil {
 		return appliance.Faultf("write the lines system=…, secure=… and admin=… into a file that only you can read", "--secrets: %w", err)
@@ -143,7 +149,8 @@ func (c *initCmd) Run(ctx context.Context, stdout io.Writer) error {
 	config, err := ftl.Create(ctx, appliance.Home(c.Home), ftl.Request{
 		Role: c.Role, Name: c.Name, Listen: c.Listen,
 		ManagementServer: c.ManagementServer, GatewayGroup: c.GatewayGroup,
-		Deployment: c.Deployment, License: license, Also: rules.write, Log: ftl.NewLog(appliance.Home(c.Home), machineConsole(appliance.Home(c.Home))),
+		Deployment: c.Deployment, License: license, Hotfix: c.Hotfix, Also: rules.write,
+		Log: ftl.NewLog(appliance.Home(c.Home), machineConsole(appliance.Home(c.Home))),
 	}, secrets, time.Now())
 	if err != nil {
 		return err
@@ -189,21 +196,83 @@ func allowRules(networks []string) (allowed, error) {
 	return rules, nil
 }
 
-type runCmd struct {
-	Home   string `default:"/var/lib/sealgate" placeholder:"DIR" help:"the appliance's folder"`
-	Syslog string `default:"/dev/log" placeholder:"SOCKET" help:"where the audit log's head is kept as well (default /dev/log)"`
+// place is where an appliance is, and its surroundings.
+type place struct {
+	Home          string        `default:"/var/lib/sealgate" placeholder:"DIR" help:"the appliance's folder"`
+	Syslog        string        `default:"/dev/log" placeholder:"SOCKET" help:"where the audit log's head is kept as well (default /dev/log)"`
+	HealthyWithin time.Duration `default:"10m" placeholder:"TIME" help:"how long a patched release may take to come up before the one before runs again (default 10m)"`
+}
+
+// args are the flags that say so. Children work elsewhere: the folder's path is
+// absolute.
+func (p *place) args() []string {
+	return []string{"--home", p.Home, "--syslog", p.Syslog, "--healthy-within", p.HealthyWithin.String()}
+}
+
+func (p *place) absolute() (err error) {
+	p.Home, err = filepath.Abs(p.Home)
+	return err
 }
 
 // console is standard error.
 type console struct{ io.Writer }
 
-func (c *runCmd) Run(ctx context.Context, console console, stdout io.Writer) error {
-	// Children work elsewhere.
-	home, err := filepath.Abs(c.Home)
+type runCmd struct{ place }
+
+func (c *runCmd) Run(ctx context.Context, console console, stdout io.Writer, log *slog.Logger) error {
+	if err := c.absolute(); err != nil {
+		return err
+	}
+	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	return Run(ctx, appliance.Home(home), console, ftl.NewLog(appliance.Home(home), stdout), audit.Syslog(c.Syslog))
+	home := appliance.Home(c.Home)
+	l := launch.Launcher{
+		Home: home, Deadline: c.HealthyWithin, Stderr: console, Log: log,
+		Args: append(c.args(), "--base", control.Version, "--launcher", self),
+		Lock: func() (io.Closer, error) {
+			if _, err := home.Load(); err != nil { // nothing is made where no appliance is
+				return nil, err
+			}
+			return lockHome(home)
+		},
+		Run: func(ctx context.Context) error {
+			return Run(ctx, home, Options{Base: control.Version, Console: console, SetUp: ftl.NewLog(home, stdout), Witnesses: []audit.Witness{audit.Syslog(c.Syslog)}})
+		},
+	}
+	return c.again(l.Start(ctx), self)
+}
+
+// again puts the launcher in this process's place, if that is how it ended.
+func (p *place) again(end error, launcher string) error {
+	if !errors.Is(end, launch.ErrAgain) {
+		return end
+	}
+	return unix.Exec(launcher, append([]string{"sealgated", "run"}, p.args()...), os.Environ())
+}
+
+// serveCmd is the appliance in a release. Its flags are what every launcher, of
+// whatever release, says.
+type serveCmd struct {
+	place
+	Base     string `required:""`
+	Launcher string `required:""`
+	Trial    bool
+}
+
+func (c *serveCmd) Run(ctx context.Context, console console, stdout io.Writer) error {
+	home := appliance.Home(c.Home)
+	o := Options{Base: c.Base, Console: console, SetUp: ftl.NewLog(home, stdout), Witnesses: []audit.Witness{audit.Syslog(c.Syslog)}}
+	if c.Trial {
+		o.Healthy = os.NewFile(launch.TrialFD, "launcher")
+		unix.CloseOnExec(launch.TrialFD)
+	}
+	err := Run(ctx, home, o)
+	if c.Trial && errors.Is(err, launch.ErrAgain) {
+		return exitStatus(launch.Again)
+	}
+	return c.again(err, c.Launcher)
 }
 
 type rootCmd struct {

@@ -34,7 +34,7 @@ func (r *role) start(listener, life, log *os.File) (*process, error) {
 	if installed && uid != 0 && r.home == appliance.DefaultHome {
 		return r.startByRoot(int(credential.Uid), listener, life, log)
 	}
-	cmd := rootd.RoleCommand(r.config.Role, r.home)
+	cmd := rootd.RoleCommand(rootd.Self, r.config.Role, r.home)
 	cmd.ExtraFiles, cmd.Stderr = []*os.File{listener, life}, log
 	if installed && uid == 0 {
 		cmd.SysProcAttr.Credential, cmd.SysProcAttr.AmbientCaps = credential, rootd.RoleCapabilities(r.config.Role)

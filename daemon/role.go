@@ -50,7 +50,7 @@ type role struct {
 	done     chan struct{}      // closed when the loop ended
 	now      chan struct{}      // cuts the wait for the next attempt short
 	port     string             // what port 0 became: kept over a restart
-	held     string             // why it may not be started
+	held     *appliance.Fault   // why it may not be started
 
 	errands errand.Host    // answers what the process asks; nil refuses
 	asking  *errand.Server // of the process that runs; nil is none
@@ -131,8 +131,8 @@ func (r *role) begin(ctx context.Context) (failures int, err error) {
 	failures = r.failures
 	held := r.held
 	r.mu.Unlock()
-	if held != "" {
-		return 0, appliance.Faultf("wait for it; status shows what runs", "the %s is not started: %s", r.config.Role.Title(), held)
+	if held != nil {
+		return 0, appliance.Faultf(held.Hint, "the %s is not started: %w", r.config.Role.Title(), held)
 	}
 	if r.cancel != nil {
 		select {
@@ -195,17 +195,32 @@ func (r *role) hold(ctx context.Context, why string) (release func(), err error)
 		return nil, appliance.Faultf(fmt.Sprintf("impctl %s stop stops it, impctl %[1]s start starts it again afterwards", r.word()),
 			"the %s runs, and its data cannot be replaced", r.config.Role.Title())
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.held != "" {
-		return nil, appliance.Faultf("wait for it; status shows what runs", "%s", r.held)
+	if err := r.free(); err != nil {
+		return nil, err
 	}
-	r.held = why
+	r.reason("wait for it; status shows what runs", "%s", why)
 	return func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.held = ""
+		r.held = nil
 	}, nil
+}
+
+// reason says why the process is held.
+func (r *role) reason(hint, format string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.held = &appliance.Fault{Err: fmt.Errorf(format, args...), Hint: hint}
+}
+
+// free is an error while the process is held.
+func (r *role) free() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.held == nil {
+		return nil
+	}
+	return r.held
 }
 
 // listen opens the management address.

@@ -18,6 +18,7 @@ import (
 	"github.com/google/uuid"
 
 	"sealgate/appliance"
+	"sealgate/appliance/atomicfile"
 	"sealgate/appliance/ownership"
 	"sealgate/appliance/seal"
 	"sealgate/appliance/secret"
@@ -90,6 +91,7 @@ type Request struct {
 	Deployment       string // what licences of several appliances may be bound to; may be empty
 	License          string // a licence key that unseals it from the start; may be empty
 	Log              *Log   // takes the steps; may be nil
+	Hotfix           string // where a patch is that it installs when it first starts; may be empty
 	// Also writes what else the new home holds; nil: nothing.
 	Also func(appliance.Home) error
 }
@@ -175,6 +177,11 @@ func Create(ctx context.Context, home appliance.Home, r Request, s Secrets, now 
 			return config, fmt.Errorf("create the database: %w", err)
 		}
 		r.Log.Step(Users, Done, Admin+", the first user of the REST API")
+	}
+	if r.Hotfix != "" {
+		if err := atomicfile.Write(home.Hotfix(), []byte(r.Hotfix+"\n"), 0o600); err != nil {
+			return config, err
+		}
 	}
 	at = Network
 	if r.Also != nil {

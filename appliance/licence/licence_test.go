@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sealgate/appliance"
+	"sealgate/appliance/anchor"
 	"sealgate/appliance/licence"
 	"sealgate/appliance/seal"
 	"sealgate/appliance/store"
@@ -26,7 +27,7 @@ func vendor(t *testing.T) (home appliance.Home, mint func(l seal.Licence) store.
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, anchor, err := seal.MarshalKey(private)
+	_, anchor, err := anchor.MarshalKey(private)
 	if err != nil {
 		t.Fatal(err)
 	}

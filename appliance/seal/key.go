@@ -3,16 +3,16 @@ package seal
 import (
 	"bytes"
 	"crypto/ed25519"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
-	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"strings"
 
 	"sealgate/appliance"
+	"sealgate/appliance/anchor"
 )
 
 // A licence key is "SG1-" and the unpadded base64url of
@@ -28,22 +28,12 @@ const (
 	MaxKey = 1024 // characters
 
 	domain     = "sealgate licence 1\x00"
-	bodyAt     = len(keyID{}) + ed25519.SignatureSize
+	bodyAt     = len(anchor.ID{}) + ed25519.SignatureSize
 	leastBytes = bodyAt + crc32.Size
 )
 
-// keyID names an anchor: the first bytes of its public key's SHA-256.
-type keyID [8]byte
-
-func (id keyID) String() string { return hex.EncodeToString(id[:]) }
-
-func idOf(public ed25519.PublicKey) keyID {
-	sum := sha256.Sum256(public)
-	return keyID(sum[:len(keyID{})])
-}
-
 // signedPart is what the signature is over.
-func signedPart(id keyID, body []byte) []byte {
+func signedPart(id anchor.ID, body []byte) []byte {
 	return append(append([]byte(domain), id[:]...), body...)
 }
 
@@ -64,7 +54,7 @@ func Mint(private ed25519.PrivateKey, l Licence) (string, error) {
 }
 
 func sign(private ed25519.PrivateKey, body []byte) string {
-	id := idOf(private.Public().(ed25519.PublicKey))
+	id := anchor.IDOf(private.Public().(ed25519.PublicKey))
 	raw := append(append(id[:], ed25519.Sign(private, signedPart(id, body))...), body...)
 	raw = binary.BigEndian.AppendUint32(raw, crc32.ChecksumIEEE(raw))
 	return Prefix + base64.RawURLEncoding.EncodeToString(raw)
@@ -72,7 +62,7 @@ func sign(private ed25519.PrivateKey, body []byte) string {
 
 // unpacked is a licence key whose signature nobody has looked at.
 type unpacked struct {
-	id        keyID
+	id        anchor.ID
 	signature []byte
 	body      []byte
 }
@@ -101,18 +91,20 @@ func unpack(key string) (unpacked, error) {
 	if crc32.ChecksumIEEE(raw) != binary.BigEndian.Uint32(sum) {
 		return damaged("it is cut short or mistyped")
 	}
-	return unpacked{keyID(raw), raw[len(keyID{}):bodyAt], raw[bodyAt:]}, nil
+	return unpacked{anchor.ID(raw), raw[len(anchor.ID{}):bodyAt], raw[bodyAt:]}, nil
 }
 
 // open checks the signature of a key, and only then reads what it says.
-func open(key string, anchors anchors) (*Licence, error) {
+func open(key string, anchors anchor.Set) (*Licence, error) {
 	u, err := unpack(key)
 	if err != nil {
 		return nil, err
 	}
-	public, err := anchors.find(u.id)
+	public, err := anchors.Find(u.id)
 	if err != nil {
-		return nil, err
+		var fault *appliance.Fault
+		errors.As(err, &fault)
+		return nil, refused(fault.Hint, "%v", err)
 	}
 	if !ed25519.Verify(public, signedPart(u.id, u.body), u.signature) {
 		return nil, refused("ask the vendor for a genuine one", "it is forged: the signature does not hold")

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"sealgate/appliance"
+	"sealgate/appliance/anchor"
 	"sealgate/appliance/guard"
 	"sealgate/appliance/secret"
 )
@@ -118,7 +119,7 @@ func (s *Seal) keep(r *record) error {
 
 // accept checks everything about a key but its times.
 func accept(home appliance.Home, key, challenge, deployment string) (*Licence, error) {
-	l, err := open(key, readAnchors(home))
+	l, err := open(key, anchor.Read(home.Anchors(), anchor.Owners(home)))
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +128,7 @@ func accept(home appliance.Home, key, challenge, deployment string) (*Licence, e
 
 // Accept says whether a key holds for what an appliance is, whatever it grants.
 func Accept(home appliance.Home, key, challenge, deployment string, at time.Time) (*Licence, error) {
-	l, err := open(key, readAnchors(home))
+	l, err := open(key, anchor.Read(home.Anchors(), anchor.Owners(home)))
 	if err != nil {
 		return nil, err
 	}

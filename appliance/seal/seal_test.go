@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sealgate/appliance"
+	"sealgate/appliance/anchor"
 	"sealgate/appliance/guard"
 	"sealgate/appliance/seal"
 	"sealgate/appliance/secret"
@@ -37,7 +38,7 @@ func newVendor(t testing.TB) vendor {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, anchor, err := seal.MarshalKey(private)
+	_, anchor, err := anchor.MarshalKey(private)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -441,7 +442,7 @@ func TestAnchors(t *testing.T) {
 		}, "vendor.pub is refused: it is not a file"},
 		"not a key": {func(b box, path string) error { return os.WriteFile(path, []byte("x"), 0o644) }, "vendor.pub: it is not one public key"},
 		"the vendor's own key": {func(b box, path string) error {
-			p, _, _ := seal.MarshalKey(v.private)
+			p, _, _ := anchor.MarshalKey(v.private)
 			return os.WriteFile(path, p, 0o644)
 		}, "vendor.pub: it is not one public key"},
 		"giant": {func(b box, path string) error { return os.WriteFile(path, make([]byte, 1<<20), 0o644) }, "vendor.pub"},

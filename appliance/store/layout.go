@@ -24,6 +24,7 @@ func (g generation) files() string          { return filepath.Join(string(g), "f
 func (g generation) events() string         { return filepath.Join(string(g), "events") }
 func (g generation) archives() string       { return filepath.Join(string(g), "archives") }
 func (g generation) previous() string       { return filepath.Join(string(g), "previous") }
+func (g generation) keep() string           { return filepath.Join(string(g), "keep") } // a release needs it
 func (g generation) day(name string) string { return filepath.Join(string(g), "events", name+".db") }
 
 // folders are what every generation has.

@@ -12,7 +12,7 @@ import (
 )
 
 // sweep removes generations, but for one and what Rollback would go back to from
-// it. The caller holds the lock of the data folder.
+// it, and what a release needs. The caller holds the lock of the data folder.
 func sweep(home string, keep generation) error {
 	entries, err := os.ReadDir(dataFolder(home))
 	if err != nil {
@@ -27,6 +27,11 @@ func sweep(home string, keep generation) error {
 		name := entry.Name()
 		if !entry.IsDir() && !isPart(name) || name == keep.name() || name == before.name() {
 			continue
+		}
+		if g, err := generationOf(home, name); err == nil && entry.IsDir() {
+			if _, err := os.Lstat(g.keep()); err == nil {
+				continue
+			}
 		}
 		errs = append(errs, os.RemoveAll(filepath.Join(dataFolder(home), name)))
 	}

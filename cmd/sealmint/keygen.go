@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"os"
 
-	"sealgate/appliance/seal"
+	"sealgate/appliance/anchor"
 )
 
 type keygenCmd struct {
@@ -13,22 +13,47 @@ type keygenCmd struct {
 }
 
 func (c *keygenCmd) Run() error {
-	_, key, err := ed25519.GenerateKey(nil)
-	if err != nil {
-		return err
-	}
-	private, public, err := seal.MarshalKey(key)
-	if err != nil {
-		return err
-	}
-	if err := writeNew(c.Out+".key", private, 0o600); err != nil {
-		return err
-	}
-	if err := writeNew(c.Out+".pub", public, 0o644); err != nil {
+	if err := writeKey(c.Out); err != nil {
 		return err
 	}
 	fmt.Printf("wrote %s.key and %s.pub\n", c.Out, c.Out)
 	return nil
+}
+
+// writeKey makes NAME.key and NAME.pub.
+func writeKey(name string) error {
+	_, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		return err
+	}
+	private, public, err := anchor.MarshalKey(key)
+	if err != nil {
+		return err
+	}
+	if err := writeNew(name+".key", private, 0o600); err != nil {
+		return err
+	}
+	return writeNew(name+".pub", public, 0o644)
+}
+
+// readKey reads what writeKey made.
+func readKey(path string) (ed25519.PrivateKey, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("others can read %s: chmod 600 it, and think about who has read it", path)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	private, err := anchor.ParsePrivate(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return private, nil
 }
 
 // writeNew never replaces a file: a key that is gone signs nothing more.

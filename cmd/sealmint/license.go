@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -35,20 +34,9 @@ func (c *licenseCmd) features() ([]string, error) {
 }
 
 func (c *licenseCmd) Run() error {
-	info, err := os.Stat(c.Key)
+	private, err := readKey(c.Key)
 	if err != nil {
 		return err
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return fmt.Errorf("others can read %s: chmod 600 it, and think about who has read it", c.Key)
-	}
-	data, err := os.ReadFile(c.Key)
-	if err != nil {
-		return err
-	}
-	private, err := seal.ParsePrivate(data)
-	if err != nil {
-		return fmt.Errorf("%s: %w", c.Key, err)
 	}
 	features, err := c.features()
 	if err != nil {

@@ -1,5 +1,5 @@
-// Sealmint is the vendor's tool: it makes signing keys, licences and test data
-// (and, in time, patches).
+// Sealmint is the vendor's tool: it makes signing keys, licences, patches and test
+// data.
 package main
 
 import (
@@ -20,6 +20,7 @@ func main() {
 	var cli struct {
 		Keygen  keygenCmd        `cmd:"" help:"make a key that signs, and its anchor"`
 		License licenseCmd       `cmd:"" help:"sign a licence, and print its key"`
+		Patch   patchCmd         `cmd:"" help:"build, sign and verify patches"`
 		Seed    seedCmd          `cmd:"" help:"fill a management server's database with test data"`
 		Version kong.VersionFlag `help:"print the version"`
 	}

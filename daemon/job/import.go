@@ -55,7 +55,7 @@ func takeDump(ctx context.Context, home appliance.Home, x commands.Import, ui co
 	return r, err
 }
 
-// fetch downloads a dump into a place of its own.
+// fetch downloads a file into a place of its own.
 func fetch(ctx context.Context, home appliance.Home, d commands.Download, ui control.UI) (name string, file *os.File, err error) {
 	target, err := transfer.ParseURL(d.URL)
 	if err != nil {
@@ -83,7 +83,7 @@ func fetch(ctx context.Context, home appliance.Home, d commands.Download, ui con
 	if err := disk.Room(home.Incoming(), 0); err != nil {
 		return "", nil, err
 	}
-	path := filepath.Join(home.Incoming(), "dump"+folder.Unfinished)
+	path := filepath.Join(home.Incoming(), "download"+folder.Unfinished)
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return "", nil, err
 	}

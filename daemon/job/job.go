@@ -35,6 +35,7 @@ const (
 	KindHistory  = "history"
 	KindLicences = "licence check"
 	KindRevert   = "revert"
+	KindPatch    = "patch"
 )
 
 // Spec is what a job is to do: exactly one of its fields besides Home is set.
@@ -50,6 +51,7 @@ type Spec struct {
 	History       *commands.History        `json:"history,omitempty"`
 	Revert        *commands.Revert         `json:"revert,omitempty"`
 	Licences      bool                     `json:"licences,omitempty"`
+	Patch         *commands.Patch          `json:"patch,omitempty"`
 }
 
 const (
@@ -103,6 +105,8 @@ func serve(ctx context.Context, _ control.Peer, req control.Request, s *control.
 		out, err = export(ctx, spec.Home, *spec.Export, s)
 	case spec.Import != nil:
 		out, err = takeDump(ctx, spec.Home, *spec.Import, s)
+	case spec.Patch != nil:
+		out, err = takePatch(ctx, spec.Home, *spec.Patch, s)
 	case spec.Send != nil:
 		out, err = send(ctx, spec.Home, *spec.Send, s)
 	case spec.TechInfo != nil:

@@ -19,9 +19,9 @@ import (
 	"sealgate/appliance"
 	"sealgate/appliance/certificate"
 	"sealgate/appliance/store"
-	"sealgate/daemon/errand"
 	"sealgate/daemon/access"
 	"sealgate/daemon/diagnosis"
+	"sealgate/daemon/errand"
 	"sealgate/daemon/mx/monitor"
 )
 

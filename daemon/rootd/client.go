@@ -56,6 +56,22 @@ func (c Client) RemoveKey(ctx context.Context, name, fingerprint string) (accoun
 // Reboot reboots the machine.
 func (c Client) Reboot(ctx context.Context) error { return c.ask(ctx, opReboot, struct{}{}, nil) }
 
+// PlaceRelease makes a release of a patch, which stays the caller's to close.
+func (c Client) PlaceRelease(ctx context.Context, file *os.File, ui control.UI) error {
+	conn, req, err := c.open(opPlace, struct{}{})
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	req.Files = []*os.File{file}
+	return result(ctx, conn, req, ui, nil)
+}
+
+// ActivateRelease moves the link to a release that is there, or to [Installation].
+func (c Client) ActivateRelease(ctx context.Context, release string) error {
+	return c.ask(ctx, opActivate, releaseName{release}, nil)
+}
+
 // StartRole starts the role with its three descriptors, which stay the
 // caller's to close. How it ended comes on the channel, once; when ctx ends, the
 // service kills it.

@@ -33,6 +33,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	dir, err := os.MkdirTemp("", "rootd-*")
+	built = dir
 	if err == nil {
 		err = install(dir)
 	}
@@ -61,6 +62,9 @@ func install(dir string) error {
 	}
 	return nil
 }
+
+// built is the folder of the programs, also of those that are not installed.
+var built string
 
 // ourUIDs is the first.
 const ourUIDs = 21000

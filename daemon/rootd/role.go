@@ -1,6 +1,7 @@
 package rootd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,8 +23,8 @@ import (
 // supervisor, and where it logs.
 const roleFiles = 3
 
-// roleStart is the data of start-role. The program is this one and the folder is
-// the installed appliance's: neither is for the caller to say.
+// roleStart is the data of start-role. The program is the running release's and the
+// folder the installed appliance's: neither is for the caller to say.
 type roleStart struct {
 	Role appliance.Role `json:"role"`
 }
@@ -50,7 +51,11 @@ func (s *service) startRole(ctx context.Context, c call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := RoleCommand(x.Role, appliance.DefaultHome)
+	program, err := Releases().Program()
+	if err != nil {
+		return nil, err
+	}
+	cmd := RoleCommand(cmp.Or(program, Self), x.Role, appliance.DefaultHome)
 	cmd.ExtraFiles, cmd.Stderr = c.files[:2], c.files[2]
 	cmd.SysProcAttr.Credential, cmd.SysProcAttr.AmbientCaps = credential, RoleCapabilities(x.Role)
 	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
@@ -101,12 +106,15 @@ func start(cmd *exec.Cmd) (<-chan string, error) {
 	return ended, <-started
 }
 
-// RoleCommand is the role's process in this very program: a process group of
+// Self is the program that runs.
+const Self = "/proc/self/exe"
+
+// RoleCommand is the role's process in a program of ours: a process group of
 // its own, so that a terminal's Ctrl-C is not its business, and nothing of our
 // environment.
-func RoleCommand(role appliance.Role, home appliance.Home) *exec.Cmd {
+func RoleCommand(program string, role appliance.Role, home appliance.Home) *exec.Cmd {
 	return &exec.Cmd{
-		Path:        "/proc/self/exe",
+		Path:        program,
 		Args:        []string{"sealgated", "role", string(role), "--home", string(home)},
 		Env:         []string{"TZ=UTC"},
 		Dir:         "/",

@@ -44,6 +44,8 @@ const (
 	opAccountKey    control.Op = "account-key"
 	opStartRole     control.Op = "start-role"
 	opReboot        control.Op = "reboot"
+	opPlace         control.Op = "release-place"
+	opActivate      control.Op = "release-activate"
 )
 
 // call is one request being served.
@@ -77,6 +79,10 @@ func (s *service) verb(op control.Op) func(context.Context, call) (any, error) {
 		return s.startRole
 	case opReboot:
 		return s.reboot
+	case opPlace:
+		return s.placeRelease
+	case opActivate:
+		return s.activateRelease
 	}
 	return nil
 }
@@ -88,6 +94,7 @@ func refused(format string, args ...any) error {
 type service struct {
 	log      *slog.Logger
 	accounts sync.Mutex // one change at a time
+	releases sync.Mutex // likewise
 }
 
 // Run serves until ctx ends, on the socket that systemd passed or at path.
@@ -99,6 +106,9 @@ func Run(ctx context.Context, path string, log *slog.Logger) error {
 	ln, err := listener(path)
 	if err != nil {
 		return err
+	}
+	if err := Releases().Tidy(); err != nil {
+		log.Error("an unfinished release is left over", "error", err.Error())
 	}
 	s := &service{log: log}
 	srv := control.Server{Handler: s, Known: known, MaxFiles: roleFiles, Log: log}
@@ -190,7 +200,7 @@ func (s *service) serve(ctx context.Context, peer control.Peer, req control.Requ
 	if do == nil {
 		return nil, refused("the root service has no such verb")
 	}
-	if len(req.Files) > 0 && req.Op != opStartRole {
+	if len(req.Files) > 0 && req.Op != opStartRole && req.Op != opPlace {
 		return nil, refused("this verb takes no descriptors")
 	}
 	return do(ctx, call{req.Data, req.Files, session})

@@ -96,6 +96,7 @@ func TestInstallAndUninstall(t *testing.T) {
 		"~ /etc/passwd -rw-r--r-- 0:0",
 		"+ /etc/sealgate drwxr-xr-x 0:0",
 		"+ /etc/sealgate/anchors drwxr-xr-x 0:0",
+		"+ /etc/sealgate/anchors/patches drwxr-xr-x 0:0",
 		"+ /etc/sealgate/authorized_keys drwxr-xr-x 0:0",
 		"~ /etc/shadow -rw-r----- 0:" + shadow(t),
 		"+ " + dropin + " -rw-r--r-- 0:0",
@@ -107,6 +108,7 @@ func TestInstallAndUninstall(t *testing.T) {
 		"+ /usr/lib/sysusers.d/sealgate.conf -rw-r--r-- 0:0",
 		"+ /usr/sbin/sealgated -rwxr-xr-x 0:0",
 		"+ /var/lib/sealgate drwx--x--x " + uid + ":" + gid,
+		"+ /var/lib/sealgate-releases drwxr-xr-x 0:0",
 	}
 	mustBe(t, want)
 	before, err := machine.Changes()

@@ -96,6 +96,8 @@ func run(t *testing.T, dir string) {
 			"ended":      ended,
 			"uploading":  uploading,
 			"plain":      plain,
+			"vendor":     vendor,
+			"patch":      patch,
 		},
 	})
 }
@@ -149,11 +151,12 @@ func address(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("API", "https://"+status.Address+"/SecureSphere/api")
 }
 
-// daemon start|stop|kill does that to the appliance's daemon.
+// daemon start|stop|kill [FLAGS…] does that to the appliance's daemon.
 func daemon(ts *testscript.TestScript, neg bool, args []string) {
 	app := of(ts).app
 	switch args[0] {
 	case "start":
+		app.Args = args[1:]
 		ts.Check(app.Start())
 	case "stop":
 		ts.Check(app.Stop())
@@ -267,7 +270,7 @@ func proxy(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("PROXY_PASSWORD", s.Password)
 }
 
-// server sshd|vsftpd|ftps|nginx|nginx-tls starts a server of the distribution
+// server sshd|vsftpd|ftps|nginx|nginx-tls|nginx-open starts a server of the distribution
 // and sets $HOST (HOST:PORT), $ROOT, $REMOTE_USER, $REMOTE_PASSWORD and
 // $FINGERPRINT. It needs root.
 func server(ts *testscript.TestScript, neg bool, args []string) {
@@ -287,8 +290,8 @@ func server(ts *testscript.TestScript, neg bool, args []string) {
 		s, err = peers.StartSSHD(peers.SSHDConfig{AuthorizedKeys: known})
 	case "vsftpd", "ftps":
 		s, err = peers.StartVSFTPD(peers.VSFTPDConfig{TLS: args[0] == "ftps", Passive: 16})
-	case "nginx", "nginx-tls":
-		s, err = peers.StartNginx(peers.NginxConfig{TLS: args[0] == "nginx-tls"})
+	case "nginx", "nginx-tls", "nginx-open":
+		s, err = peers.StartNginx(peers.NginxConfig{TLS: args[0] == "nginx-tls", Open: args[0] == "nginx-open"})
 	case "hostile-ftp", "hostile-http", "hostile-ssh":
 		ln, err := hostile(args[0])
 		ts.Check(err)

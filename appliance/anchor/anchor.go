@@ -1,9 +1,13 @@
-package seal
+// Package anchor reads trust anchors: Ed25519 public keys, as files, whose
+// signatures hold here. No anchor is compiled in.
+package anchor
 
 import (
 	"bytes"
 	"crypto/ed25519"
+	"crypto/sha256"
 	"crypto/x509"
+	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -19,59 +23,86 @@ import (
 	"sealgate/appliance"
 )
 
+// ID names an anchor: the first bytes of its public key's SHA-256.
+type ID [8]byte
+
+func (id ID) String() string { return hex.EncodeToString(id[:]) }
+
+// IDOf is the name of a public key.
+func IDOf(public ed25519.PublicKey) ID {
+	sum := sha256.Sum256(public)
+	return ID(sum[:len(ID{})])
+}
+
 // Limits of the anchors' folder.
 const (
 	maxAnchors    = 64
 	maxAnchorSize = 4 << 10 // bytes
 )
 
-// anchors are the public keys whose licences hold here.
-type anchors struct {
+// Set is what a folder holds.
+type Set struct {
 	dir     string
-	keys    map[keyID]ed25519.PublicKey
+	keys    map[ID]ed25519.PublicKey
+	retired map[ID]bool
 	refused []error // why files in dir are none
 }
 
-// readAnchors reads the *.pub files of the home's anchor folder. A folder or a
-// file that somebody else than its owner could have written is refused.
-func readAnchors(home appliance.Home) anchors {
-	a := anchors{dir: home.Anchors(), keys: map[keyID]ed25519.PublicKey{}}
-	owners := []uint32{0}
-	if !home.Installed() {
-		owners = append(owners, uint32(os.Geteuid()))
-	}
-	dir, err := openOwned(a.dir, unix.O_DIRECTORY, owners)
+// The endings of anchors' files. A key is retired by the other name.
+const (
+	ending  = ".pub"
+	retired = ".retired"
+)
+
+// Read reads the *.pub and *.retired files of a folder. A folder or a file that
+// somebody else than owners could have written is refused.
+func Read(dir string, owners []uint32) Set {
+	s := Set{dir: dir, keys: map[ID]ed25519.PublicKey{}, retired: map[ID]bool{}}
+	folder, err := OpenOwned(dir, unix.O_DIRECTORY, owners)
 	if errors.Is(err, fs.ErrNotExist) {
-		return a
+		return s
 	}
 	if err != nil {
-		a.refused = append(a.refused, err)
-		return a
+		s.refused = append(s.refused, err)
+		return s
 	}
-	defer dir.Close()
-	names, err := dir.Readdirnames(-1)
+	defer folder.Close()
+	names, err := folder.Readdirnames(-1)
 	if err != nil {
-		a.refused = append(a.refused, err)
+		s.refused = append(s.refused, err)
 	}
-	names = slices.DeleteFunc(names, func(n string) bool { return !strings.HasSuffix(n, ".pub") })
+	names = slices.DeleteFunc(names, func(n string) bool { return !strings.HasSuffix(n, ending) && !strings.HasSuffix(n, retired) })
 	slices.Sort(names)
 	if len(names) > maxAnchors {
-		a.refused = append(a.refused, fmt.Errorf("%s holds %d anchors, and %d are read", a.dir, len(names), maxAnchors))
+		s.refused = append(s.refused, fmt.Errorf("%s holds %d anchors, and %d are read", dir, len(names), maxAnchors))
 		names = names[:maxAnchors]
 	}
 	for _, name := range names {
-		public, err := readAnchor(filepath.Join(a.dir, name), owners)
+		public, err := readAnchor(filepath.Join(dir, name), owners)
 		if err != nil {
-			a.refused = append(a.refused, err)
+			s.refused = append(s.refused, err)
 			continue
 		}
-		a.keys[idOf(public)] = public
+		if strings.HasSuffix(name, retired) {
+			s.retired[IDOf(public)] = true
+		} else {
+			s.keys[IDOf(public)] = public
+		}
 	}
-	return a
+	return s
+}
+
+// Owners are the accounts whose anchors and releases hold for a home: root, and
+// where the appliance is not the installed one, whoever runs it.
+func Owners(home appliance.Home) []uint32 {
+	if home.Installed() {
+		return []uint32{0}
+	}
+	return []uint32{0, uint32(os.Geteuid())}
 }
 
 func readAnchor(path string, owners []uint32) (ed25519.PublicKey, error) {
-	f, err := openOwned(path, 0, owners)
+	f, err := OpenOwned(path, 0, owners)
 	if err != nil {
 		return nil, err
 	}
@@ -87,9 +118,9 @@ func readAnchor(path string, owners []uint32) (ed25519.PublicKey, error) {
 	return public, nil
 }
 
-// openOwned opens a folder or regular file, no link, that belongs to one of
+// OpenOwned opens a folder or regular file, no link, that belongs to one of
 // owners and that nobody else may write.
-func openOwned(path string, flags int, owners []uint32) (*os.File, error) {
+func OpenOwned(path string, flags int, owners []uint32) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|flags, 0)
 	if err != nil {
 		return nil, fmt.Errorf("anchor %w", err)
@@ -115,16 +146,18 @@ func openOwned(path string, flags int, owners []uint32) (*os.File, error) {
 	return f, nil
 }
 
-// find is the anchor that signed a key.
-func (a anchors) find(id keyID) (ed25519.PublicKey, error) {
-	if public := a.keys[id]; public != nil {
+// Find is the anchor of that name. Why there is none comes with a hint.
+func (s Set) Find(id ID) (ed25519.PublicKey, error) {
+	hint := "the vendor's anchor, a file NAME.pub, belongs in " + s.dir
+	switch public := s.keys[id]; {
+	case s.retired[id]:
+		return nil, appliance.Faultf("ask the vendor for one that the present key signed", "its signer's key is retired here (key id %s)", id)
+	case public != nil:
 		return public, nil
+	case len(s.refused) > 0:
+		return nil, appliance.Faultf(hint+", owned and writable by root alone", "no anchor here is its signer's (key id %s), and %v", id, s.refused[0])
 	}
-	hint := "the vendor's anchor, a file NAME.pub, belongs in " + a.dir
-	if len(a.refused) > 0 {
-		return nil, refused(hint+", owned and writable by root alone", "no anchor here is its signer's (key id %s), and %v", id, a.refused[0])
-	}
-	return nil, refused(hint, "no anchor here is its signer's (key id %s)", id)
+	return nil, appliance.Faultf(hint, "no anchor here is its signer's (key id %s)", id)
 }
 
 // The PEM types of the two halves of a vendor's key, as openssl writes them.

@@ -1,0 +1,94 @@
+package patch
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"sealgate/appliance"
+	"sealgate/appliance/atomicfile"
+)
+
+// State is how far a release has come.
+type State string
+
+// The states. What happens in each is repeated at every start until the next one
+// is on the disk.
+const (
+	None      State = ""          // no patch was installed, or what it brought runs no more
+	Pending   State = "pending"   // it is there, and to be activated at the next start
+	OnTrial   State = "trial"     // it was activated, and nobody has proven it healthy
+	Proven    State = "proven"    // it came up healthy
+	Returning State = "returning" // the release before is to run again
+)
+
+// Trial is which release is to run, and how it came to that. It is written whole,
+// and with the link it decides what starts.
+type Trial struct {
+	Format int    `json:"format"` // 1
+	State  State  `json:"state"`
+	Base   string `json:"base,omitempty"`    // the installation's own release when it was last looked at
+	To     string `json:"release,omitempty"` // what the patch brought
+	From   string `json:"before,omitempty"`  // what ran before
+	Starts int    `json:"starts,omitempty"`  // of it, on trial
+
+	// The generations of data that belong to either; a gateway has none.
+	Data       string `json:"data,omitempty"`
+	DataBefore string `json:"data_before,omitempty"`
+
+	// Note is what logins are told, and when that was.
+	Note string    `json:"note,omitempty"`
+	At   time.Time `json:"at,omitzero"`
+}
+
+const (
+	trialFormat = 1
+	maxTrial    = 16 << 10 // bytes
+)
+
+// ReadTrial reads it. An appliance that was never patched has an empty one.
+func ReadTrial(home appliance.Home) (Trial, error) {
+	var t Trial
+	f, err := os.OpenFile(home.Trial(), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return t, nil
+	}
+	if err != nil {
+		return t, err
+	}
+	defer f.Close()
+	if err := json.NewDecoder(io.LimitReader(f, maxTrial)).Decode(&t); err != nil {
+		return Trial{}, fmt.Errorf("%s is damaged: %w", home.Trial(), err)
+	}
+	if t.Format != trialFormat {
+		return Trial{}, fmt.Errorf("%s has format %d, and this release reads format %d", home.Trial(), t.Format, trialFormat)
+	}
+	return t, nil
+}
+
+// Write keeps it.
+func (t Trial) Write(home appliance.Home) error {
+	t.Format = trialFormat
+	data, err := json.Marshal(t)
+	if err != nil {
+		return err
+	}
+	return atomicfile.Write(home.Trial(), append(data, '\n'), 0o600)
+}
+
+// Back is the way back to the release before.
+func (t Trial) Back(note string, now time.Time) Trial {
+	t.State, t.Note, t.At = Returning, note, now.UTC().Truncate(time.Second)
+	return t
+}
+
+// Ended is the state when the release before runs again: what was said stays.
+func (t Trial) Ended() Trial {
+	return Trial{Base: t.Base, Note: t.Note, At: t.At}
+}

@@ -1,0 +1,308 @@
+package daemon
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"sealgate/appliance"
+	"sealgate/appliance/audit"
+	"sealgate/appliance/ftl"
+	"sealgate/appliance/patch"
+	"sealgate/appliance/store"
+	"sealgate/commands"
+	"sealgate/control"
+	"sealgate/daemon/job"
+	"sealgate/daemon/launch"
+	"sealgate/transfer"
+)
+
+// changing is a release that waits for a restart, and keeps the role stopped: what
+// it wrote would be lost.
+type changing struct {
+	mu      sync.Mutex
+	release func() // lets the role start; nil: nothing waits
+	why     error
+}
+
+func (c *changing) begin(release func(), why error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.release, c.why = release, why
+}
+
+// end lets the role start again.
+func (c *changing) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.release != nil {
+		c.release()
+	}
+	c.release, c.why = nil, nil
+}
+
+// check is an error while a release waits.
+func (c *changing) check() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.why
+}
+
+// waits keeps the role stopped until the restart.
+func (d *Daemon) waits(release func(), version string) {
+	d.role.reason("impctl restart runs it, impctl platform rollback forgets it", "release %s waits for a restart", version)
+	d.changing.begin(release, d.role.free())
+}
+
+// Patch installs a release, which runs after a restart.
+func (d *Daemon) Patch(ctx context.Context, c commands.Caller, x commands.Patch, ui control.UI) (commands.PatchResult, error) {
+	var r commands.PatchResult
+	release, err := d.role.hold(ctx, "a patch is being installed")
+	if err != nil {
+		return r, err
+	}
+	x.Base = d.releases.Base
+	if err := d.jobs.run(ctx, job.KindPatch, c, job.Spec{Home: d.home, Patch: &x}, ui, &r); err != nil {
+		release()
+		return r, errors.Join(err, sweepImport(d.home)) // what a killed one could not remove itself
+	}
+	d.waits(release, r.Release)
+	d.log.Info("a release waits for a restart", "release", r.Release, "before", r.Before, "user", c.Name)
+	return r, nil
+}
+
+// RollbackRelease goes back to the release before, after a restart.
+func (d *Daemon) RollbackRelease(ctx context.Context, c commands.Caller) (commands.RollbackResult, error) {
+	t, err := patch.ReadTrial(d.home)
+	if err != nil {
+		return commands.RollbackResult{}, err
+	}
+	r := commands.RollbackResult{Release: t.From, Instead: t.To}
+	switch t.State {
+	case patch.Pending:
+		r.Discarded = true
+		return r, d.forget(t)
+	case patch.OnTrial, patch.Proven:
+		return r, d.goBack(ctx, c, t)
+	}
+	return r, appliance.Faultf("impctl platform show lists the releases", "there is no release to go back to")
+}
+
+// forget forgets a release that never ran.
+func (d *Daemon) forget(t patch.Trial) error {
+	if err := t.Ended().Write(d.home); err != nil {
+		return err
+	}
+	err := store.KeepOnly(string(d.home))
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		err = store.Sweep(string(d.home))
+	}
+	d.changing.end()
+	return err
+}
+
+func (d *Daemon) goBack(ctx context.Context, c commands.Caller, t patch.Trial) error {
+	if !d.releases.Has(t.From) {
+		return appliance.Faultf("impctl platform show lists the releases", "release %s is no more here", t.From)
+	}
+	if t.DataBefore != "" {
+		if err := store.Has(string(d.home), t.DataBefore); err != nil {
+			return fmt.Errorf("the data of release %s: %w", t.From, err)
+		}
+	}
+	release, err := d.role.hold(ctx, "the release is being changed")
+	if err != nil {
+		return err
+	}
+	note := fmt.Sprintf("release %s runs again in the place of %s, as %s wanted", t.From, t.To, c.Name)
+	if err := t.Back(note, time.Now()).Write(d.home); err != nil {
+		release()
+		return err
+	}
+	d.waits(release, t.From)
+	return nil
+}
+
+// Restart ends the daemon, whose launcher starts it anew.
+func (d *Daemon) Restart(_ context.Context, c commands.Caller) error {
+	d.log.Info("the appliance restarts", "user", c.Name)
+	d.end(launch.ErrAgain)
+	return nil
+}
+
+// releaseList is every release, and what is to be said about the last patch.
+func (d *Daemon) releaseList() ([]commands.Release, string) {
+	t, err := patch.ReadTrial(d.home)
+	if err != nil {
+		return nil, err.Error()
+	}
+	versions, err := d.releases.List()
+	if err != nil {
+		return nil, err.Error()
+	}
+	next, back := "", ""
+	switch t.State {
+	case patch.Pending:
+		next = t.To
+	case patch.Returning:
+		next = t.From
+	case patch.OnTrial, patch.Proven:
+		back = t.From
+	}
+	var list []commands.Release
+	for _, v := range versions {
+		r := commands.Release{Version: v, Runs: v == control.Version, State: "installed"}
+		switch {
+		case r.Runs && t.State == patch.OnTrial:
+			r.State = "runs, on trial"
+		case r.Runs:
+			r.State = "runs"
+		case v == next:
+			r.State = "runs after impctl restart"
+		case v == back:
+			r.State = "impctl platform rollback goes back to it"
+		}
+		list = append(list, r)
+	}
+	return list, t.Note
+}
+
+// proveEvery so often a release on trial looks whether it is healthy.
+const proveEvery = 500 * time.Millisecond
+
+// prove says to the launcher when the appliance is healthy: its role is ready,
+// which it is with an open database, and answers.
+func (d *Daemon) prove(ctx context.Context, launcher *os.File) {
+	if launcher == nil {
+		return
+	}
+	defer launcher.Close()
+	for !d.healthy(ctx) {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(proveEvery):
+		}
+	}
+	if _, err := launcher.Write([]byte{1}); err != nil {
+		d.log.Error("the launcher does not hear that the release is healthy", "error", err.Error())
+	}
+}
+
+func (d *Daemon) healthy(ctx context.Context) bool {
+	s := d.role.Status()
+	if s.State != running {
+		return false
+	}
+	if d.config.Role != appliance.ManagementServer {
+		return true
+	}
+	err := d.answers(ctx, s.Address)
+	if err != nil {
+		d.log.Warn("the REST API does not answer", "error", err.Error())
+	}
+	return err == nil
+}
+
+// answers asks the REST API of this machine for anything.
+func (d *Daemon) answers(ctx context.Context, address string) error {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return err
+	}
+	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
+		host = "localhost"
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+net.JoinHostPort(host, port)+"/SecureSphere/api/", nil)
+	if err != nil {
+		return err
+	}
+	// Whose certificate it is does not matter: nothing is said.
+	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}
+	res, err := transport.RoundTrip(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if res.StatusCode >= http.StatusInternalServerError {
+		return errors.New(res.Status)
+	}
+	return nil
+}
+
+// hotfix is in whose name it is.
+const hotfix = "hotfix"
+
+// takeHotfix installs the patch that the appliance was created with. What it
+// cannot be had from is asked again at the next start; what is refused is not.
+func (d *Daemon) takeHotfix(ctx context.Context) {
+	data, err := os.ReadFile(d.home.Hotfix())
+	if errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	var r commands.PatchResult
+	if err == nil {
+		x := commands.Patch{Download: commands.Download{URL: strings.TrimSpace(string(data))}, For: hotfix}
+		r, err = d.Patch(ctx, commands.Caller{Name: hotfix}, x, silent{})
+		exit := commands.ResultOf(err).Exit
+		_ = d.keep(audit.Record{Event: audit.Command, User: hotfix, Words: []string{"patch-remote", x.Download.URL}, Exit: &exit}) // it is logged there
+	}
+	if ctx.Err() != nil {
+		return
+	}
+	if sent := commands.ResultOf(err); sent.Exit == control.ExitTransfer {
+		d.log.Error("the hotfix cannot be downloaded, the next start tries again", "error", sent.Error)
+		d.setUp.Step(ftl.Hotfix, ftl.Waiting, sent.Error)
+		d.note("the hotfix cannot be downloaded, impctl restart tries again: " + sent.Error)
+		return
+	}
+	if gone := os.Remove(d.home.Hotfix()); gone != nil {
+		d.log.Error("the hotfix would come again", "error", gone.Error())
+	}
+	if err != nil {
+		d.log.Error("the hotfix is not installed", "error", err.Error())
+		d.setUp.Step(ftl.Hotfix, ftl.Failed, err.Error())
+		d.note("the hotfix is not installed: " + err.Error())
+		return
+	}
+	d.log.Info("the hotfix is installed", "release", r.Release)
+	d.setUp.Step(ftl.Hotfix, ftl.Done, "release "+r.Release)
+	d.end(launch.ErrAgain)
+}
+
+// note tells logins.
+func (d *Daemon) note(text string) {
+	t, err := patch.ReadTrial(d.home)
+	if err == nil {
+		t.Note, t.At = text, time.Now().UTC()
+		err = t.Write(d.home)
+	}
+	if err != nil {
+		d.log.Error("logins are not told", "error", err.Error())
+	}
+}
+
+// checkHotfix says what is wrong with where a hotfix is.
+func checkHotfix(url string) error {
+	if url == "" {
+		return nil
+	}
+	target, err := transfer.ParseURL(url)
+	if err == nil && target.Protocol == "scp" {
+		err = errors.New("nobody is there to log in")
+	}
+	if err != nil {
+		return &commands.Failure{Exit: control.ExitUsage, Text: fmt.Sprintf("--hotfix: %s", err), Hint: "for example https://patches.example.com/sealgate-1.1.enc"}
+	}
+	return nil
+}

@@ -1,0 +1,89 @@
+package trial
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+)
+
+// Vendor makes patches with its own keys in a folder.
+type Vendor struct {
+	Bin string // folder of the programs
+	Dir string
+}
+
+// NewVendor makes the keys.
+func NewVendor(bin, dir string) (*Vendor, error) {
+	v := &Vendor{bin, dir}
+	return v, v.run("patch", "keygen", "--out", v.path("vendor"))
+}
+
+func (v *Vendor) path(name string) string { return filepath.Join(v.Dir, name) }
+
+func (v *Vendor) run(args ...string) error {
+	if out, err := exec.Command(filepath.Join(v.Bin, "sealmint"), args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("sealmint %v: %w\n%s", args, err, out)
+	}
+	return nil
+}
+
+// Trust has the patches of the vendor hold for an appliance, whose anchors lie in
+// that folder.
+func (v *Vendor) Trust(anchors string) error {
+	if err := os.MkdirAll(filepath.Join(anchors, "patches"), 0o755); err != nil {
+		return err
+	}
+	for _, name := range []string{"vendor.pub", "vendor.identity"} {
+		data, err := os.ReadFile(v.path(name))
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(anchors, "patches", name), data, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Patch makes a signed patch of the files in folder.
+func (v *Vendor) Patch(folder, from, to string, sequence int, out string) error {
+	if err := v.run("patch", "build", "--from", from, "--to", to, "--sequence", fmt.Sprint(sequence),
+		"--recipient", v.path("vendor.recipient"), "--out", out, folder); err != nil {
+		return err
+	}
+	return v.run("patch", "sign", "--key", v.path("vendor.key"), out)
+}
+
+// nextSchema is what the database of a later release has and ours has not, so that
+// ours refuses its data.
+const nextSchema = "-- +goose Up\nCREATE TABLE next (id TEXT PRIMARY KEY);\n"
+
+// BuildRelease builds what a patch brings: a sealgated that says that it is that
+// release, with a later schema of the database.
+func BuildRelease(dir, version string) error {
+	_, here, _, _ := runtime.Caller(0)
+	added := filepath.Join(filepath.Dir(here), "../../appliance/store/migrations/config/09999_next.sql")
+	schema, overlay := filepath.Join(dir, ".next.sql"), filepath.Join(dir, ".overlay.json")
+	if err := os.WriteFile(schema, []byte(nextSchema), 0o600); err != nil {
+		return err
+	}
+	defer os.Remove(schema)
+	data, err := json.Marshal(map[string]map[string]string{"Replace": {added: schema}})
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(overlay, data, 0o600); err != nil {
+		return err
+	}
+	defer os.Remove(overlay)
+	cmd := exec.Command("go", "build", "-overlay", overlay, "-ldflags", "-s -w -X sealgate/control.Version="+version,
+		"-o", filepath.Join(dir, "sealgated"), "sealgate/cmd/sealgated")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build: %w\n%s", err, out)
+	}
+	return nil
+}
