@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -281,6 +283,19 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 		if _, err := aws.Collect(t.Context(), home(t), o); err == nil || asked {
 			t.Errorf("%v, followed %v", err, asked)
 		}
+	}
+}
+
+// Somebody in between is told nothing, whatever --insecure says of the upload's server.
+func TestCertificateMustVerify(t *testing.T) {
+	asked := false
+	between := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked = true }))
+	between.Config.ErrorLog = log.New(io.Discard, "", 0)
+	defer between.Close()
+	o := asRole(start(t, awstest.Options{}))
+	o.Endpoints.API = between.URL
+	if _, err := aws.Collect(t.Context(), home(t), o); err == nil || !strings.Contains(err.Error(), "failed to verify certificate") || asked {
+		t.Errorf("%v, asked %v", err, asked)
 	}
 }
 
