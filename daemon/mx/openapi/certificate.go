@@ -216,9 +216,11 @@ const pkcs12Patience = 10 * time.Second
 // bounded opens one PKCS #12 file at a time: the file itself says how often its
 // password is hashed.
 func (s certificates) bounded(ctx context.Context, body map[string]any) ([]*x509.Certificate, []byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, pkcs12Patience)
+	defer cancel()
 	select {
 	case s.pkcs12 <- struct{}{}:
-	default:
+	case <-ctx.Done():
 		return nil, nil, Faultf(10001, "another PKCS #12 file is being opened; try again")
 	}
 	type opened struct {
@@ -232,8 +234,6 @@ func (s certificates) bounded(ctx context.Context, body map[string]any) ([]*x509
 		chain, private, err := fromPKCS12(body)
 		done <- opened{chain, private, err}
 	}()
-	ctx, cancel := context.WithTimeout(ctx, pkcs12Patience)
-	defer cancel()
 	select {
 	case o := <-done:
 		return o.chain, o.private, o.err
