@@ -66,7 +66,11 @@ const header = 16
 // readSize is how much of a segment is read at a time; a record fits.
 const readSize = 1 << 20
 
-const epochName = "epoch"
+// Beside the segments: what the epoch is called, and up to where records were taken.
+const (
+	epochName = "epoch"
+	takenName = "taken"
+)
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -95,6 +99,7 @@ type Spool struct {
 	mu       sync.Mutex
 	segments []segment // the last one is written
 	file     *os.File
+	taken    *os.File // holds acked, for the next start
 	next     uint64
 	acked    uint64
 	synced   uint64
@@ -129,8 +134,11 @@ func Open(dir string, options Options) (*Spool, error) {
 	if err := s.name(); err != nil {
 		return nil, err
 	}
-	if err := s.begin(); err != nil {
+	if err := s.recall(); err != nil {
 		return nil, err
+	}
+	if err := s.begin(); err != nil {
+		return nil, errors.Join(err, s.taken.Close())
 	}
 	s.stopped.Go(s.keepSyncing)
 	return s, nil
@@ -154,7 +162,28 @@ func (s *Spool) name() error {
 	}
 	rand.Read(id)
 	s.epoch = hex.EncodeToString(id)
+	if err := os.Remove(filepath.Join(s.dir, takenName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	return atomicfile.Write(path, []byte(s.epoch+"\n"), s.mode)
+}
+
+// recall reads up to where records were taken. What is damaged or lost costs sending
+// some again.
+func (s *Spool) recall() (err error) {
+	s.taken, err = os.OpenFile(filepath.Join(s.dir, takenName), os.O_RDWR|os.O_CREATE, s.mode)
+	if err != nil {
+		return err
+	}
+	if err := s.taken.Chmod(s.mode); err != nil {
+		return errors.Join(err, s.taken.Close())
+	}
+	text := make([]byte, 20)
+	n, _ := s.taken.ReadAt(text, 0)
+	if acked, err := strconv.ParseUint(string(text[:n]), 10, 64); err == nil && n == len(text) {
+		s.acked = min(acked, s.next-1)
+	}
+	return nil
 }
 
 // Epoch names the spool for as long as its numbers go on.
@@ -408,9 +437,17 @@ func (s *Spool) Acknowledge(upto uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.acked = max(s.acked, min(upto, s.next-1))
+	s.taken.WriteAt(fmt.Appendf(nil, "%020d", s.acked), 0) // lost, it costs sending some again
 	for len(s.segments) > 1 && s.segments[1].first <= s.acked+1 {
 		s.remove()
 	}
+}
+
+// Taken is up to which number the records were taken.
+func (s *Spool) Taken() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.acked
 }
 
 // Stats say how the spool is.
@@ -470,7 +507,7 @@ func (s *Spool) Close() error {
 	}
 	s.closed = true
 	close(s.stop)
-	err = errors.Join(err, s.file.Close())
+	err = errors.Join(err, s.file.Close(), s.taken.Close())
 	s.mu.Unlock()
 	s.stopped.Wait()
 	return err

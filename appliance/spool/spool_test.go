@@ -201,8 +201,8 @@ func TestAnEpochLastsAsLongAsTheNumbers(t *testing.T) {
 	s.Acknowledge(1)
 	first := s.Epoch()
 	s.Close()
-	if s = open(t, dir, spool.Options{}); s.Epoch() != first || len(first) != 32 {
-		t.Errorf("after a restart the epoch is %q, it was %q", s.Epoch(), first)
+	if s = open(t, dir, spool.Options{}); s.Epoch() != first || len(first) != 32 || s.Taken() != 1 {
+		t.Errorf("after a restart the epoch is %q, it was %q; %d is taken", s.Epoch(), first, s.Taken())
 	}
 	s.Close()
 	for name, lose := range map[string]func() error{
@@ -221,9 +221,11 @@ func TestAnEpochLastsAsLongAsTheNumbers(t *testing.T) {
 			t.Fatal(err)
 		}
 		s = open(t, dir, spool.Options{})
-		if first = s.Epoch(); first == before {
-			t.Errorf("%s was lost, and the epoch goes on", name)
+		if first = s.Epoch(); first == before || s.Taken() != 0 {
+			t.Errorf("%s was lost, and the epoch goes on, %d taken", name, s.Taken())
 		}
+		appendAll(t, s, "again")
+		s.Acknowledge(1)
 		s.Close()
 	}
 }
