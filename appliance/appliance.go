@@ -148,6 +148,7 @@ func (h Home) Incoming() string    { return h.path("incoming") } // downloads th
 func (h Home) Spool() string       { return h.path("spool") }    // what a gateway was told and has to tell
 func (h Home) Snapshot() string    { return h.path("spool", "config.json") }
 func (h Home) HealthLog() string   { return h.path("spool", "health.log") }
+func (h Home) Link() string        { return h.path("link") }          // a gateway's keys, and where it is registered
 func (h Home) Certificate() string { return h.path("certificate") }   // the management address's certificate and key
 func (h Home) TLSServers() string  { return h.path("tls_servers") }   // ftp servers that have offered TLS
 func (h Home) KnownHosts() string  { return h.path("known_hosts") }   // SSH host keys that were accepted

@@ -18,6 +18,7 @@ import (
 	"sealgate/appliance"
 	"sealgate/appliance/certificate"
 	"sealgate/appliance/store"
+	"sealgate/daemon/link"
 	"sealgate/daemon/mx/monitor"
 )
 
@@ -54,6 +55,11 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 	}
 	srv := newServer(api, log)
 	srv.TLSConfig = &tls.Config{GetCertificate: keeper.Get, MinVersion: tls.VersionTLS12}
+	gateways, err := link.NewServer(link.Config{Home: home, Name: config.Name, Store: db, Log: log, Now: time.Now})
+	if err != nil {
+		return fmt.Errorf("the key that gateways know: %w", err)
+	}
+	gateways.Attach(srv)
 	served := make(chan error, 1)
 	go func() { served <- srv.ServeTLS(ln, "", "") }()
 	if err := ready(); err != nil {
@@ -65,12 +71,18 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 	aside, stop := context.WithCancel(ctx)
 	defer stop()
 	beside.Go(func() { watch.Jobs.Run(aside) })
+	beside.Go(func() {
+		if err := gateways.Run(aside); err != nil {
+			log.Error("gateways cannot be served", "error", err.Error())
+		}
+	})
 	beside.Go(func() { migrateDays(aside, db, log) })
 	select {
 	case err := <-served:
 		return err
 	case <-ctx.Done():
 	}
+	stop() // gateways come back by themselves
 	// Requests that are under way get an answer before the database closes.
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
 	defer cancel()
