@@ -40,6 +40,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"events", events},
 		{"search", search},
 		{"aggregation", aggregation},
+		{"deliveries", deliveries},
 		{"snapshot isolation", isolation},
 		{"snapshot of a dropped day", droppedDay},
 		{"leaving kinds out", leavingOut},
