@@ -33,6 +33,7 @@ var gatewayKinds = []Kind{
 			text("failMode").within(0, 100).otherwise("open"), flag("cluster").otherwise(false), flag("overloadPolicy").otherwise(true),
 		},
 		Views: []View{{Path: gatewayGroupPath + "/advancedConfiguration", Fields: []Field{text("advancedConfiguration").within(0, 64<<10).otherwise("")}}},
+		Check: checkAdvanced,
 		Defaults: []Default{{Name: DefaultGroupName, Document: object{
 			"gatewayPlatform": "Virtual", "gatewayMode": "Reverse Proxy", "failMode": "open", "cluster": false,
 			"overloadPolicy": true, "advancedConfiguration": "",

@@ -13,6 +13,8 @@ import (
 
 // Names finds what references name, and how it is named.
 type Names interface {
+	Namer
+
 	// ID returns the id of what a client calls name in a Named field, and ErrNoSuch where
 	// there is none.
 	ID(f Field, name string) (string, error)
@@ -21,14 +23,17 @@ type Names interface {
 	// site down, and a *Fault where one of them is missing.
 	PlaceID(names []string) (string, error)
 
-	// Name is the reverse of ID. It returns "" for an id that names nothing.
-	Name(id string) (string, error)
-
-	// Place is the reverse of PlaceID.
-	Place(id string) ([]string, error)
-
 	// Keep stores a secret and returns its credential's id.
 	Keep(secret string) (string, error)
+}
+
+// Namer knows how what references name is named.
+type Namer interface {
+	// Name is the reverse of Names.ID. It returns "" for an id that names nothing.
+	Name(id string) (string, error)
+
+	// Place is the reverse of Names.PlaceID.
+	Place(id string) ([]string, error)
 }
 
 // ErrNoSuch means that a reference names nothing.

@@ -66,18 +66,18 @@ const FailClosed = "closed"
 
 // GatewayLimits bound what a gateway's clients may use. Zero is the default.
 type GatewayLimits struct {
-	HeaderBytes           int   `json:"headerBytes,omitempty"`           // 32768, of request line and headers
-	Headers               int   `json:"headers,omitempty"`               // 128
-	URLBytes              int   `json:"urlBytes,omitempty"`              // 16384
-	BodyBytes             int64 `json:"bodyBytes,omitempty"`             // any
-	InspectedBytes        int64 `json:"inspectedBytes,omitempty"`        // 1 MiB, of a body
-	SlowSeconds           int   `json:"slowSeconds,omitempty"`           // 30: for a head, and between two pieces of a body
-	BodyRate              int64 `json:"bodyRate,omitempty"`              // 100 bytes a second that bodies come with after that
-	ServerSeconds         int   `json:"serverSeconds,omitempty"`         // 60: until a server begins to answer
-	Connections           int   `json:"connections,omitempty"`           // 20000, of clients
-	ConnectionsPerAddress int   `json:"connectionsPerAddress,omitempty"` // 1000
-	Streams               int   `json:"streams,omitempty"`               // 100, of one HTTP/2 connection
-	HeldBytes             int64 `json:"heldBytes,omitempty"`             // 64 MiB, of all bodies that wait for a verdict
+	HeaderBytes           int   `json:"headerBytes,omitempty" xml:"headerBytes"`                     // 32768, of request line and headers
+	Headers               int   `json:"headers,omitempty" xml:"headers"`                             // 128
+	URLBytes              int   `json:"urlBytes,omitempty" xml:"urlBytes"`                           // 16384
+	BodyBytes             int64 `json:"bodyBytes,omitempty" xml:"bodyBytes"`                         // any
+	InspectedBytes        int64 `json:"inspectedBytes,omitempty" xml:"inspectedBytes"`               // 1 MiB, of a body
+	SlowSeconds           int   `json:"slowSeconds,omitempty" xml:"slowSeconds"`                     // 30: for a head, and between two pieces of a body
+	BodyRate              int64 `json:"bodyRate,omitempty" xml:"bodyRate"`                           // 100 bytes a second that bodies come with after that
+	ServerSeconds         int   `json:"serverSeconds,omitempty" xml:"serverSeconds"`                 // 60: until a server begins to answer
+	Connections           int   `json:"connections,omitempty" xml:"connections"`                     // 20000, of clients
+	ConnectionsPerAddress int   `json:"connectionsPerAddress,omitempty" xml:"connectionsPerAddress"` // 1000
+	Streams               int   `json:"streams,omitempty" xml:"streams"`                             // 100, of one HTTP/2 connection
+	HeldBytes             int64 `json:"heldBytes,omitempty" xml:"heldBytes"`                         // 64 MiB, of all bodies that wait for a verdict
 }
 
 // IPEntry is an entry of an IP group.
@@ -224,7 +224,7 @@ type SnapshotService struct {
 
 	Keys               []SnapshotKey              `json:"sslCertificates,omitempty"`
 	Inbound            []SnapshotInbound          `json:"inboundKrpRules"`
-	DefaultApplication string                     `json:"defaultApplication,omitempty"`
+	DefaultApplication string                     `json:"default-application,omitempty"`
 	HostMappings       []SnapshotMapping          `json:"hostToAppMappings,omitempty"`
 	Profiles           map[string]json.RawMessage `json:"webProfiles,omitempty"` // by web application
 

@@ -36,11 +36,8 @@ func (s *Snapshot) Validate() error {
 	default:
 		c.faultf("the gateway group's failMode is open or closed, not %q", s.Group.FailMode)
 	}
-	if s.Group.Metrics != "" {
-		at, err := netip.ParseAddrPort(s.Group.Metrics)
-		if err != nil || !at.Addr().IsLoopback() {
-			c.faultf("the metrics' address %q is not ADDR:PORT on loopback", s.Group.Metrics)
-		}
+	if err := checkMetrics(s.Group.Metrics); err != nil {
+		c.faultf("%w", err)
 	}
 	c.objects()
 	for i := range s.Services {
@@ -66,15 +63,8 @@ func (c *checker) bounds() {
 	if entries > maxSnapshotEntries {
 		c.faultf("the IP groups have %d entries, at most %d are allowed", entries, maxSnapshotEntries)
 	}
-	l := s.Group.Limits
-	for _, n := range []int64{int64(l.HeaderBytes), int64(l.Headers), int64(l.URLBytes), l.BodyBytes, l.InspectedBytes, int64(l.SlowSeconds), l.BodyRate,
-		int64(l.ServerSeconds), int64(l.Connections), int64(l.ConnectionsPerAddress), int64(l.Streams), l.HeldBytes} {
-		if n < 0 {
-			c.faultf("a limit of the gateway group is negative: %d", n)
-		}
-	}
-	if l.HeaderBytes > 1<<20 {
-		c.faultf("the limit headerBytes is %d, at most %d is allowed", l.HeaderBytes, 1<<20)
+	if err := s.Group.Limits.check(); err != nil {
+		c.faultf("%w", err)
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 // Wire appends a document as clients read it: the declared fields in their order,
 // with names where the document holds ids. Absent fields are left out, except
 // those that are declared to be null then.
-func Wire(b []byte, fields []Field, document []byte, names Names) ([]byte, error) {
+func Wire(b []byte, fields []Field, document []byte, names Namer) ([]byte, error) {
 	b = append(b, '{')
 	b, err := WireFields(b, fields, document, names)
 	return append(b, '}'), err
@@ -19,7 +19,7 @@ func Wire(b []byte, fields []Field, document []byte, names Names) ([]byte, error
 
 // WireFields is Wire without the braces. It begins with a comma where b does not
 // end in a brace.
-func WireFields(b []byte, fields []Field, document []byte, names Names) ([]byte, error) {
+func WireFields(b []byte, fields []Field, document []byte, names Namer) ([]byte, error) {
 	var raw map[string]json.RawMessage
 	if err := json.Unmarshal(document, &raw); err != nil {
 		return nil, fmt.Errorf("a stored document is damaged: %w", err)
@@ -44,7 +44,7 @@ func WireFields(b []byte, fields []Field, document []byte, names Names) ([]byte,
 }
 
 // wire appends one value; some is false where there is nothing to write.
-func (f Field) wire(b []byte, raw json.RawMessage, names Names) (_ []byte, some bool, err error) {
+func (f Field) wire(b []byte, raw json.RawMessage, names Namer) (_ []byte, some bool, err error) {
 	if len(raw) == 0 || bytes.Equal(raw, null) {
 		switch {
 		case f.Null:
@@ -77,7 +77,7 @@ func (f Field) wire(b []byte, raw json.RawMessage, names Names) (_ []byte, some 
 
 var null = []byte("null")
 
-func wireRef(b []byte, raw json.RawMessage, names Names) ([]byte, bool, error) {
+func wireRef(b []byte, raw json.RawMessage, names Namer) ([]byte, bool, error) {
 	var id string
 	if err := json.Unmarshal(raw, &id); err != nil {
 		return nil, false, err
@@ -90,7 +90,7 @@ func wireRef(b []byte, raw json.RawMessage, names Names) ([]byte, bool, error) {
 	return b, true, err
 }
 
-func (f Field) wirePlace(b []byte, raw json.RawMessage, names Names) ([]byte, bool, error) {
+func (f Field) wirePlace(b []byte, raw json.RawMessage, names Namer) ([]byte, bool, error) {
 	var id string
 	if err := json.Unmarshal(raw, &id); err != nil {
 		return nil, false, err
@@ -114,7 +114,7 @@ func (f Field) wirePlace(b []byte, raw json.RawMessage, names Names) ([]byte, bo
 	return append(b, '}'), true, nil
 }
 
-func (f Field) wireList(b []byte, raw json.RawMessage, names Names) ([]byte, bool, error) {
+func (f Field) wireList(b []byte, raw json.RawMessage, names Namer) ([]byte, bool, error) {
 	var list []json.RawMessage
 	if err := json.Unmarshal(raw, &list); err != nil {
 		return nil, false, err
@@ -136,7 +136,7 @@ func (f Field) wireList(b []byte, raw json.RawMessage, names Names) ([]byte, boo
 	return append(b, ']'), true, nil
 }
 
-func (f Field) wireMap(b []byte, raw json.RawMessage, names Names) ([]byte, bool, error) {
+func (f Field) wireMap(b []byte, raw json.RawMessage, names Namer) ([]byte, bool, error) {
 	var entries map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &entries); err != nil {
 		return nil, false, err

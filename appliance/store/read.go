@@ -1,10 +1,15 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
+
+	"sealgate/appliance/model"
 )
 
 // Reader is one consistent reading of the configuration, valid during the function
@@ -30,6 +35,33 @@ func (q queries) Names(ctx context.Context, parent, kind string) ([]string, erro
 		return nil, err
 	}
 	return collect(rows, func(name *string) error { return rows.Scan(name) })
+}
+
+// Revision returns the newest revision's number; 0 is none.
+func (q queries) Revision(ctx context.Context) (int64, error) {
+	var number int64
+	err := q.q.QueryRowContext(ctx, "SELECT COALESCE(MAX(number), 0) FROM revisions").Scan(&number)
+	return number, err
+}
+
+// Objects lists all objects but the root, in byte order of their names.
+func (q queries) Objects(ctx context.Context) ([]Object, error) {
+	rows, err := q.q.QueryContext(ctx, "SELECT "+objectColumns+" FROM objects WHERE id <> $1", model.RootID)
+	if err != nil {
+		return nil, err
+	}
+	list, err := collect(rows, func(o *Object) error { return scanObject(rows.Scan, o) })
+	slices.SortFunc(list, func(a, b Object) int { return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.ID, b.ID)) })
+	return list, err
+}
+
+// AllSSLKeys lists the certificates of all web services by name.
+func (q queries) AllSSLKeys(ctx context.Context) ([]SSLKey, error) {
+	rows, err := q.q.QueryContext(ctx, "SELECT "+sslKeyColumns+" FROM ssl_keys ORDER BY name, id")
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, func(k *SSLKey) error { return scanSSLKey(rows.Scan, k) })
 }
 
 // SSLKey returns the certificate with an id.

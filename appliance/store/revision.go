@@ -118,9 +118,7 @@ func rollback(tx *sql.Tx) error {
 
 // Revision returns the newest revision's number; 0 is none.
 func (s *Store) Revision(ctx context.Context) (int64, error) {
-	var number int64
-	err := s.reader.QueryRowContext(ctx, "SELECT COALESCE(MAX(number), 0) FROM revisions").Scan(&number)
-	return number, err
+	return queries{s.reader}.Revision(ctx)
 }
 
 // Revisions lists up to limit revisions below number before, newest first; before

@@ -144,7 +144,7 @@ func (g *gateway) take() error {
 	if err != nil {
 		return err
 	}
-	watch, err := health.Parse(s.Group.AdvancedConfiguration)
+	advanced, err := model.ReadAdvanced(s.Group.AdvancedConfiguration)
 	if err != nil {
 		return err
 	}
@@ -152,7 +152,7 @@ func (g *gateway) take() error {
 		return err
 	}
 	g.judges.forget(s)
-	g.health.Use(watch, g.proxy.Addresses())
+	g.health.Use(advanced.Watch, g.proxy.Addresses())
 	return g.metrics.use(s.Group.Metrics, g.registry)
 }
 

@@ -14,10 +14,6 @@ package health
 import (
 	"context"
 	"crypto/tls"
-	"encoding/xml"
-	"errors"
-	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -27,73 +23,11 @@ import (
 	"time"
 
 	"sealgate/appliance/healthlog"
+	"sealgate/appliance/model"
 	"sealgate/daemon/gateway/proxy"
 )
 
-// Watch is what is watched; the zero value is nothing.
-type Watch struct {
-	URLs     []string // paths
-	Interval time.Duration
-}
-
-const (
-	element         = "http-health-check-monitoring"
-	defaultInterval = 30
-	minInterval     = 5
-	maxInterval     = 3600
-	maxURLs         = 100
-	probeTimeout    = 5 * time.Second
-)
-
-// Parse reads the element from an advanced configuration. None, or an empty one,
-// watches nothing.
-func Parse(advanced string) (Watch, error) {
-	var watch Watch
-	for d := xml.NewDecoder(strings.NewReader(advanced)); ; {
-		token, err := d.Token()
-		if errors.Is(err, io.EOF) {
-			return watch, nil
-		}
-		if err != nil {
-			return watch, errors.New("the advanced configuration is no XML")
-		}
-		start, ok := token.(xml.StartElement)
-		if !ok || start.Name.Local != element {
-			continue
-		}
-		var found struct {
-			Interval *int     `xml:"interval"`
-			URLs     []string `xml:"url"`
-		}
-		if err := d.DecodeElement(&found, &start); err != nil {
-			return watch, fmt.Errorf("%s is not of the declared shape", element)
-		}
-		if watch, err = newWatch(found.Interval, found.URLs); err != nil {
-			return watch, fmt.Errorf("%s: %w", element, err)
-		}
-	}
-}
-
-func newWatch(interval *int, urls []string) (w Watch, err error) {
-	n := defaultInterval
-	if interval != nil {
-		n = *interval
-	}
-	if n < minInterval || n > maxInterval {
-		return w, fmt.Errorf("the interval is %d to %d seconds, not %d", minInterval, maxInterval, n)
-	}
-	if len(urls) > maxURLs {
-		return w, fmt.Errorf("at most %d URLs are watched", maxURLs)
-	}
-	w.Interval = time.Duration(n) * time.Second
-	for _, u := range urls {
-		if u = strings.TrimSpace(u); !strings.HasPrefix(u, "/") || strings.ContainsAny(u, " \t\r\n") {
-			return w, fmt.Errorf("a URL is a path that begins with /, not %q", u)
-		}
-		w.URLs = append(w.URLs, u)
-	}
-	return w, nil
-}
+const probeTimeout = 5 * time.Second
 
 // Monitor watches.
 type Monitor struct {
@@ -147,7 +81,7 @@ func (m *Monitor) Saw(s proxy.Seen) {
 
 // Use watches these URLs from now on, and no others, at these addresses, of which each
 // speaks TLS or not.
-func (m *Monitor) Use(w Watch, addresses map[netip.AddrPort]bool) {
+func (m *Monitor) Use(w model.Watch, addresses map[netip.AddrPort]bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.cancel()
