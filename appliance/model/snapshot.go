@@ -20,6 +20,7 @@ import (
 type Snapshot struct {
 	Format   int           `json:"format"` // SnapshotFormat
 	Revision int64         `json:"revision"`
+	SHA256   string        `json:"sha256,omitempty"` // what the management server knows it by, whatever the revision
 	Group    SnapshotGroup `json:"gatewayGroup"`
 
 	// Aliases are addresses by gateway name and alias name.
@@ -250,6 +251,7 @@ type SnapshotKey struct {
 	Certificate string `json:"certificate"` // the leaf first
 	PrivateKey  string `json:"privateKey,omitempty"`
 	SealedKey   []byte `json:"sealedKey,omitempty"`
+	Secret      string `json:"secret,omitempty"` // the id that SealedKey is sealed under
 }
 
 // SnapshotInbound is where a web service is reached.

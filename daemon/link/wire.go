@@ -136,7 +136,11 @@ type Command struct {
 	Argument string `json:"argument,omitempty"`
 }
 
-// Headers of a batch of events.
+// MaxBatch bounds a batch of events, in bytes, compressed and not.
+const MaxBatch = 4 << 20
+
+// Headers of a batch of events: a zstd frame with a JSON object a line, sequence and
+// record, as the spool has it.
 const (
 	HeaderEpoch = "Sealgate-Epoch"
 	HeaderFirst = "Sealgate-First"

@@ -37,7 +37,8 @@ func (b *Built) For(sealed map[string][]byte) *model.Snapshot {
 		s.Services[i].Keys = slices.Clone(s.Services[i].Keys)
 	}
 	for _, k := range b.Keys {
-		s.Services[k.Service].Keys[k.Key].SealedKey = sealed[k.Secret]
+		key := &s.Services[k.Service].Keys[k.Key]
+		key.SealedKey, key.Secret = sealed[k.Secret], k.Secret
 	}
 	return &s
 }
