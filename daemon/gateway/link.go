@@ -1,0 +1,244 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"sealgate/appliance/spool"
+	"sealgate/control"
+	"sealgate/daemon/link"
+)
+
+const (
+	firstPause    = 500 * time.Millisecond // after what failed; twice as long each time
+	longestPause  = 30 * time.Second
+	strangerPause = time.Minute // of a gateway that is not registered
+	pollTimeout   = time.Minute
+)
+
+// joined is a gateway's end of the link. It outlives connections and registrations:
+// what it has to tell waits.
+type joined struct {
+	*gateway
+	spool *spool.Spool
+
+	mu      sync.Mutex
+	status  link.Status
+	results []link.Result // that the server does not know yet
+	restart bool          // when it knows them
+	news    chan struct{} // has a value when a poll should not wait
+}
+
+func newJoined(g *gateway, s *spool.Spool) *joined {
+	return &joined{gateway: g, spool: s, news: make(chan struct{}, 1)}
+}
+
+// run keeps the link until ctx ends, for as long as the gateway is registered, and
+// waits for a registration where it is not.
+func (j *joined) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		id, err := link.ReadIdentity(j.home)
+		switch {
+		case err == nil && id.Registered():
+			j.serve(ctx, id)
+		case err != nil && !errors.Is(err, link.ErrNoIdentity):
+			j.say(err)
+		}
+		j.rest(ctx, lookEvery)
+	}
+}
+
+// serve speaks with the management server until the identity is another one.
+func (j *joined) serve(ctx context.Context, id *link.Identity) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	client, err := link.NewClient(id.Server, id.Pin, id)
+	if err != nil {
+		j.say(err)
+		return
+	}
+	defer client.Close()
+	var both sync.WaitGroup
+	defer both.Wait()
+	both.Go(func() { j.keepPolling(ctx, client, id) })
+	both.Go(func() { j.keepSending(ctx, client) })
+	before, _ := os.Stat(link.IdentityFile(j.home))
+	for j.rest(ctx, lookEvery) {
+		now, err := os.Stat(link.IdentityFile(j.home))
+		if err != nil || before == nil || !os.SameFile(before, now) {
+			cancel()
+		}
+	}
+}
+
+// rest waits, and says whether to go on.
+func (j *joined) rest(ctx context.Context, pause time.Duration) bool {
+	select {
+	case <-time.After(pause):
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// pause is how long to wait after a number of failures: longer each time, and not as
+// long as all the others.
+func pause(failures int, err error) time.Duration {
+	if p, ok := errors.AsType[*link.Problem](err); ok {
+		switch {
+		case p.Code == link.UnknownKey || p.Code == link.DeletedKey || p.Code == link.BadVersion:
+			return strangerPause
+		case p.After > 0:
+			return jitter(time.Duration(min(p.After, 60)) * time.Second)
+		}
+	}
+	return jitter(min(firstPause<<min(failures, 10), longestPause))
+}
+
+func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d/2+1) }
+
+// keepPolling tells how the gateway is, and does what it hears.
+func (j *joined) keepPolling(ctx context.Context, client *link.Client, id *link.Identity) {
+	for failures := 0; ctx.Err() == nil; {
+		err := j.poll(ctx, client, id)
+		if ctx.Err() != nil {
+			return
+		}
+		j.say(err)
+		if err == nil {
+			failures = 0
+			continue
+		}
+		j.rest(ctx, pause(failures, err))
+		failures++
+	}
+}
+
+// say notes whether the gateway is connected, in the log and in its status, when that
+// changes.
+func (j *joined) say(err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	before, text := j.status, ""
+	if err != nil {
+		text = err.Error()
+	}
+	j.status.Connected, j.status.Error = err == nil, text
+	if j.status.Connected != before.Connected || j.status.Since.IsZero() {
+		j.status.Since = time.Now().UTC().Truncate(time.Second)
+	}
+	switch {
+	case err != nil && text != before.Error:
+		j.log.Warn("the management server is not connected, the gateway goes on with what it has", "error", text)
+	case err == nil && !before.Connected:
+		j.log.Info("the management server is connected")
+	}
+	j.note(before)
+}
+
+// note writes the status where it changed, with j.mu held.
+func (j *joined) note(before link.Status) {
+	if j.status == before {
+		return
+	}
+	if err := j.status.Write(j.home); err != nil {
+		j.log.Warn("the link's status is not written", "error", err.Error())
+	}
+}
+
+// tell is what a poll says.
+func (j *joined) tell(id *link.Identity) link.Poll {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	stats := j.spool.Stats()
+	return link.Poll{
+		Version: link.Version, Software: control.Version, Platform: platform(), Addresses: addresses(), DataAddress: id.DataAddress,
+		Running: j.status.Running, Refused: j.status.Refused, Clock: time.Now().UnixMilli(),
+		Spool:   link.Spool{Epoch: j.spool.Epoch(), Records: stats.Records, Bytes: stats.Bytes, Max: stats.Max, Dropped: int64(stats.Dropped)},
+		Results: j.results[:min(len(j.results), maxResults):min(len(j.results), maxResults)],
+	}
+}
+
+// maxResults travel in one poll.
+const maxResults = 32
+
+// poll asks once, and does what the answer says.
+func (j *joined) poll(ctx context.Context, client *link.Client, id *link.Identity) error {
+	asking, cancel := context.WithTimeout(ctx, pollTimeout)
+	defer cancel()
+	cut := make(chan struct{})
+	defer func() { <-cut }()
+	answered := make(chan struct{})
+	defer close(answered)
+	go func() {
+		defer close(cut)
+		select {
+		case <-j.news:
+			cancel()
+		case <-answered:
+		}
+	}()
+	told := j.tell(id)
+	var answer link.Polled
+	err := client.Call(asking, link.PathPoll, told, &answer)
+	if err != nil && asking.Err() != nil && ctx.Err() == nil && !errors.Is(asking.Err(), context.DeadlineExceeded) {
+		return nil // there is news to tell
+	}
+	if err != nil {
+		return err
+	}
+	j.heard(len(told.Results))
+	j.obey(ctx, client, answer.Commands)
+	if answer.Configuration != nil {
+		return j.fetch(ctx, client, id, *answer.Configuration)
+	}
+	return nil
+}
+
+// heard forgets results that the server knows.
+func (j *joined) heard(n int) {
+	j.mu.Lock()
+	j.results = j.results[n:]
+	restart := j.restart && len(j.results) == 0
+	j.mu.Unlock()
+	if restart {
+		j.restartNow()
+	}
+}
+
+// hasNews ends a poll that waits.
+func (j *joined) hasNews() {
+	select {
+	case j.news <- struct{}{}:
+	default:
+	}
+}
+
+// addresses are those of the machine, but for its own.
+func addresses() []string {
+	var list []string
+	interfaces, err := net.Interfaces()
+	if err != nil {
+		return nil
+	}
+	for _, i := range interfaces {
+		addrs, err := i.Addrs()
+		if err != nil || i.Flags&net.FlagLoopback != 0 {
+			continue
+		}
+		for _, a := range addrs {
+			if ip, ok := a.(*net.IPNet); ok && !ip.IP.IsLinkLocalUnicast() && len(list) < 32 {
+				list = append(list, fmt.Sprintf("%s %s", i.Name, ip.IP))
+			}
+		}
+	}
+	return list
+}
