@@ -36,6 +36,7 @@ import (
 	"sealgate/appliance/serverlog"
 	"sealgate/commands"
 	"sealgate/control"
+	"sealgate/daemon/keyring"
 )
 
 // Daemon is a running appliance.
@@ -116,7 +117,7 @@ func Run(ctx context.Context, home appliance.Home, console io.Writer, witnesses 
 	srv := control.Server{Handler: d, Known: func(uid uint32) bool { return callerOf(uid).Rights > commands.Nobody }, Log: log}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	asked := &errands{Daemon: d, ctx: ctx}
+	asked := &errands{Daemon: d, ctx: ctx, Keyring: keyring.New(secrets, time.Now)}
 	if config.Role == appliance.ManagementServer {
 		d.role.errands, d.jobs.changed = asked, d.role.jobsChanged
 	}

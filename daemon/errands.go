@@ -13,6 +13,7 @@ import (
 	"sealgate/control"
 	"sealgate/daemon/errand"
 	"sealgate/daemon/job"
+	"sealgate/daemon/keyring"
 )
 
 const (
@@ -81,8 +82,11 @@ func (j *jobs) abort(id string) (first bool, err error) {
 // errands answers what the management server's process asks.
 type errands struct {
 	*Daemon
+	*keyring.Keyring
 	ctx     context.Context // of the daemon
 	exports sync.WaitGroup  // that were asked for
+
+	strangers, comings refusals // of gateways, in the audit log
 
 	mu       sync.Mutex
 	exported time.Time // the last time that it was asked

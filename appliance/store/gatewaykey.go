@@ -69,24 +69,6 @@ func (q queries) GatewayKeys(ctx context.Context) ([]GatewayKey, error) {
 	return collect(rows, func(k *GatewayKey) error { return scanGatewayKey(rows.Scan, k) })
 }
 
-// CountGatewayKeys says how many gateways of each kind are registered.
-func (q queries) CountGatewayKeys(ctx context.Context) (map[string]int, error) {
-	rows, err := q.q.QueryContext(ctx, "SELECT kind, COUNT(*) FROM gateway_keys GROUP BY kind")
-	if err != nil {
-		return nil, err
-	}
-	type count struct {
-		kind string
-		n    int
-	}
-	list, err := collect(rows, func(c *count) error { return rows.Scan(&c.kind, &c.n) })
-	counts := make(map[string]int)
-	for _, c := range list {
-		counts[c.kind] = c.n
-	}
-	return counts, err
-}
-
 // DeletedGatewayKey returns the name of the gateway whose key this was, "" if it was
 // none's.
 func (s *Store) DeletedGatewayKey(ctx context.Context, pin string) (name string, err error) {
@@ -114,8 +96,8 @@ func (t *Tx) PutGatewayKey(ctx context.Context, k GatewayKey) error {
 	return err
 }
 
-// dropGateway forgets the registration of a gateway, and what it was asked to do.
-func (t *Tx) dropGateway(ctx context.Context, gateway Object) error {
+// DropGatewayKey forgets the registration of a gateway, and what it was asked to do.
+func (t *Tx) DropGatewayKey(ctx context.Context, gateway Object) error {
 	key, err := t.KeyOfGateway(ctx, gateway.ID)
 	if errors.Is(err, ErrNotFound) {
 		return nil

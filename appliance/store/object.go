@@ -295,7 +295,7 @@ func (t *Tx) remove(ctx context.Context, o Object) error {
 		}
 	}
 	if o.Kind == model.Gateway {
-		if err := t.dropGateway(ctx, o); err != nil {
+		if err := t.DropGatewayKey(ctx, o); err != nil {
 			return err
 		}
 	}

@@ -1,8 +1,9 @@
 // Package errand is what the management server's process may ask of the daemon that
 // started it: which jobs run, to abort one, to make the export that no
-// administrator waits for. It speaks over the connection that the process was
-// started with, so nobody else can ask, and nothing that is asked names a file, a
-// server or a secret. Both ways a message is a line of JSON, at most maxLine bytes.
+// administrator waits for, and what needs keys when gateways register and are
+// configured. It speaks over the connection that the process was started with, so
+// nobody else can ask; nothing that is asked names a file or a server, and no answer
+// holds a secret of the appliance. Both ways a message is a line of JSON, at most maxLine bytes.
 package errand
 
 import (
@@ -34,16 +35,18 @@ var (
 	ErrNoJob        = errors.New("there is no such job")
 	ErrNotAbortable = errors.New("the job cannot be aborted")
 	ErrBusy         = errors.New("busy")
+	ErrNoSession    = errors.New("there is no such session")
 )
 
 // codes carry the errors over the connection.
-var codes = map[string]error{"no job": ErrNoJob, "not abortable": ErrNotAbortable, "busy": ErrBusy}
+var codes = map[string]error{"no job": ErrNoJob, "not abortable": ErrNotAbortable, "busy": ErrBusy, "no session": ErrNoSession, "wrong": ErrWrong}
 
 // Host is the daemon.
 type Host interface {
 	Jobs() []Job
 	Abort(id string) error
 	StartExport() error
+	Gateways
 }
 
 const (
@@ -59,6 +62,8 @@ type message struct {
 	Jobs   []Job  `json:"jobs,omitempty"`
 	Code   string `json:"code,omitempty"`
 	Error  string `json:"error,omitempty"`
+
+	Gateway *gateway `json:"gateway,omitempty"`
 }
 
 // Server is the daemon's end.
@@ -102,7 +107,14 @@ func answer(host Host, m message) (a message, unknown error) {
 	case "export":
 		err = host.StartExport()
 	default:
-		return a, fmt.Errorf("the process asked for what is no errand: %.40q", m.Do)
+		if m.Gateway == nil {
+			m.Gateway = new(gateway)
+		}
+		g, known, failed := forGateway(host, m.Do, *m.Gateway)
+		if !known {
+			return a, fmt.Errorf("the process asked for what is no errand: %.40q", m.Do)
+		}
+		a.Gateway, err = &g, failed
 	}
 	if err != nil {
 		a.Error = err.Error()
@@ -247,6 +259,9 @@ func (c *Client) send(m *message, answer chan message) error {
 	line, err := json.Marshal(m)
 	if err != nil {
 		return err
+	}
+	if len(line) >= maxLine { // the daemon would take it for an attack
+		return fmt.Errorf("an errand has more than %d bytes", maxLine)
 	}
 	c.waiting[m.Number] = answer
 	_, err = c.conn.Write(append(line, '\n'))

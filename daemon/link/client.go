@@ -23,7 +23,7 @@ const (
 )
 
 // ErrOtherServer means that the server has another key than the one that is known.
-var ErrOtherServer = errors.New("it is not the management server that this gateway knows: its key is another one")
+var ErrOtherServer = errors.New("the server's key is not the one of the management server that is meant")
 
 // Client is a gateway's end of the link. Its methods may be called concurrently; they
 // share a connection, which is made when it is needed.

@@ -3,7 +3,6 @@ package link
 import (
 	"crypto/ecdh"
 	"crypto/ed25519"
-	"crypto/hpke"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
@@ -24,6 +23,7 @@ import (
 	"sealgate/appliance"
 	"sealgate/appliance/atomicfile"
 	"sealgate/appliance/ownership"
+	"sealgate/appliance/secret"
 	"sealgate/appliance/token"
 )
 
@@ -87,7 +87,7 @@ func ReadIdentity(home appliance.Home) (*Identity, error) {
 	if json.Unmarshal(data, &id) != nil || len(id.Key) != ed25519.PrivateKeySize {
 		return nil, fmt.Errorf("%s is damaged", identityFile(home))
 	}
-	if _, err := id.opener(); err != nil {
+	if _, err := secret.NewOpener(id.Sealing); err != nil {
 		return nil, fmt.Errorf("%s is damaged", identityFile(home))
 	}
 	return &id, nil
@@ -125,18 +125,8 @@ func (id *Identity) Pin() token.Pin {
 	return sha256.Sum256(der)
 }
 
-// Recipient is the public key that private keys are sealed to.
-func (id *Identity) Recipient() ([]byte, error) {
-	key, err := id.opener()
-	if err != nil {
-		return nil, err
-	}
-	return key.PublicKey().Bytes(), nil
-}
-
-func (id *Identity) opener() (hpke.PrivateKey, error) {
-	return hpke.DHKEM(ecdh.X25519()).NewPrivateKey(id.Sealing)
-}
+// Opener opens what was sealed to the gateway.
+func (id *Identity) Opener() (secret.Opener, error) { return secret.NewOpener(id.Sealing) }
 
 // certificate is the identity's key in the form that TLS wants. Nobody reads the rest.
 func (id *Identity) certificate() (tls.Certificate, error) {

@@ -3,6 +3,7 @@ package link
 import (
 	"context"
 	"crypto/ed25519"
+	"crypto/sha256"
 	"crypto/tls"
 	"encoding/hex"
 	"encoding/json"
@@ -19,6 +20,7 @@ import (
 	"sealgate/appliance/certificate"
 	"sealgate/appliance/store"
 	"sealgate/appliance/token"
+	"sealgate/daemon/errand"
 )
 
 // Bounds of the server.
@@ -40,15 +42,27 @@ type Config struct {
 	Store *store.Store
 	Log   *slog.Logger
 	Now   func() time.Time
+
+	Supervisor Supervisor
+}
+
+// Supervisor has the keys, and the audit log: *errand.Client.
+type Supervisor interface {
+	BeginExchange(ctx context.Context, channel, session []byte) (errand.Exchange, error)
+	FinishExchange(ctx context.Context, session, share, proof []byte) ([]byte, error)
+	SealFor(ctx context.Context, recipient []byte, id string, sealed []byte) ([]byte, error)
+	Note(context.Context, errand.Note) error
 }
 
 // Server is the management server's end of the link.
 type Server struct {
 	Config
-	cert tls.Certificate
-	mux  *http.ServeMux
-	http *http.Server
-	in   handover
+	cert  tls.Certificate
+	pin   token.Pin // of cert
+	mux   *http.ServeMux
+	http  *http.Server
+	in    handover
+	wrong attempts
 
 	mu        sync.Mutex
 	strangers map[netip.Addr]int
@@ -62,7 +76,7 @@ func NewServer(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Config: c, cert: cert, mux: http.NewServeMux(), in: handover{make(chan net.Conn), make(chan struct{})},
+	s := &Server{Config: c, cert: cert, pin: sha256.Sum256(cert.Leaf.RawSubjectPublicKeyInfo), wrong: attempts{now: c.Now}, mux: http.NewServeMux(), in: handover{make(chan net.Conn), make(chan struct{})},
 		strangers: make(map[netip.Addr]int), known: make(map[token.Pin][]*Peer)}
 	protocols := new(http.Protocols)
 	protocols.SetUnencryptedHTTP2(true) // the connections that are handed over are TLS inside
@@ -79,6 +93,9 @@ func NewServer(c Config) (*Server, error) {
 			MaxReceiveBufferPerConnection: receiveConnection, MaxReceiveBufferPerStream: receiveStream},
 		ErrorLog: slog.NewLogLogger(c.Log.Handler(), slog.LevelDebug),
 	}
+	s.handle("POST "+PathRegisterBegin, s.begin)
+	s.handle("POST "+PathRegisterFinish, s.finish)
+	s.Handle("POST "+PathUnregister, s.unregister)
 	return s, nil
 }
 
@@ -128,7 +145,7 @@ func (s *Server) take(conn *tls.Conn) {
 		return
 	}
 	p := &Peer{Conn: plain{conn}, Pin: pinOf(conn.ConnectionState()), Address: remote.AddrPort().Addr().Unmap(), tls: conn, gone: make(chan struct{})}
-	_, err := s.Store.GatewayKey(context.Background(), hex.EncodeToString(p.Pin[:]))
+	_, err := s.Store.GatewayKey(context.Background(), p.key())
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		s.Log.Error("a gateway's key cannot be looked up", "error", err.Error())
 		return
@@ -169,6 +186,15 @@ func (s *Server) welcome(p *Peer) {
 	}
 }
 
+// registered counts a stranger among those that are known.
+func (s *Server) registered(p *Peer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.forget(p) {
+		s.welcome(p)
+	}
+}
+
 // forget takes a stranger out of the count, with s.mu held.
 func (s *Server) forget(p *Peer) bool {
 	if p.stranger == nil {
@@ -205,7 +231,14 @@ type Peer struct {
 	stranger *time.Timer // ends it; nil when its key is registered
 	once     sync.Once
 	gone     chan struct{} // closed with the connection
+
+	mu      sync.Mutex
+	begun   bool   // a session; there is one in a connection
+	session []byte // until it is used
 }
+
+// key is the peer's pin as the store has it.
+func (p *Peer) key() string { return hex.EncodeToString(p.Pin[:]) }
 
 // Close closes the connection.
 func (p *Peer) Close() error {
@@ -227,15 +260,41 @@ type Gateway struct {
 // says if it is a *Problem, else it is logged.
 func (s *Server) Handle(pattern string, do func(http.ResponseWriter, *http.Request, Gateway) error) {
 	s.handle(pattern, func(w http.ResponseWriter, r *http.Request, p *Peer) error {
-		key, err := s.Store.GatewayKey(r.Context(), hex.EncodeToString(p.Pin[:]))
+		key, err := s.Store.GatewayKey(r.Context(), p.key())
 		if errors.Is(err, store.ErrNotFound) {
-			return &Problem{Code: UnknownKey, Text: "the gateway is not registered here"}
+			return s.stranger(r.Context(), p)
 		}
 		if err != nil {
 			return err
 		}
 		return do(w, r, Gateway{key, p})
 	})
+}
+
+// stranger is why a key that is not registered gets nothing.
+func (s *Server) stranger(ctx context.Context, p *Peer) error {
+	name, err := s.Store.DeletedGatewayKey(ctx, p.key())
+	if err != nil {
+		return err
+	}
+	if name != "" {
+		s.note(ctx, p, errand.DeletedKey, name, "")
+		return &Problem{Code: DeletedKey, Text: "the gateway is not registered any more: it was deleted at the management server"}
+	}
+	s.note(ctx, p, errand.UnknownKey, "", "its key has the pin "+p.key())
+	return &Problem{Code: UnknownKey, Text: "the management server does not know the gateway's key"}
+}
+
+// note has the audit log say what happened. The role's log has it in any case.
+func (s *Server) note(ctx context.Context, p *Peer, kind errand.Kind, gateway, detail string) {
+	level := slog.LevelWarn
+	if kind == errand.Registered || kind == errand.Unregistered {
+		level = slog.LevelInfo
+	}
+	s.Log.Log(ctx, level, string(kind), "gateway", gateway, "address", p.Address.String(), "detail", detail)
+	if err := s.Supervisor.Note(context.WithoutCancel(ctx), errand.Note{Kind: kind, Origin: p.Address.String(), Gateway: gateway, Detail: detail}); err != nil {
+		s.Log.Error("what happened to a gateway is not in the audit log", "error", err.Error())
+	}
 }
 
 func (s *Server) handle(pattern string, do func(http.ResponseWriter, *http.Request, *Peer) error) {

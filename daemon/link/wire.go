@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"io"
 	"unicode/utf8"
+
+	"sealgate/appliance/secret"
+	"sealgate/transfer"
 )
 
 // Version is the version of the link that this release speaks. Messages grow by
@@ -40,25 +43,17 @@ type Begin struct {
 type Begun struct {
 	Version int    `json:"version"`
 	Session []byte `json:"session"`
-	Hashing
+	secret.Hashing
 	Share []byte `json:"share"`
-}
-
-// Hashing are the parameters of argon2id.
-type Hashing struct {
-	Salt   []byte `json:"salt"`
-	Memory uint32 `json:"memory_kib"`
-	Passes uint32 `json:"passes"`
-	Lanes  uint8  `json:"lanes"`
 }
 
 // Finish registers, by the session that Begin opened or by a token.
 type Finish struct {
-	Version      int    `json:"version"`
-	Session      []byte `json:"session,omitempty"`
-	Share        []byte `json:"share,omitempty"`
-	Confirmation []byte `json:"confirmation,omitempty"`
-	Token        string `json:"token,omitempty"`
+	Version int    `json:"version"`
+	Session []byte `json:"session,omitempty"`
+	Share   []byte `json:"share,omitempty"`
+	Proof   []byte `json:"proof,omitempty"` // that the gateway knows the password
+	Token   string `json:"token,omitempty"`
 
 	Name      string `json:"name"`
 	Group     string `json:"group,omitempty"` // "": the default one
@@ -73,11 +68,10 @@ type Finish struct {
 
 // Finished says that the gateway is registered.
 type Finished struct {
-	Version      int    `json:"version"`
-	Confirmation []byte `json:"confirmation,omitempty"`
-	Server       string `json:"server"` // the management server's name
-	Name         string `json:"name"`
-	Group        string `json:"group"`
+	Version int    `json:"version"`
+	Proof   []byte `json:"proof,omitempty"` // that the server knows the password
+	Server  string `json:"server"`          // the management server's name
+	Group   string `json:"group"`           // in which the gateway is
 }
 
 // Revision is a configuration: which, and the SHA-256 of its bytes in hexadecimal.
@@ -178,7 +172,8 @@ const (
 	ServerFailed Code = "failed"
 )
 
-func (p *Problem) Error() string { return p.Text }
+// Error is fit for a terminal: the other end wrote it.
+func (p *Problem) Error() string { return transfer.SafeText(p.Text) }
 
 // ReadJSON reads one message of at most max bytes.
 func ReadJSON(r io.Reader, max int64, v any) error {

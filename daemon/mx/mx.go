@@ -25,8 +25,14 @@ import (
 // shutdownGrace is less than the daemon's patience with a role that stops.
 const shutdownGrace = 5 * time.Second
 
+// Daemon is what the daemon does for the role: *errand.Client.
+type Daemon interface {
+	monitor.Daemon
+	link.Supervisor
+}
+
 // Run serves on ln until ctx ends. ready is called once, when it can.
-func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func() error, daemon monitor.Daemon, log *slog.Logger) error {
+func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func() error, daemon Daemon, log *slog.Logger) error {
 	config, err := home.Load()
 	if err != nil {
 		return err
@@ -55,7 +61,7 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 	}
 	srv := newServer(api, log)
 	srv.TLSConfig = &tls.Config{GetCertificate: keeper.Get, MinVersion: tls.VersionTLS12}
-	gateways, err := link.NewServer(link.Config{Home: home, Name: config.Name, Store: db, Log: log, Now: time.Now})
+	gateways, err := link.NewServer(link.Config{Home: home, Name: config.Name, Store: db, Log: log, Now: time.Now, Supervisor: daemon})
 	if err != nil {
 		return fmt.Errorf("the key that gateways know: %w", err)
 	}
