@@ -4,11 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"net"
 	"os"
-	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -28,17 +29,20 @@ const (
 // what it has to tell waits.
 type joined struct {
 	*gateway
-	spool *spool.Spool
+	spool  *spool.Spool
+	daemon Daemon
+
+	fetching sync.Mutex // one configuration at a time
 
 	mu      sync.Mutex
 	status  link.Status
 	results []link.Result // that the server does not know yet
-	restart bool          // when it knows them
+	restart bool          // once it knows them
 	news    chan struct{} // has a value when a poll should not wait
 }
 
-func newJoined(g *gateway, s *spool.Spool) *joined {
-	return &joined{gateway: g, spool: s, news: make(chan struct{}, 1)}
+func newJoined(g *gateway, s *spool.Spool, daemon Daemon) *joined {
+	return &joined{gateway: g, spool: s, daemon: daemon, news: make(chan struct{}, 1)}
 }
 
 // run keeps the link until ctx ends, for as long as the gateway is registered, and
@@ -58,23 +62,23 @@ func (j *joined) run(ctx context.Context) {
 
 // serve speaks with the management server until the identity is another one.
 func (j *joined) serve(ctx context.Context, id *link.Identity) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	client, err := link.NewClient(id.Server, id.Pin, id)
+	client, err := link.NewClient(id.Server, id.Registration.Pin, id)
 	if err != nil {
 		j.say(err)
 		return
 	}
 	defer client.Close()
+	ctx, cancel := context.WithCancel(ctx)
 	var both sync.WaitGroup
 	defer both.Wait()
 	both.Go(func() { j.keepPolling(ctx, client, id) })
+	both.Go(func() { j.keepTelling(ctx, client, id) })
 	both.Go(func() { j.keepSending(ctx, client) })
-	before, _ := os.Stat(link.IdentityFile(j.home))
+	defer cancel()
 	for j.rest(ctx, lookEvery) {
-		now, err := os.Stat(link.IdentityFile(j.home))
-		if err != nil || before == nil || !os.SameFile(before, now) {
-			cancel()
+		now, err := link.ReadIdentity(j.home)
+		if err != nil || !now.Registered() || now.Pin() != id.Pin() || now.Registration != id.Registration {
+			return
 		}
 	}
 }
@@ -159,43 +163,41 @@ func (j *joined) tell(id *link.Identity) link.Poll {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	stats := j.spool.Stats()
+	results := j.results[:min(len(j.results), maxResults)]
 	return link.Poll{
-		Version: link.Version, Software: control.Version, Platform: platform(), Addresses: addresses(), DataAddress: id.DataAddress,
-		Running: j.status.Running, Refused: j.status.Refused, Clock: time.Now().UnixMilli(),
+		Version: link.Version, Software: control.Version, Model: machine(), Platform: runtime.GOOS + " " + runtime.GOARCH, Addresses: addresses(), DataAddress: id.DataAddress,
+		Running: j.runs(), Refused: j.status.Refused, Clock: time.Now().UnixMilli(),
 		Spool:   link.Spool{Epoch: j.spool.Epoch(), Records: stats.Records, Bytes: stats.Bytes, Max: stats.Max, Dropped: int64(stats.Dropped)},
-		Results: j.results[:min(len(j.results), maxResults):min(len(j.results), maxResults)],
+		Results: slices.Clone(results),
 	}
 }
 
 // maxResults travel in one poll.
 const maxResults = 32
 
+// keepTelling tells what should not wait for the poll that is under way, which the
+// server ends when it hears another one.
+func (j *joined) keepTelling(ctx context.Context, client *link.Client, id *link.Identity) {
+	for {
+		select {
+		case <-j.news:
+			_ = j.poll(ctx, client, id) // the next poll says it again
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // poll asks once, and does what the answer says.
 func (j *joined) poll(ctx context.Context, client *link.Client, id *link.Identity) error {
 	asking, cancel := context.WithTimeout(ctx, pollTimeout)
 	defer cancel()
-	cut := make(chan struct{})
-	defer func() { <-cut }()
-	answered := make(chan struct{})
-	defer close(answered)
-	go func() {
-		defer close(cut)
-		select {
-		case <-j.news:
-			cancel()
-		case <-answered:
-		}
-	}()
-	told := j.tell(id)
+	said := j.tell(id)
 	var answer link.Polled
-	err := client.Call(asking, link.PathPoll, told, &answer)
-	if err != nil && asking.Err() != nil && ctx.Err() == nil && !errors.Is(asking.Err(), context.DeadlineExceeded) {
-		return nil // there is news to tell
-	}
-	if err != nil {
+	if err := client.Call(asking, link.PathPoll, said, &answer); err != nil {
 		return err
 	}
-	j.heard(len(told.Results))
+	j.heard(said.Results)
 	j.obey(ctx, client, answer.Commands)
 	if answer.Configuration != nil {
 		return j.fetch(ctx, client, id, *answer.Configuration)
@@ -204,22 +206,31 @@ func (j *joined) poll(ctx context.Context, client *link.Client, id *link.Identit
 }
 
 // heard forgets results that the server knows.
-func (j *joined) heard(n int) {
+func (j *joined) heard(told []link.Result) {
 	j.mu.Lock()
-	j.results = j.results[n:]
-	restart := j.restart && len(j.results) == 0
-	j.mu.Unlock()
-	if restart {
-		j.restartNow()
+	defer j.mu.Unlock()
+	j.results = slices.DeleteFunc(j.results, func(r link.Result) bool { return slices.Contains(told, r) })
+	if j.restart && len(j.results) == 0 {
+		j.restart = false
+		j.restartRole()
 	}
 }
 
-// hasNews ends a poll that waits.
+// hasNews has the server told.
 func (j *joined) hasNews() {
 	select {
 	case j.news <- struct{}{}:
 	default:
 	}
+}
+
+// machine is what the machine calls itself.
+func machine() string {
+	name, err := os.ReadFile("/sys/class/dmi/id/product_name")
+	if err != nil {
+		return "machine"
+	}
+	return strings.TrimSpace(string(name[:min(len(name), 100)]))
 }
 
 // addresses are those of the machine, but for its own.

@@ -123,6 +123,13 @@ type Polled struct {
 	Commands      []Command `json:"commands,omitempty"`
 }
 
+// Kinds of commands.
+const (
+	Restart  = "restart"
+	Drain    = "drain"
+	TechInfo = "get-tech-info"
+)
+
 // Command is what the gateway is to do.
 type Command struct {
 	ID       string `json:"id"`

@@ -19,6 +19,7 @@ import (
 	"sealgate/appliance/certificate"
 	"sealgate/appliance/store"
 	"sealgate/daemon/link"
+	"sealgate/daemon/link/hub"
 	"sealgate/daemon/mx/monitor"
 )
 
@@ -66,6 +67,11 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 		return fmt.Errorf("the key that gateways know: %w", err)
 	}
 	gateways.Attach(srv)
+	known, err := hub.New(ctx, hub.Config{Store: db, Sealer: daemon, Log: log, Now: time.Now})
+	if err != nil {
+		return fmt.Errorf("the events of gateways: %w", err)
+	}
+	known.Attach(gateways)
 	served := make(chan error, 1)
 	go func() { served <- srv.ServeTLS(ln, "", "") }()
 	if err := ready(); err != nil {
@@ -82,6 +88,7 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 			log.Error("gateways cannot be served", "error", err.Error())
 		}
 	})
+	beside.Go(func() { known.Run(aside) })
 	beside.Go(func() { migrateDays(aside, db, log) })
 	select {
 	case err := <-served:

@@ -1,18 +1,16 @@
 package hub
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
-	"maps"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
-	"github.com/klauspost/compress/zstd"
-
+	"sealgate/appliance/model"
 	"sealgate/daemon/link"
 	"sealgate/daemon/mx/configuration"
 )
@@ -21,14 +19,24 @@ import (
 type group struct {
 	name    string
 	built   *configuration.Built // nil until it could be built
-	is      link.Revision
-	since   time.Time // when it became what it is
-	failure string    // why the newest revision could not be built
+	wanted  map[string]wanted    // by the names of gateways that asked; with Hub.mu held
+	failure string               // why the newest revision could not be built
 	failed  time.Time
+	shared  *shared
+}
 
-	once  sync.Once // of whole
-	whole []byte    // compressed, where it has no private keys: it is the same for all
-	err   error
+// wanted is what one gateway is to run, and since when.
+type wanted struct {
+	link.Revision
+	since time.Time
+}
+
+// shared is the part of a snapshot that is the same for all gateways of a group,
+// compressed: they all ask for it at once.
+type shared struct {
+	once sync.Once
+	body []byte
+	err  error
 }
 
 // watch follows the configuration's revision. Building rests as long as it took, so
@@ -62,7 +70,7 @@ func (h *Hub) build(ctx context.Context) error {
 	h.list(ctx)
 	ids := reading.Groups()
 	h.mu.Lock()
-	before := maps.Clone(h.groups)
+	before := h.groups // nothing else writes it
 	h.mu.Unlock()
 	groups := make(map[string]*group, len(ids))
 	for _, id := range ids {
@@ -70,80 +78,151 @@ func (h *Hub) build(ctx context.Context) error {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.groups, h.read = groups, true
+	for id, next := range groups {
+		if old := before[id]; old != nil {
+			next.settle(old, h.Now())
+		}
+	}
+	h.groups = groups
 	for _, g := range h.gateways {
-		g.wake()
+		if h.offer(g) != nil {
+			g.wake()
+		}
 	}
 	return nil
 }
 
-// next is a group after a change: the one before where it did not change for it.
+// settle keeps what did not change for a gateway as it was.
+func (next *group) settle(old *group, now time.Time) {
+	if next.built == old.built {
+		next.wanted = old.wanted
+		return
+	}
+	for name, before := range old.wanted {
+		if want := next.want(name, now); want.SHA256 == before.SHA256 {
+			next.wanted[name] = before
+		}
+	}
+}
+
+// want is what a gateway of the group is to run; there is something.
+func (in *group) want(name string, now time.Time) wanted {
+	want, ok := in.wanted[name]
+	if !ok {
+		sum := in.built.SumFor(name)
+		want = wanted{link.Revision{Number: in.built.Snapshot.Revision, SHA256: hex.EncodeToString(sum[:])}, now}
+		in.wanted[name] = want
+	}
+	return want
+}
+
+// next is a group after a change.
 func (h *Hub) next(before *group, reading *configuration.Reading, id string) *group {
-	now := h.Now()
+	if before == nil {
+		before = new(group)
+	}
+	next := &group{name: reading.GroupName(id), wanted: make(map[string]wanted), shared: new(shared)}
 	built, err := reading.Build(id)
 	if err != nil {
-		next := &group{name: reading.GroupName(id), failure: err.Error(), failed: now, since: now}
-		if before != nil {
-			next.built, next.is, next.since = before.built, before.is, before.since
-			if before.failure != "" {
-				next.failed = before.failed
-			}
+		next.built, next.shared, next.failure, next.failed = before.built, before.shared, err.Error(), before.failed
+		if before.failure == "" {
+			next.failed = h.Now()
 		}
-		if before == nil || before.failure != next.failure {
+		if before.failure != next.failure {
 			h.Log.Error("a gateway group cannot be told its configuration, its gateways keep the one before", "group", next.name, "revision", reading.Revision, "error", next.failure)
 		}
 		return next
 	}
-	sum := hex.EncodeToString(built.Sum[:])
-	if before != nil && before.failure == "" && before.is.SHA256 == sum {
-		return before
+	if before.built != nil && before.built.Sum == built.Sum {
+		next.shared = before.shared
 	}
-	built.Snapshot.SHA256 = sum
-	return &group{name: reading.GroupName(id), built: built, is: link.Revision{Number: reading.Revision, SHA256: sum}, since: now}
+	next.built = built
+	return next
 }
 
-// wanted is the configuration that a gateway is to take, with h.mu held; nil is none.
-func (h *Hub) wanted(g *gateway) *link.Revision {
+// offer is the configuration that a gateway is to take, with h.mu held; nil is none.
+func (h *Hub) offer(g *gateway) *link.Revision {
 	in := h.groups[g.group]
-	if in == nil || in.built == nil || in.is.SHA256 == g.said.Running.SHA256 || g.said.Refused != nil && in.is.SHA256 == g.said.Refused.SHA256 {
+	if in == nil || in.built == nil {
 		return nil
 	}
-	is := in.is
-	return &is
+	want := in.want(g.name, h.Now())
+	if want.SHA256 == g.said.Running.SHA256 || g.said.Refused != nil && want.SHA256 == g.said.Refused.SHA256 {
+		return nil
+	}
+	return &want.Revision
 }
 
-// configuration answers with what the gateway's group is to run, with the private
-// keys sealed to it.
+// configuration answers with what the gateway is to run, with the private keys sealed
+// to it: two zstd frames that are one JSON object, the gateway's part and the group's.
 func (h *Hub) configuration(w http.ResponseWriter, r *http.Request, from link.Gateway) error {
 	h.mu.Lock()
 	g := h.gateways[from.GatewayID]
 	var in *group
+	var name string
+	var want wanted
 	if g != nil {
-		in = h.groups[g.group]
+		in, name = h.groups[g.group], g.name
+	}
+	ready := in != nil && in.built != nil
+	if ready {
+		want = in.want(name, h.Now())
 	}
 	h.mu.Unlock()
-	if in == nil || in.built == nil {
-		return &link.Problem{Code: link.Busy, Text: "the gateway's group has no configuration yet", After: 1}
+	if !ready {
+		return &link.Problem{Code: link.Busy, Text: "the management server has no configuration for the gateway yet", After: 1}
 	}
-	data, err := h.bodyFor(r.Context(), g, in, from)
+	own := model.Snapshot{Revision: want.Number, SHA256: want.SHA256}
+	if aliases := in.built.Snapshot.Aliases[name]; len(aliases) > 0 {
+		own.Aliases = map[string]map[string]netip.Addr{name: aliases}
+	}
+	var err error
+	if own.SealedKeys, err = h.seal(r.Context(), g, in.built, from); err != nil {
+		return err
+	}
+	head, err := ownPart(own)
 	if err != nil {
 		return err
 	}
+	in.shared.once.Do(func() { in.shared.body, in.shared.err = h.compressShared(in.built.Snapshot) })
+	if in.shared.err != nil {
+		return in.shared.err
+	}
 	w.Header().Set("Content-Type", "application/zstd")
-	_, err = w.Write(data)
+	if _, err := w.Write(h.encoder.EncodeAll(head, nil)); err != nil {
+		return err
+	}
+	_, err = w.Write(in.shared.body)
 	return err
 }
 
-func (h *Hub) bodyFor(ctx context.Context, g *gateway, in *group, from link.Gateway) ([]byte, error) {
-	if len(in.built.Keys) == 0 {
-		in.once.Do(func() { in.whole, in.err = h.compressor.compress(context.WithoutCancel(ctx), in.built, nil) })
-		return in.whole, in.err
-	}
-	sealed, err := h.seal(ctx, g, in.built, from)
+// ownPart is the beginning of a snapshot's object.
+func ownPart(own model.Snapshot) ([]byte, error) {
+	head, err := json.Marshal(struct {
+		Revision   int64                            `json:"revision"`
+		SHA256     string                           `json:"sha256"`
+		Aliases    map[string]map[string]netip.Addr `json:"aliases,omitempty"`
+		SealedKeys map[string][]byte                `json:"sealedKeys,omitempty"`
+	}{own.Revision, own.SHA256, own.Aliases, own.SealedKeys})
 	if err != nil {
 		return nil, err
 	}
-	return h.compressor.compress(ctx, in.built, sealed)
+	head[len(head)-1] = ','
+	return head, nil
+}
+
+// compressShared is the rest of the object.
+func (h *Hub) compressShared(s *model.Snapshot) ([]byte, error) {
+	rest := *s
+	rest.Aliases = nil
+	data, err := json.Marshal(struct {
+		*model.Snapshot
+		Revision int64 `json:"revision,omitempty"` // is in the other part
+	}{Snapshot: &rest})
+	if err != nil {
+		return nil, err
+	}
+	return h.encoder.EncodeAll(data[1:], nil), nil
 }
 
 // seal has the private keys of a snapshot sealed to a gateway. Those that it had
@@ -155,55 +234,25 @@ func (h *Hub) seal(ctx context.Context, g *gateway, built *configuration.Built, 
 	}
 	h.mu.Lock()
 	before := g.sealed
+	if g.sealing != from.Sealing {
+		before = nil
+	}
 	h.mu.Unlock()
-	sealed := make(map[string][]byte, len(built.Keys))
-	for _, k := range built.Keys {
-		id := from.Sealing + k.Secret
-		if have := before[id]; have != nil {
-			sealed[id] = have
+	sealed := make(map[string][]byte, len(built.Secrets))
+	for _, id := range built.Secrets {
+		if sealed[id] = before[id]; sealed[id] != nil {
 			continue
 		}
-		kept, err := h.Store.Sealed(ctx, k.Secret)
+		kept, err := h.Store.Sealed(ctx, id)
 		if err != nil {
 			return nil, err
 		}
-		if sealed[id], err = h.Sealer.SealFor(ctx, recipient, k.Secret, kept); err != nil {
+		if sealed[id], err = h.Sealer.SealFor(ctx, recipient, id, kept); err != nil {
 			return nil, err
 		}
 	}
 	h.mu.Lock()
-	g.sealed = sealed
-	h.mu.Unlock()
-	bySecret := make(map[string][]byte, len(sealed))
-	for _, k := range built.Keys {
-		bySecret[k.Secret] = sealed[from.Sealing+k.Secret]
-	}
-	return bySecret, nil
-}
-
-// compressor makes the bodies of configurations, a few at a time.
-type compressor struct {
-	places chan struct{}
-	zstd   *zstd.Encoder
-}
-
-const compressing = 2
-
-func newCompressor() (compressor, error) {
-	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(compressing), zstd.WithLowerEncoderMem(true))
-	return compressor{make(chan struct{}, compressing), z}, err
-}
-
-func (c compressor) compress(ctx context.Context, built *configuration.Built, sealed map[string][]byte) ([]byte, error) {
-	select {
-	case c.places <- struct{}{}:
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	defer func() { <-c.places }()
-	var b bytes.Buffer
-	if err := json.NewEncoder(&b).Encode(built.For(sealed)); err != nil {
-		return nil, err
-	}
-	return c.zstd.EncodeAll(b.Bytes(), nil), nil
+	defer h.mu.Unlock()
+	g.sealed, g.sealing = sealed, from.Sealing
+	return sealed, nil
 }

@@ -23,6 +23,7 @@ type gateway struct {
 	droppedAt       time.Time
 	delivering      bool
 	sealed          map[string][]byte // private keys, by secret
+	sealing         string            // the key that they are sealed to
 	changed         chan struct{}     // closed when a poll that waits must look again
 	polls           int               // that came; the last one is answered
 	asked           bool              // commands wait
@@ -55,7 +56,7 @@ func (h *Hub) poll(w http.ResponseWriter, r *http.Request, from link.Gateway) er
 	defer timer.Stop()
 	for waiting := true; ; {
 		h.mu.Lock()
-		answer := link.Polled{Version: link.Version, Configuration: h.wanted(g)}
+		answer := link.Polled{Version: link.Version, Configuration: h.offer(g)}
 		changed, last := g.changed, g.polls == turn
 		h.mu.Unlock()
 		if !last {

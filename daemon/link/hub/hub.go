@@ -16,6 +16,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/klauspost/compress/zstd"
+
 	"sealgate/appliance/store"
 	"sealgate/daemon/link"
 )
@@ -43,14 +45,13 @@ type Config struct {
 // Hub is the gateways.
 type Hub struct {
 	Config
-	events     *intake
-	began      time.Time
-	compressor compressor
+	events  *intake
+	began   time.Time
+	encoder *zstd.Encoder
 
 	mu       sync.Mutex
 	gateways map[string]*gateway // by id
 	groups   map[string]*group   // by id
-	read     bool                // the configuration was read
 }
 
 // New returns a hub. Run is to run.
@@ -59,11 +60,11 @@ func New(ctx context.Context, c Config) (*Hub, error) {
 	if err != nil {
 		return nil, err
 	}
-	compressor, err := newCompressor()
+	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(2), zstd.WithLowerEncoderMem(true))
 	if err != nil {
 		return nil, err
 	}
-	return &Hub{Config: c, events: newIntake(aggregator, c.Log), began: c.Now(), compressor: compressor,
+	return &Hub{Config: c, events: newIntake(aggregator, c.Log), began: c.Now(), encoder: encoder,
 		gateways: make(map[string]*gateway), groups: make(map[string]*group)}, nil
 }
 
