@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"net/url"
 	"os"
 	"runtime"
 	"slices"
@@ -132,9 +133,13 @@ func (j *joined) say(err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	before, text := j.status, ""
+	if of, ok := errors.AsType[*url.Error](err); ok {
+		err = of.Err // nobody asked for a URL
+	}
 	if err != nil {
 		text = err.Error()
 	}
+	j.status.Running = j.runs()
 	j.status.Connected, j.status.Error = err == nil, text
 	if j.status.Connected != before.Connected || j.status.Since.IsZero() {
 		j.status.Since = time.Now().UTC().Truncate(time.Second)

@@ -52,11 +52,15 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 	if err != nil {
 		return err
 	}
+	known, err := hub.New(ctx, hub.Config{Store: db, Sealer: daemon, Log: log, Now: time.Now})
+	if err != nil {
+		return fmt.Errorf("the events of gateways: %w", err)
+	}
 	watch := monitor.Config{
 		Store: db, Daemon: daemon, Now: time.Now,
-		Jobs: monitor.NewJobs(db, daemon, log), Alarms: monitor.NewAlarms(home, config, time.Now, log),
+		Jobs: monitor.NewJobs(db, daemon, log), Alarms: monitor.NewAlarms(home, config, known, time.Now, log),
 	}
-	api, err := newAPI(ctx, part{home, config, db, level, log}, watch)
+	api, err := newAPI(ctx, part{home, config, db, level, log}, known, watch)
 	if err != nil {
 		return err
 	}
@@ -67,10 +71,6 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 		return fmt.Errorf("the key that gateways know: %w", err)
 	}
 	gateways.Attach(srv)
-	known, err := hub.New(ctx, hub.Config{Store: db, Sealer: daemon, Log: log, Now: time.Now})
-	if err != nil {
-		return fmt.Errorf("the events of gateways: %w", err)
-	}
 	known.Attach(gateways)
 	served := make(chan error, 1)
 	go func() { served <- srv.ServeTLS(ln, "", "") }()

@@ -18,6 +18,7 @@ type gateway struct {
 	said            link.Poll
 	seen            time.Time // zero until it polled
 	connected       bool
+	since           time.Time // when it became connected
 	clock           time.Duration // by how much its clock is ahead
 	dropped         int64         // of its counter, that were told of
 	droppedAt       time.Time
@@ -100,7 +101,7 @@ func (h *Hub) hear(ctx context.Context, from link.Gateway, said link.Poll) (g *g
 		said.Addresses[i] = plain(said.Addresses[i], 100)
 	}
 	if !g.connected {
-		g.connected = true
+		g.connected, g.since = true, now
 		h.Log.Info("a gateway is connected", "gateway", g.name, "address", from.Peer.Address.String(), "version", said.Software, "revision", said.Running.Number)
 	}
 	if said.Refused != nil {

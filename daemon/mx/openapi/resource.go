@@ -165,7 +165,11 @@ func (r resource) get(fields []model.Field) func(context.Context, *Call) (any, e
 			if err != nil {
 				return err
 			}
-			answer, err = r.wire(nil, chain[len(chain)-1], fields, !view, r.reading(ctx, c, q, chain))
+			o, err := r.live(chain[len(chain)-1])
+			if err != nil {
+				return err
+			}
+			answer, err = r.wire(nil, o, fields, !view, r.reading(ctx, c, q, chain))
 			return err
 		})
 		return answer, err
@@ -559,6 +563,9 @@ func (r resource) remove(ctx context.Context, c *Call) (any, error) {
 	return nil, r.write(ctx, c, r.summary("delete", c), func(tx *store.Tx) error {
 		chain, err := c.locate(ctx, tx, r.steps)
 		if err != nil {
+			return err
+		}
+		if err := r.stopped(chain[len(chain)-1]); err != nil {
 			return err
 		}
 		err = tx.Delete(ctx, chain[len(chain)-1].ID)
