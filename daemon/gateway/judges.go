@@ -60,16 +60,16 @@ func policiesOf(s *model.Snapshot, service *model.SnapshotService) (waf.Policies
 	for name, signatures := range s.Dictionaries {
 		list := []waf.Signature{}
 		for _, d := range signatures {
-			if d.Status != "disabled" {
-				list = append(list, waf.Signature{Name: d.Name, Pattern: d.Pattern, SearchIn: d.SearchIn})
-			}
+			list = append(list, waf.Signature{Name: d.Name, Pattern: d.Pattern, SearchIn: d.SearchIn, Off: d.Status == "disabled"})
 		}
 		p.Dictionaries[name] = list
 	}
 	for name, entries := range s.IPGroups {
-		for _, e := range entries {
-			p.IPGroups[name] = append(p.IPGroups[name], waf.IPEntry(e))
+		list := make([]waf.IPEntry, len(entries))
+		for i, e := range entries {
+			list[i] = waf.IPEntry(e)
 		}
+		p.IPGroups[name] = list
 	}
 	for _, m := range s.DataMaskingGroups[service.DataMaskingGroup] {
 		p.Masking = append(p.Masking, waf.Mask{Name: m.Name, Match: m.Match, Parameters: m.InParameters, Headers: m.InHeaders, Cookies: m.InCookies, Enabled: m.Enabled})

@@ -10,6 +10,7 @@ import (
 
 	"sealgate/appliance/model"
 	"sealgate/daemon/gateway/http1"
+	"sealgate/daemon/gateway/waf"
 )
 
 // exchange is one request and its answer.
@@ -167,9 +168,13 @@ func (x *exchange) block() {
 	p.send(x.w, x.r, x.id)
 }
 
-func (x *exchange) subject() *subject {
-	path, _, _ := strings.Cut(http1.OriginForm(x.r.RequestURI), "?")
-	return &subject{client: x.client, method: x.r.Method, host: x.r.Host, path: path}
+// subject is what criteria know of the request.
+func (x *exchange) subject() waf.Request {
+	return waf.Request{
+		ID: x.id, ClientIP: x.client, ClientPort: int(x.peer.Port()), ServerIP: x.l.at.Addr(), ServerPort: int(x.l.at.Port()),
+		Method: x.r.Method, URI: http1.OriginForm(x.r.RequestURI), Proto: x.r.Proto, Host: x.r.Host, Header: x.r.Header,
+		Site: x.service.Site, ServerGroup: x.service.ServerGroup, Service: x.service.Name, Application: x.application(x.r.Host),
+	}
 }
 
 func (x *exchange) plain(status int, words string) {

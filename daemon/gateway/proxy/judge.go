@@ -27,11 +27,9 @@ type judge struct {
 func (x *exchange) newJudge() *judge {
 	j := &judge{x: x}
 	j.ask(func() waf.Verdict {
-		j.txn = x.engine.Begin(x.r.Context(), waf.Request{
-			ID: x.id, ClientIP: x.client, ClientPort: int(x.peer.Port()), ServerIP: x.l.at.Addr(), ServerPort: int(x.l.at.Port()),
-			Method: x.r.Method, URI: x.r.RequestURI, Proto: x.r.Proto, Host: x.r.Host, Header: x.r.Header,
-			Site: x.service.Site, ServerGroup: x.service.ServerGroup, Service: x.service.Name, Application: x.application(x.r.Host),
-		})
+		r := x.subject()
+		r.URI = x.r.RequestURI
+		j.txn = x.engine.Begin(x.r.Context(), r)
 		return waf.Verdict{}
 	})
 	return j

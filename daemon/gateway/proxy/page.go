@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"sealgate/appliance/model"
+	"sealgate/daemon/gateway/waf"
 )
 
 // page is what a client gets instead of an answer.
@@ -33,7 +34,7 @@ type pages struct {
 }
 
 type pageRule struct {
-	criteria []criterion
+	criteria waf.Criteria
 	page     page
 }
 
@@ -70,9 +71,9 @@ func newPage(d model.Page) page {
 	return p
 }
 
-func (p *pages) choose(s *subject) *page {
+func (p *pages) choose(r waf.Request) *page {
 	for i := range p.rules {
-		if fitsAll(p.rules[i].criteria, s) {
+		if p.rules[i].criteria.Hold(&r) {
 			return &p.rules[i].page
 		}
 	}

@@ -12,12 +12,13 @@ import (
 
 	"sealgate/appliance/model"
 	"sealgate/daemon/gateway/http1"
+	"sealgate/daemon/gateway/waf"
 )
 
 // rewrite is a rule of a URL rewrite group. It changes what the server gets, or where
 // its redirects lead; what was judged is what the client sent.
 type rewrite struct {
-	criteria                     []criterion
+	criteria                     waf.Criteria
 	hostToFind, pathToFind       *regexp.Regexp // nil: any
 	hostToReplace, pathToReplace string         // empty: as it is
 	response                     bool
@@ -94,9 +95,10 @@ func replace(find *regexp.Regexp, in, with string) string {
 
 // rewriteRequest applies the rules to a request in their order. A redirect ends it.
 func (x *exchange) rewriteRequest() (redirect int) {
+	subject := x.subject()
 	for i := range x.rewrites {
 		w := &x.rewrites[i]
-		if w.response || !fitsAll(w.criteria, x.subject()) {
+		if w.response || !w.criteria.Hold(&subject) {
 			continue
 		}
 		path, query, hasQuery := strings.Cut(x.target, "?")
@@ -117,6 +119,7 @@ func (x *exchange) rewriteRequest() (redirect int) {
 
 // rewriteResponse applies the rules to where an answer leads.
 func (x *exchange) rewriteResponse(header http.Header) {
+	subject := x.subject()
 	location := header.Get("Location")
 	if location == "" {
 		return
@@ -127,7 +130,7 @@ func (x *exchange) rewriteResponse(header http.Header) {
 	}
 	for i := range x.rewrites {
 		w := &x.rewrites[i]
-		if !w.response || !fitsAll(w.criteria, x.subject()) {
+		if !w.response || !w.criteria.Hold(&subject) {
 			continue
 		}
 		host, path, changed := w.change(u.Host, u.EscapedPath())

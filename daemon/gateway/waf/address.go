@@ -3,21 +3,33 @@ package waf
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 )
 
-// addresses are ranges of IP addresses.
+// addresses are ranges of IP addresses, once they are sorted in order and apart.
 type addresses [][2]netip.Addr
 
-// contains says whether an address is in a range. An IPv4 address is the same
-// when it is written as IPv6.
+func (a addresses) sorted() addresses {
+	slices.SortFunc(a, func(x, y [2]netip.Addr) int { return x[0].Compare(y[0]) })
+	apart := a[:0]
+	for _, r := range a {
+		if n := len(apart); n > 0 && apart[n-1][1].BitLen() == r[0].BitLen() && r[0].Compare(apart[n-1][1]) <= 0 {
+			if apart[n-1][1].Less(r[1]) {
+				apart[n-1][1] = r[1]
+			}
+			continue
+		}
+		apart = append(apart, r)
+	}
+	return apart
+}
+
+// contains says whether an address is in a range of sorted ones. An IPv4 address is
+// the same when it is written as IPv6.
 func (a addresses) contains(ip netip.Addr) bool {
 	ip = ip.Unmap()
-	for _, r := range a {
-		if r[0].BitLen() == ip.BitLen() && r[0].Compare(ip) <= 0 && ip.Compare(r[1]) <= 0 {
-			return true
-		}
-	}
-	return false
+	at, found := slices.BinarySearchFunc(a, ip, func(r [2]netip.Addr, ip netip.Addr) int { return r[0].Compare(ip) })
+	return found || at > 0 && a[at-1][0].BitLen() == ip.BitLen() && ip.Compare(a[at-1][1]) <= 0
 }
 
 // span is the range of an entry.
@@ -43,12 +55,15 @@ func (e IPEntry) span() ([2]netip.Addr, error) {
 		if err != nil {
 			return none, fmt.Errorf("%q is no IP address", e.NetworkAddress)
 		}
-		return network(ip.Unmap(), e.CIDRMask)
+		return network(ip, e.CIDRMask)
 	}
 	return none, fmt.Errorf("an entry is single, range or network, not %q", e.Type)
 }
 
 func network(ip netip.Addr, bits int) ([2]netip.Addr, error) {
+	if ip.Is4In6() {
+		ip, bits = ip.Unmap(), bits-96
+	}
 	prefix, err := ip.Prefix(bits)
 	if err != nil {
 		return [2]netip.Addr{}, fmt.Errorf("a network of %s has no mask of %d bits", ip, bits)

@@ -209,6 +209,7 @@ func makeSource(k *compiler, c Criterion) (criterion, error) {
 		}
 		list = append(list, span)
 	}
+	list = list.sorted()
 	return criterion{holds: func(v *view) bool { return list.contains(v.request.ClientIP) }}, nil
 }
 

@@ -99,7 +99,7 @@ func scanners(dictionaries map[string][]Signature, wanted map[string]bool) ([]sc
 	patterns, names := map[string][]string{}, map[string][]ownSignature{}
 	for dictionary, signatures := range dictionaries {
 		for _, s := range signatures {
-			if !wanted[dictionary] && !wanted[s.Name] {
+			if s.Off || !wanted[dictionary] && !wanted[s.Name] {
 				continue
 			}
 			where := s.SearchIn

@@ -58,12 +58,8 @@ func New(p Policies, m *Memory) (Engine, error) {
 	e := &engine{core: map[int][]*decision{}, own: map[string][]*decision{}, known: map[string][]*decision{}, profiles: map[string]profiled{},
 		memory: m, limit: orDefault(p.BodyLimit, DefaultBodyLimit), work: int(orDefault(int64(p.Work), DefaultWork)), responses: p.Responses, open: p.FailOpen, trace: p.Trace}
 	for name, entries := range p.IPGroups {
-		for _, entry := range entries {
-			span, err := entry.span()
-			if err != nil {
-				return nil, fmt.Errorf("IP group %q: %w", name, err)
-			}
-			k.groups[name] = append(k.groups[name], span)
+		if err := k.group(name, entries); err != nil {
+			return nil, err
 		}
 	}
 	var err error
@@ -163,7 +159,7 @@ func (e *engine) addCore(d *decision) bool {
 }
 
 func (e *engine) addCustom(k *compiler, p *CustomPolicy) error {
-	if !p.Enabled {
+	if !p.Enabled || len(p.MatchCriteria) == 0 {
 		return nil
 	}
 	k.policy = p.Name
@@ -178,9 +174,6 @@ func (e *engine) addCustom(k *compiler, p *CustomPolicy) error {
 	criteria, err := k.criteria(p.MatchCriteria)
 	if err != nil {
 		return err
-	}
-	if len(criteria) == 0 {
-		return fmt.Errorf("it has no criteria, and would match everything")
 	}
 	at := inHeaders
 	for _, c := range criteria {

@@ -74,7 +74,7 @@ type PolicyException struct {
 	Predicates []Criterion `json:"predicates"`
 }
 
-// CustomPolicy matches where all its criteria hold.
+// CustomPolicy matches where all its criteria hold. Without any it matches nothing.
 type CustomPolicy struct {
 	Name               string
 	Enabled            bool        `json:"enabled"`
@@ -92,6 +92,7 @@ type Signature struct {
 	Name     string
 	Pattern  string   `json:"pattern"`  // a regular expression
 	SearchIn []string `json:"searchIn"` // urls, parameters, headers, cookies, body; none is all
+	Off      bool     `json:"off"`      // it matches nothing, and may be named
 }
 
 // IPEntry is an entry of an IP group.

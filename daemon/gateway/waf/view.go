@@ -11,18 +11,39 @@ import (
 // view is a request as policies see it, with what Coraza parsed.
 type view struct {
 	request *Request
-	tx      *crs.Transaction
-	status  int // of the answer
+	tx      *crs.Transaction // nil: its head alone is known
+	status  int              // of the answer
 	found   map[string]bool
 	length  int64 // of the body, also where it was not looked at
 }
 
-func (v *view) path() string  { return v.tx.Variables().RequestFilename().Get() }
-func (v *view) query() string { return v.tx.Variables().QueryString().Get() }
-func (v *view) body() string  { return v.tx.Variables().RequestBody().Get() }
+func (v *view) path() string {
+	if v.tx == nil {
+		return headPath(v.request)
+	}
+	return v.tx.Variables().RequestFilename().Get()
+}
 
-func (v *view) parameters() []place { return placesOf("ARGS", v.tx.Variables().Args().FindAll()) }
+func (v *view) query() string {
+	if v.tx == nil {
+		return headQuery(v.request)
+	}
+	return v.tx.Variables().QueryString().Get()
+}
+
+func (v *view) body() string { return v.tx.Variables().RequestBody().Get() }
+
+func (v *view) parameters() []place {
+	if v.tx == nil {
+		return headParameters(v.request)
+	}
+	return placesOf("ARGS", v.tx.Variables().Args().FindAll())
+}
+
 func (v *view) cookies() []place {
+	if v.tx == nil {
+		return headCookies(v.request)
+	}
 	return placesOf("REQUEST_COOKIES", v.tx.Variables().RequestCookies().FindAll())
 }
 

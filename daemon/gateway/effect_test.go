@@ -1,0 +1,443 @@
+package gateway_test
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Each test here shows that what a path of the OpenAPI changes changes a verdict, an
+// answer, or where a request goes. docs/OPENAPI.md names it at its path.
+
+func TestSitesCarryTheirServices(t *testing.T) {
+	w := newTraffic(t)
+	w.do("POST", "/v1/conf/sites/Second", "")
+	w.do("POST", "/v1/conf/serverGroups/Second/Web", "")
+	w.do("POST", "/v1/conf/webServices/Second/Web/Bank", "")
+	w.do("POST", "/v1/conf/webServices/Second/Web/Bank/krpInboundRules/Default%20Gateway%20Group/front/9090", `{"outboundRules":{"1":`+w.toOrigin()+`}}`)
+	r := func() *http.Request { return httptest.NewRequest("GET", "http://bank.example/", nil) }
+	bank := func() int {
+		request := r()
+		request.RequestURI = ""
+		status, _ := w.send(w.client(9090, nil), request)
+		return status
+	}
+	if status := bank(); status != 200 {
+		t.Errorf("with the site: %d", status)
+	}
+	w.do("DELETE", "/v1/conf/sites/Second", "")
+	if status := bank(); status != 0 {
+		t.Errorf("without the site: %d", status)
+	}
+	w.guard()
+	w.do("PUT", "/v1/conf/sites/Default%20Site", `{"name":"Renamed"}`)
+	w.wants(403, injection)
+	if v := w.told(1)[0]; v.Site != "Renamed" {
+		t.Errorf("the event names the site %q", v.Site)
+	}
+}
+
+func TestServerGroupsDecideWhatIsInspected(t *testing.T) {
+	w := newTraffic(t)
+	w.guard()
+	w.wants(403, injection)
+	w.do("PUT", servers, `{"operationMode":"simulation"}`)
+	w.wants(200, injection)
+	w.do("PUT", servers, `{"operationMode":"disabled"}`)
+	w.wants(503, "/")
+	w.do("PUT", servers, `{"operationMode":"active"}`)
+	w.do("POST", "/v1/conf/ipGroups/Loopback", `{"entries":[{"type":"network","networkAddress":"127.0.0.0","cidrMask":8}]}`)
+	w.do("PUT", servers, `{"ignoreIpGroup":"Loopback"}`)
+	w.wants(200, injection)
+	w.do("PUT", servers, `{"ignoreIpGroup":"","limitMonitoringToIpGroup":"Internal IP Addresses"}`)
+	w.wants(200, injection)
+	w.do("PUT", servers, `{"limitMonitoringToIpGroup":"Loopback"}`)
+	w.wants(403, injection)
+}
+
+func TestWebServicesSpeakHTTP2(t *testing.T) {
+	w := newTraffic(t)
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	client := w.client(8080, nil)
+	client.Transport.(*http.Transport).Protocols = protocols
+	ask := func() int {
+		r, err := http.NewRequest("GET", "http://shop.example/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		status, _ := w.send(client, r)
+		return status
+	}
+	if status := ask(); status != 0 {
+		t.Errorf("without http2: %d", status)
+	}
+	w.do("PUT", shop, `{"http2":true}`)
+	if status := ask(); status != 200 {
+		t.Errorf("with http2: %d", status)
+	}
+	w.do("DELETE", shop, "")
+	if status := ask(); status != 0 {
+		t.Errorf("without the service: %d", status)
+	}
+}
+
+func TestURLRewriteGroupsChangeTargets(t *testing.T) {
+	w := newTraffic(t)
+	w.do("POST", globals+"URLRewriteGroups/Old%20paths", `{"rules":[
+		{"priority":1,"name":"old","pathToFind":"^/old/(.*)","pathToReplace":"/new/$1"},
+		{"priority":2,"name":"away","pathToFind":"^/away$","pathToReplace":"/here","redirect":"302","matchCriteria":[{"type":"httpMethods","values":["GET"]}]},
+		{"priority":3,"name":"out","applyTo":"response","hostToFind":"^inside\\.example$","hostToReplace":"shop.example"}]}`)
+	if body := w.wants(200, "/old/x"); !strings.HasPrefix(body, "GET /old/x ") {
+		t.Errorf("not applied: %s", body)
+	}
+	w.do("PUT", shop+"/URLRewrite", `{"urlRewriteGroups":["Old paths"]}`)
+	if body := w.wants(200, "/old/x?y"); !strings.HasPrefix(body, "GET /new/x?y ") {
+		t.Errorf("a path: %s", body)
+	}
+	if body := w.wants(302, "/away"); body != "http://shop.example/here" {
+		t.Errorf("a redirect: %s", body)
+	}
+	if body := w.wants(302, "/moved"); body != "http://shop.example/deep/path" {
+		t.Errorf("an answer: %s", body)
+	}
+}
+
+func TestConnectionTimeoutEndsIdleConnections(t *testing.T) {
+	w := newTraffic(t)
+	w.do("PUT", shop+"/advancedHttpSettings", `{"connectionTimeout":1}`)
+	c, err := net.Dial("tcp", w.address("127.0.0.1:8080"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(30 * time.Second)) // the usual timeout is longer
+	fmt.Fprint(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	in := bufio.NewReader(c)
+	resp, err := http.ReadResponse(in, nil)
+	if err != nil || resp.StatusCode != 200 {
+		t.Fatal(resp, err)
+	}
+	if _, err := in.Discard(1 << 20); err == nil || strings.Contains(err.Error(), "timeout") {
+		t.Errorf("the idle connection: %v", err)
+	}
+}
+
+func TestDataMaskingGroupsHideValues(t *testing.T) {
+	w := newTraffic(t)
+	w.guard()
+	secret := injection + "&pin=4711"
+	w.wants(403, secret)
+	if v := w.told(1)[0]; !strings.Contains(v.Query, "pin=4711") {
+		t.Errorf("unmasked: %q", v.Query)
+	}
+	w.do("POST", globals+"dataMaskingGroups/Pins", `{"dataMaskingObjects":[{"name":"pins","match":"^pin$","searchInHttpParameters":true}]}`)
+	w.do("PUT", shop+"/dataMaskingGroups", `{"dataMaskingGroup":"Pins"}`)
+	w.told(0)
+	w.wants(403, secret)
+	if v := w.told(1)[0]; strings.Contains(v.Query, "4711") || !strings.Contains(v.Query, "pin=***") {
+		t.Errorf("masked: %q", v.Query)
+	}
+}
+
+func TestErrorPagesAnswerBlockedRequests(t *testing.T) {
+	w := newTraffic(t)
+	w.guard()
+	w.do("PUT", shop+"/errorPage", `{"useDefaultErrorPage":false,"defaultErrorPageBody":"<p>own $(EVENT_ID)</p>","defaultErrorPageResponseCode":"418"}`)
+	if body := w.wants(418, injection); !strings.HasPrefix(body, "<p>own ") {
+		t.Errorf("the service's own: %s", body)
+	}
+	w.do("POST", globals+"webErrorPageGroups/pages/Sorry", `{"redirectUrl":"https://sorry.example/"}`)
+	w.do("POST", globals+"webErrorPageGroups/policies/By%20path", `{"rules":[
+		{"priority":1,"name":"api","errorPageName":"Sorry","matchCriteria":[{"type":"httpRequestUrl","match":"prefix","values":["/api"]}]}]}`)
+	w.do("PUT", shop+"/errorPage", `{"webErrorPagePolicies":["By path"]}`)
+	if body := w.wants(302, "/api"+injection); body != "https://sorry.example/" {
+		t.Errorf("a policy's page: %s", body)
+	}
+	w.wants(418, injection)
+	w.do("PUT", globals+"webErrorPageGroups/pages/Sorry", `{"redirectUrl":"","errorPageContent":"<p>sorry</p>","httpResponseCode":"451"}`)
+	if body := w.wants(451, "/api"+injection); body != "<p>sorry</p>" {
+		t.Errorf("another content: %s", body)
+	}
+}
+
+func TestForwardedHeadersTellTheClient(t *testing.T) {
+	w := newTraffic(t)
+	w.do("PUT", shop+"/forwardedClientIp", `{"forwardClientIP":true}`)
+	if body := w.wants(200, "/"); !strings.HasSuffix(body, " xff=127.0.0.1") {
+		t.Errorf("the server is told %s", body)
+	}
+	w.custom("Far", `{"type":"sourceIpAddresses","userDefined":["203.0.113.9"]}`)
+	w.wants(200, "/", "X-Forwarded-For", "203.0.113.9")
+	w.do("PUT", shop+"/forwardedConnections", `{"useHttpForwardingHeader":true,"forwardedConnections":[{"operation":"add","headerName":"X-Forwarded-For","proxyIpGroup":""}]}`)
+	w.wants(403, "/", "X-Forwarded-For", "203.0.113.9")
+	if v := w.told(1)[0]; v.SourceIP != "203.0.113.9" {
+		t.Errorf("the event names %q", v.SourceIP)
+	}
+}
+
+func TestHostMappingsChooseTheApplication(t *testing.T) {
+	w := newTraffic(t)
+	w.do("POST", "/v1/conf/webApplications/Default%20Site/Web/Shop/Open", "")
+	w.guard()
+	w.wants(403, injection, "Host", "open.example")
+	w.do("POST", shop+"/hostToAppMappings/Open/1", `{"host":"open.example"}`)
+	w.wants(200, injection, "Host", "open.example")
+	w.wants(403, injection, "Host", "shop.example")
+	w.do("PUT", shop, `{"default-application":"Open"}`)
+	w.wants(200, injection, "Host", "shop.example")
+}
+
+func TestInboundAndOutboundRulesForward(t *testing.T) {
+	w := newTraffic(t)
+	second := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "second") }))
+	defer second.Close()
+	to := fmt.Sprintf(`{"internalIpHost":"127.0.0.1","serverPort":%d,"urlPrefix":"/api"}`, portOf(second.Listener.Addr().String()))
+	w.do("POST", inbound+"8080/krpOutboundRules/5", to)
+	if body := w.wants(200, "/api/x"); body != "second" {
+		t.Errorf("an outbound rule: %s", body)
+	}
+	w.do("DELETE", inbound+"8080/krpOutboundRules/5", "")
+	if body := w.wants(200, "/api/x"); !strings.HasPrefix(body, "GET /api/x ") {
+		t.Errorf("without it: %s", body)
+	}
+	if w.address("127.0.0.1:8081") != "" {
+		t.Error("somebody listens at 8081")
+	}
+	w.do("PUT", inbound+"8080", `{"gatewayPorts":[8081]}`)
+	if status, _ := w.get("/"); w.address("127.0.0.1:8081") == "" || status != 0 {
+		t.Errorf("the rule did not move: %d", status)
+	}
+}
+
+func TestAliasesAndAddressesSayWhereItListens(t *testing.T) {
+	w := newTraffic(t)
+	w.do("POST", gw1+"/reverseProxy/addresses/127.0.0.2", "")
+	w.do("PUT", gw1+"/reverseProxy/aliases/front", `{"internalAddress":"127.0.0.2"}`)
+	if status, _ := w.get("/"); status != 0 || w.address("127.0.0.2:8080") == "" {
+		t.Errorf("the alias did not move: %d", status)
+	}
+	w.do("PUT", gw1+"/reverseProxy/aliases/front", `{"enabled":false}`)
+	if len(w.Addresses()) != 0 {
+		t.Errorf("an alias that is off listens at %v", w.Addresses())
+	}
+	w.do("POST", "/experimental/gateway/gatewayAlias", `{"gatewayName":"gw1","aliasName":"side","internalIpAddress":"127.0.0.3"}`)
+	w.do("POST", shop+"/krpInboundRules/Default%20Gateway%20Group/side/80", `{"outboundRules":{"1":`+w.toOrigin()+`}}`)
+	if w.address("127.0.0.3:80") == "" {
+		t.Errorf("a new alias listens at %v", w.Addresses())
+	}
+}
+
+func TestGatewayGroupsSayHowTheirGatewaysWork(t *testing.T) {
+	w := newTraffic(t)
+	w.do("PUT", group+"/advancedConfiguration", `{"advancedConfiguration":"<a><gateway-limits><urlBytes>100</urlBytes></gateway-limits></a>"}`)
+	w.wants(414, "/"+strings.Repeat("x", 200))
+	// A group of its own serves its own rules.
+	w.do("POST", "/v1/conf/gatewayGroups/Far", `{"failMode":"closed"}`)
+	w.register("gw2", "127.0.0.9")
+	w.ask("DELETE", shop, "")
+	w.do("PUT", gw1+"/move/Far", "")
+	w.do("POST", shop, "")
+	if len(w.Addresses()) != 0 {
+		t.Errorf("it listens at %v", w.Addresses())
+	}
+	w.do("POST", shop+"/krpInboundRules/Far/front/8080", `{"outboundRules":{"1":`+w.toOrigin()+`}}`)
+	w.wants(200, "/"+strings.Repeat("x", 200))
+}
+
+// certificate adds one for a host to the shop.
+func (w *traffic) certificate(name, host string) {
+	w.t.Helper()
+	w.addKey(name, issue(w.t, host, nil))
+}
+
+func (w *traffic) addKey(name string, p pair) {
+	w.t.Helper()
+	body, err := json.Marshal(map[string]string{"format": "pem", "private": base64.StdEncoding.EncodeToString(p.private), "certificate": base64.StdEncoding.EncodeToString(p.certificate)})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.do("POST", shop+"/sslCertificates/"+name, string(body))
+}
+
+// handshake says what certificate comes for a name.
+func (w *traffic) handshake(port int, config *tls.Config) (tls.ConnectionState, error) {
+	w.t.Helper()
+	config.InsecureSkipVerify = true
+	dialer := tls.Dialer{Config: config}
+	ctx, cancel := context.WithTimeout(w.t.Context(), 10*time.Second)
+	defer cancel()
+	c, err := dialer.DialContext(ctx, "tcp", w.address(fmt.Sprint("127.0.0.1:", port)))
+	if err != nil {
+		return tls.ConnectionState{}, err
+	}
+	defer c.Close()
+	return c.(*tls.Conn).ConnectionState(), nil
+}
+
+func TestCertificatesAndSSLSettingsMakeTLS(t *testing.T) {
+	w := newTraffic(t)
+	w.certificate("one", "one.example")
+	w.certificate("two", "two.example")
+	w.do("POST", inbound+"8443", `{"serverCertificate":"one","outboundRules":{"1":`+w.toOrigin()+`}}`)
+	for ask, want := range map[string]string{"one.example": "one.example", "two.example": "two.example", "other.example": "one.example"} {
+		state, err := w.handshake(8443, &tls.Config{ServerName: ask})
+		if err != nil || state.PeerCertificates[0].DNSNames[0] != want {
+			t.Errorf("%s: %v", ask, err)
+		}
+	}
+	if _, err := w.handshake(8443, &tls.Config{MaxVersion: tls.VersionTLS12}); err != nil {
+		t.Errorf("TLS 1.2: %v", err)
+	}
+	w.do("POST", globals+"sslSettings/New", `{"sslProtocolVersions":["TLSv1.3"]}`)
+	w.do("PUT", inbound+"8443", `{"clientSideSslSettings":"New"}`)
+	if _, err := w.handshake(8443, &tls.Config{MaxVersion: tls.VersionTLS12}); err == nil {
+		t.Error("TLS 1.2 was taken")
+	}
+	w.do("PUT", globals+"sslSettings/New", `{"sslProtocolVersions":["TLSv1.2"],"activeCiphers":["ECDHE-ECDSA-AES256-GCM-SHA384"]}`)
+	if state, err := w.handshake(8443, new(tls.Config)); err != nil || state.CipherSuite != tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384 {
+		t.Errorf("%x, %v", state.CipherSuite, err)
+	}
+}
+
+func TestFirewallPoliciesRefuseConnections(t *testing.T) {
+	w := newTraffic(t)
+	w.do("POST", "/v1/conf/ipGroups/Loopback", `{"entries":[{"type":"single","ipAddressFrom":"127.0.0.1"}]}`)
+	w.do("POST", policies+"firewallPolicies/Nobody", `{"action":"block","applyTo":[{"siteName":"Default Site","serverGroupName":"Web"}],"rules":[{"direction":"inbound","protocol":"TCP","ipGroup":"Loopback"}]}`)
+	if status, _ := w.get("/"); status != 0 {
+		t.Errorf("who is in the rules: %d", status)
+	}
+	w.do("PUT", policies+"firewallPolicies/Nobody", `{"inboundOperation":"allow"}`)
+	w.wants(200, "/")
+	w.do("PUT", policies+"firewallPolicies/Nobody", `{"rules":[{"operation":"remove","direction":"inbound","protocol":"TCP","ipGroup":"Loopback"},{"operation":"add","direction":"inbound","protocol":"TCP","ipGroup":"Internal IP Addresses"}]}`)
+	if status, _ := w.get("/"); status != 0 {
+		t.Errorf("who is not: %d", status)
+	}
+}
+
+func TestHTTPProtocolPoliciesCheckRequests(t *testing.T) {
+	w := newTraffic(t)
+	w.wants(200, "/"+strings.Repeat("x", 50))
+	w.do("POST", policies+"httpProtocolPolicies/Strict", `{"rules":[{"name":"URL Too Long","enabled":true,"severity":"low","action":"block","parameters":{"length":40}}],`+applied(false)+`}`)
+	w.wants(403, "/"+strings.Repeat("x", 50))
+	w.wants(200, "/")
+	w.do("PUT", policies+"httpProtocolPolicies/Strict", `{"exceptions":[{"ruleName":"URL Too Long","predicates":[{"type":"httpRequestUrl","match":"prefix","values":["/xx"]}]}]}`)
+	w.wants(200, "/"+strings.Repeat("x", 50))
+}
+
+func TestSignaturePoliciesSwitchDictionaries(t *testing.T) {
+	const traversal = "/?file=../../../../etc/passwd"
+	for kind, attack := range map[string]string{
+		"webApplicationSignaturesPolicies/Default%20Web%20Application%20Signatures%20Policy": injection,
+		"httpProtocolSignaturesPolicies/Default%20HTTP%20Protocol%20Signatures%20Policy":     traversal,
+		"streamSignaturesPolicies/Default%20Stream%20Signatures%20Policy":                    "/?c=;cat+/etc/passwd",
+		"webCorrelationPolicies/Default%20Web%20Correlation%20Policy":                        injection,
+	} {
+		t.Run(strings.Split(kind, "/")[0], func(t *testing.T) {
+			w := newTraffic(t)
+			w.wants(200, attack)
+			w.do("PUT", policies+kind, "{"+applied(strings.HasPrefix(kind, "webApplication"))+"}")
+			w.wants(403, attack)
+			w.do("PUT", servers, `{"operationMode":"simulation"}`)
+			w.told(1)
+			w.wants(200, attack)
+			if v := w.told(1)[0]; v.Action != "none" {
+				t.Errorf("%+v", v)
+			}
+		})
+	}
+}
+
+func TestAnswersAreInspectedForDirectoryListings(t *testing.T) {
+	w := newTraffic(t)
+	w.wants(200, "/listing")
+	w.do("PUT", policies+"webCorrelationPolicies/Default%20Web%20Correlation%20Policy", "{"+applied(false)+"}")
+	w.wants(403, "/listing")
+	w.wants(200, "/page")
+}
+
+func TestDictionariesHoldSignatures(t *testing.T) {
+	w := newTraffic(t)
+	w.do("POST", "/v1/conf/dictionaries/Ours", `{"description":"our own"}`)
+	w.do("POST", "/v1/conf/signatures/Ours/teapot", `{"pattern":"tea.?pot","searchIn":["urls"]}`)
+	w.do("POST", policies+"webApplicationSignaturesPolicies/Ours", `{"rules":[{"name":"Ours","severity":"high","action":"block"}],`+applied(true)+`}`)
+	w.wants(403, "/tea-pot")
+	w.do("PUT", "/v1/conf/signatures/userDefined/Ours/teapot", `{"pattern":"coffee"}`)
+	w.wants(200, "/tea-pot")
+	w.wants(403, "/coffee")
+	w.custom("Asks", `{"type":"signatures","signatures":[{"name":"teapot","isUserDefined":true}]}`)
+	w.do("PUT", "/v1/conf/signatures/userDefined/Ours/teapot", `{"status":"disabled"}`)
+	w.wants(200, "/coffee")
+}
+
+func TestCustomPoliciesAskForCriteria(t *testing.T) {
+	w := newTraffic(t)
+	w.custom("Admin", onURL)
+	w.wants(403, "/admin/x")
+	w.wants(200, "/x")
+	w.do("PUT", policies+"webServiceCustomPolicies/Admin", `{"enabled":false}`)
+	w.wants(200, "/admin/x")
+	w.do("POST", policies+"webApplicationCustomPolicies/Tools", `{"action":"block","matchCriteria":[{"type":"clientType","clientTypes":["Tool"]}]}`)
+	w.wants(200, "/", "User-Agent", "curl/8")
+	w.do("POST", app+"/webApplicationCustomPolicies/Tools", "")
+	w.wants(403, "/", "User-Agent", "curl/8")
+	w.do("POST", shop+"/webServiceCustomPolicies/Admin", "")
+	w.do("PUT", policies+"webServiceCustomPolicies/Admin", `{"enabled":true,"matchCriteria":[]}`)
+	w.wants(200, "/", "User-Agent", "Mozilla/5.0") // without criteria it is about nothing
+}
+
+func TestIPGroupsAreAsked(t *testing.T) {
+	w := newTraffic(t)
+	w.do("POST", "/v1/conf/ipGroups/Bad", `{"entries":[{"type":"range","ipAddressFrom":"192.0.2.1","ipAddressTo":"192.0.2.9"}]}`)
+	w.custom("Bad", `{"type":"sourceIpAddresses","ipGroups":["Bad"]}`)
+	w.wants(200, "/")
+	w.do("PUT", "/v1/conf/ipGroups/Bad/data", `{"entries":[{"operation":"add","type":"single","ipAddressFrom":"127.0.0.1"}]}`)
+	w.wants(403, "/")
+	w.do("DELETE", "/v1/conf/ipGroups/Bad/clear", "")
+	w.wants(200, "/")
+}
+
+func TestActionSetsFollow(t *testing.T) {
+	w := newTraffic(t)
+	w.do("POST", "/v1/conf/actionSets/Out", `{"type":"block","actions":[{"name":"out","type":"sessionBlock"}]}`)
+	w.custom("Admin", onURL, `,"followedAction":"Out"`)
+	w.wants(403, "/admin", "Cookie", "JSESSIONID=1")
+	w.told(1)
+	w.wants(403, "/", "Cookie", "JSESSIONID=1")
+	w.wants(200, "/", "Cookie", "JSESSIONID=2")
+	w.do("POST", "/v1/conf/actionSets/Tell", `{"actions":[{"name":"tell","type":"syslog","host":"192.0.2.1"}]}`)
+	w.do("PUT", policies+"webServiceCustomPolicies/Admin", `{"followedAction":"Tell"}`)
+	w.wants(403, "/admin")
+	w.told(1)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if last := w.followed[len(w.followed)-1]; last.Host != "192.0.2.1" || last.Port != 514 {
+		t.Errorf("the event goes to %+v", last)
+	}
+}
+
+func TestProfilesHoldRequestsToThem(t *testing.T) {
+	w := newTraffic(t)
+	w.do("PUT", policies+"webProfilePolicies/Default%20Web%20Profile%20Policy", "{"+applied(true)+"}")
+	w.wants(200, "/order?id=x&more=1")
+	w.do("POST", globals+"parameterTypeConfiguration/Ours", `{"regularExpression":"^[a-f]+$"}`)
+	w.do("PUT", profile+"/url/order", `{"urlFullPath":"/order","allowedMethods":[{"method":"GET"}],"parameters":[{"name":"id","type":"Ours"}]}`)
+	w.wants(403, "/order?id=abc&more=1")
+	w.wants(403, "/order?id=x")
+	w.wants(200, "/order?id=abc")
+	w.do("PUT", globals+"parameterTypeConfiguration/Ours", `{"regularExpression":"^x$"}`)
+	w.wants(200, "/order?id=x")
+	w.do("PUT", profile, `{"webProfileUrls":[{"urlFullPath":"/order","allowedMethods":[{"method":"POST"}]}]}`)
+	w.wants(403, "/order?id=x")
+	w.do("DELETE", profile+"/url/order", "")
+	w.wants(200, "/order?id=anything&more=1")
+}
