@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	dialTimeout = 10 * time.Second
+	dialTimeout = 30 * time.Second
 	pingEvery   = 15 * time.Second // on a connection that is silent
 	pingTimeout = 15 * time.Second
 )
@@ -83,7 +83,8 @@ func dial(ctx context.Context, address string, cert tls.Certificate, pin *token.
 		},
 	})
 	if err := conn.HandshakeContext(ctx); err != nil {
-		return nil, errors.Join(err, raw.Close())
+		raw.Close()
+		return nil, err
 	}
 	return conn, nil
 }
@@ -120,6 +121,9 @@ func (c *Client) Do(ctx context.Context, method, path string, header http.Header
 	defer resp.Body.Close()
 	var p Problem
 	if err := ReadJSON(resp.Body, MaxMessage, &p); err != nil || p.Code == "" {
+		if resp.StatusCode == http.StatusTooManyRequests {
+			return nil, &Problem{Code: Busy, Text: "the management server is busy", Hint: "try again in a minute", After: 5}
+		}
 		return nil, fmt.Errorf("the management server answers with status %d", resp.StatusCode)
 	}
 	return nil, &p

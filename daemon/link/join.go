@@ -9,7 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
-	"syscall"
+	"net/url"
 	"time"
 
 	"sealgate/appliance"
@@ -31,38 +31,46 @@ type Join struct {
 	Software    string
 }
 
-// Attempts of a registration that the server has no room for now.
+// How often a server is tried that has no room for one more gateway now, and one that
+// cut the connection or did not answer in time.
 const (
-	maxTries    = 20
-	tryAgain    = 500 * time.Millisecond // or sooner, and twice as long each time
-	longestTry  = 8 * time.Second
-	longestHold = 10 // seconds that the server may ask to wait; longer is for the caller
+	maxBusy    = 100
+	maxCut     = 5
+	longestTry = 10 * time.Second // to wait; longer is for the caller
 )
 
-// Register registers the keys of id. A server that has too many gateways at once is
+// Register registers the keys of id. A server at which too many gateways register is
 // tried again for a while.
 func (id *Identity) Register(ctx context.Context, j Join) (Registration, error) {
-	wait := tryAgain
-	for try := 1; ; try++ {
+	for busy, cut := 0, 0; ; {
 		r, err := id.register(ctx, j)
-		if err == nil || try == maxTries || !passing(err) {
+		wait := time.Second
+		p, refused := errors.AsType[*Problem](err)
+		switch {
+		case refused && p.Code == Busy:
+			busy++
+			wait = time.Duration(p.After) * time.Second
+		case !refused && interrupted(err) && ctx.Err() == nil:
+			cut++
+		default:
 			return r, explained(j, err)
 		}
-		wait = min(2*wait, longestTry)
+		if busy == maxBusy || cut == maxCut || wait > longestTry {
+			return r, explained(j, err)
+		}
 		select {
-		case <-time.After(time.Duration(rand.Int64N(int64(wait)))):
+		case <-time.After(wait/2 + rand.N(wait+time.Millisecond)):
 		case <-ctx.Done():
 			return r, context.Cause(ctx)
 		}
 	}
 }
 
-// passing says whether an error is one of a server that is there and too busy.
-func passing(err error) bool {
-	if p, ok := errors.AsType[*Problem](err); ok {
-		return p.Code == Busy && p.After <= longestHold
-	}
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)
+// interrupted says whether a server that is there may answer the next time.
+func interrupted(err error) bool {
+	_, cut := errors.AsType[*url.Error](err)
+	late, ok := errors.AsType[net.Error](err)
+	return cut || ok && late.Timeout()
 }
 
 func (id *Identity) register(ctx context.Context, j Join) (Registration, error) {

@@ -86,8 +86,11 @@ func (s *Server) begin(w http.ResponseWriter, r *http.Request, p *Peer) error {
 	return Answer(w, Begun{Version: Version, Session: session, Hashing: x.Hashing, Share: x.Share})
 }
 
-// heldUp refuses an address from which wrong guesses came.
+// heldUp refuses who is one too many, and an address from which wrong guesses came.
 func (s *Server) heldUp(ctx context.Context, p *Peer) error {
+	if p.turnedAway {
+		return &Problem{Code: Busy, Text: "too many gateways register at the moment", Hint: "try again in a minute", After: 5}
+	}
 	if wait := s.wrong.wait(p.Address); wait > 0 {
 		return s.busy(ctx, p, wait)
 	}
@@ -196,42 +199,99 @@ func (s *Server) refused(ctx context.Context, p *Peer, name string, err error) e
 	return err
 }
 
+// admission is a registration that waits to be written.
+type admission struct {
+	registration
+	address  netip.Addr
+	verifier string // of its token
+	done     bool
+	err      error
+}
+
+// maxAdmitted go into one transaction.
+const maxAdmitted = 64
+
 // register makes the gateway with all that belongs to it in one transaction. The same
-// key may do it again: its answer was perhaps lost.
+// key may do it again: its answer was perhaps lost. Gateways that come at once share a
+// transaction, because the disk takes as long for many as for one.
 func (s *Server) register(ctx context.Context, p *Peer, m Finish, verifier string) (group string, err error) {
 	address, err := check(&m)
 	if err != nil {
 		return "", err
 	}
+	key := store.GatewayKey{Pin: p.key(), Sealing: base64.StdEncoding.EncodeToString(m.Sealing), Kind: m.Licensing}
+	a := &admission{registration: registration{m: m, key: key}, address: address, verifier: verifier}
+	s.queue.Lock()
+	s.waiting = append(s.waiting, a)
+	s.queue.Unlock()
+	s.pen.Lock()
+	defer s.pen.Unlock()
+	for !a.done { // else who held the pen wrote it with his own
+		s.admit(context.WithoutCancel(ctx))
+	}
+	return a.m.Group, a.err
+}
+
+// admit writes those that wait, with s.pen held.
+func (s *Server) admit(ctx context.Context) {
+	s.queue.Lock()
+	batch := s.waiting[:min(len(s.waiting), maxAdmitted)]
+	s.waiting = slices.Clone(s.waiting[len(batch):])
+	s.queue.Unlock()
+	err := s.write(ctx, batch)
+	for _, a := range batch {
+		a.done = true
+		if a.err == nil {
+			a.err = err
+		}
+	}
+}
+
+func (s *Server) write(ctx context.Context, batch []*admission) error {
 	id, err := licence.ReadIdentity(s.Home)
 	if err != nil {
-		return "", err
+		return err
 	}
-	key := store.GatewayKey{Pin: p.key(), Sealing: base64.StdEncoding.EncodeToString(m.Sealing), Kind: m.Licensing}
-	change := store.Change{Author: "gateway " + m.Name, Summary: "register gateway " + m.Name}
+	change := store.Change{Author: "gateway " + batch[0].m.Name, Summary: "register gateway " + batch[0].m.Name}
+	if more := len(batch) - 1; more > 0 {
+		change.Summary += fmt.Sprintf(" and %d more", more)
+	}
 	_, err = s.Store.Write(ctx, change, func(tx *store.Tx) error {
-		now := s.Now()
-		if verifier != "" {
-			if ok, err := tx.RegistrationToken(ctx, verifier, now); err != nil || !ok {
-				return errors.Join(err, errToken)
+		for _, a := range batch {
+			a.tx = tx
+			// Who is refused is so before anything was written.
+			if a.err = a.admissible(ctx, s.Home, id, s.Now()); a.err != nil {
+				continue
+			}
+			if err := a.admit(ctx); err != nil {
+				return err
 			}
 		}
-		r := registration{tx, m, key}
-		if err := r.find(ctx); err != nil {
-			return err
-		}
-		if err := r.licensed(ctx, s.Home, id, now); err != nil {
-			return err
-		}
-		if group, err = r.object(ctx); err != nil {
-			return err
-		}
-		if err := r.alias(ctx, address); err != nil {
-			return err
-		}
-		return tx.PutGatewayKey(ctx, r.key)
+		return nil
 	})
-	return group, err
+	return err
+}
+
+func (a *admission) admissible(ctx context.Context, home appliance.Home, id licence.Identity, now time.Time) error {
+	if a.verifier != "" {
+		if ok, err := a.tx.RegistrationToken(ctx, a.verifier, now); err != nil || !ok {
+			return errors.Join(err, errToken)
+		}
+	}
+	if err := a.find(ctx); err != nil {
+		return err
+	}
+	return a.licensed(ctx, home, id, now)
+}
+
+func (a *admission) admit(ctx context.Context) error {
+	if err := a.object(ctx); err != nil {
+		return err
+	}
+	if err := a.alias(ctx, a.address); err != nil {
+		return err
+	}
+	return a.tx.PutGatewayKey(ctx, a.key)
 }
 
 // check bounds what a gateway says of itself.
@@ -382,23 +442,23 @@ func (r *registration) names(ctx context.Context, ids []string) (string, error) 
 }
 
 // object makes the gateway and its group, or brings what the gateway says up to date.
-func (r *registration) object(ctx context.Context) (group string, err error) {
+func (r *registration) object(ctx context.Context) error {
 	says := map[string]any{"gatewayIP": r.m.Address, "softwareVersion": r.m.Software}
 	if r.m.Interface != "" {
 		says["networkInterfaceList"] = []string{r.m.Interface}
 	}
 	if r.key.GatewayID != "" {
-		return r.m.Group, r.update(ctx, r.key.GatewayID, says)
+		return r.update(ctx, r.key.GatewayID, says)
 	}
 	in, err := r.tx.Find(ctx, model.RootID, model.GatewayGroup, r.m.Group)
 	if errors.Is(err, store.ErrNotFound) {
 		in.ID, err = r.tx.Create(ctx, store.Object{ParentID: model.RootID, Kind: model.GatewayGroup, Name: r.m.Group})
 	}
 	if err != nil {
-		return "", err
+		return err
 	}
 	r.key.GatewayID, err = r.create(ctx, in.ID, model.Gateway, r.m.Name, says)
-	return r.m.Group, err
+	return err
 }
 
 func (r *registration) create(ctx context.Context, parent, kind, name string, document map[string]any) (string, error) {

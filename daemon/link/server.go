@@ -25,9 +25,11 @@ import (
 
 // Bounds of the server.
 const (
-	maxStrangers      = 512 // connections of keys that are not registered
-	maxOfAddress      = 256 // of them, from one address
+	maxStrangers      = 2048 // connections of keys that are not registered
+	maxOfAddress      = 1024 // of them, from one address
+	maxTurnedAway     = 256  // more of them, which hear that they come back later
 	strangerLife      = time.Minute
+	turnedAwayLife    = 15 * time.Second
 	maxOfKey          = 8 // connections of one gateway; the oldest makes room
 	maxStreams        = 16
 	requestTimeout    = 2 * time.Minute // a long poll has half of it
@@ -63,6 +65,10 @@ type Server struct {
 	http  *http.Server
 	in    handover
 	wrong attempts
+
+	queue   sync.Mutex
+	waiting []*admission
+	pen     sync.Mutex // held by who writes them
 
 	mu        sync.Mutex
 	strangers map[netip.Addr]int
@@ -169,12 +175,16 @@ func (s *Server) enter(p *Peer, known bool) bool {
 		s.welcome(p)
 		return true
 	}
+	life := strangerLife
 	if s.total >= maxStrangers || s.strangers[p.Address] >= maxOfAddress {
-		return false
+		p.turnedAway, life = true, turnedAwayLife
+		if s.total >= maxStrangers+maxTurnedAway || s.strangers[p.Address] >= maxOfAddress+maxTurnedAway {
+			return false
+		}
 	}
 	s.total++
 	s.strangers[p.Address]++
-	p.stranger = time.AfterFunc(strangerLife, func() { p.Close() })
+	p.stranger = time.AfterFunc(life, func() { p.Close() })
 	return true
 }
 
@@ -227,10 +237,11 @@ type Peer struct {
 	Pin     token.Pin
 	Address netip.Addr
 
-	tls      *tls.Conn
-	stranger *time.Timer // ends it; nil when its key is registered
-	once     sync.Once
-	gone     chan struct{} // closed with the connection
+	tls        *tls.Conn
+	stranger   *time.Timer // ends it; nil when its key is registered
+	turnedAway bool        // there are too many strangers
+	once       sync.Once
+	gone       chan struct{} // closed with the connection
 
 	mu      sync.Mutex
 	begun   bool   // a session; there is one in a connection
