@@ -16,7 +16,8 @@ import (
 )
 
 const (
-	maxBatch     = 2000                   // records
+	maxBatch     = 2000                   // records; half as many after each failure
+	minBatch     = 50
 	gatherEvents = 100 * time.Millisecond // that a batch which is not full waits for more
 	sendTimeout  = 2 * time.Minute
 )
@@ -31,7 +32,7 @@ func (j *joined) keepSending(ctx context.Context, client *link.Client) {
 	failures := 0
 	for ctx.Err() == nil {
 		grown := j.spool.Grown()
-		records, err := j.spool.Read(j.spool.Taken(), maxBatch)
+		records, err := j.spool.Read(j.spool.Taken(), max(maxBatch>>failures, minBatch))
 		if err == nil && len(records) == 0 {
 			select {
 			case <-grown:
