@@ -24,7 +24,7 @@ func (j *joined) fetch(ctx context.Context, client *link.Client, id *link.Identi
 	if j.decided(offered) {
 		return nil // by another poll's answer
 	}
-	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
 	resp, err := client.Do(ctx, http.MethodGet, link.PathConfiguration, nil, nil)
 	if err != nil {

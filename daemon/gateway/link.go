@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"net/url"
 	"os"
@@ -20,10 +19,8 @@ import (
 )
 
 const (
-	firstPause    = 500 * time.Millisecond // after what failed; twice as long each time
-	longestPause  = 30 * time.Second
-	strangerPause = time.Minute // of a gateway that is not registered
-	pollTimeout   = time.Minute
+	pollTimeout  = time.Minute
+	fetchTimeout = 2 * time.Minute
 )
 
 // joined is a gateway's end of the link. It outlives connections and registrations:
@@ -57,7 +54,7 @@ func (j *joined) run(ctx context.Context) {
 		case err != nil && !errors.Is(err, link.ErrNoIdentity):
 			j.say(err)
 		}
-		j.rest(ctx, lookEvery)
+		link.Rest(ctx, lookEvery)
 	}
 }
 
@@ -74,41 +71,15 @@ func (j *joined) serve(ctx context.Context, id *link.Identity) {
 	defer both.Wait()
 	both.Go(func() { j.keepPolling(ctx, client, id) })
 	both.Go(func() { j.keepTelling(ctx, client, id) })
-	both.Go(func() { j.keepSending(ctx, client) })
+	both.Go(func() { client.Deliver(ctx, j.spool, j.log) })
 	defer cancel()
-	for j.rest(ctx, lookEvery) {
+	for link.Rest(ctx, lookEvery) {
 		now, err := link.ReadIdentity(j.home)
 		if err != nil || !now.Registered() || now.Pin() != id.Pin() || now.Registration != id.Registration {
 			return
 		}
 	}
 }
-
-// rest waits, and says whether to go on.
-func (j *joined) rest(ctx context.Context, pause time.Duration) bool {
-	select {
-	case <-time.After(pause):
-		return ctx.Err() == nil
-	case <-ctx.Done():
-		return false
-	}
-}
-
-// pause is how long to wait after a number of failures: longer each time, and not as
-// long as all the others.
-func pause(failures int, err error) time.Duration {
-	if p, ok := errors.AsType[*link.Problem](err); ok {
-		switch {
-		case p.Code == link.UnknownKey || p.Code == link.DeletedKey || p.Code == link.BadVersion:
-			return strangerPause
-		case p.After > 0:
-			return jitter(time.Duration(min(p.After, 60)) * time.Second)
-		}
-	}
-	return jitter(min(firstPause<<min(failures, 10), longestPause))
-}
-
-func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d/2+1) }
 
 // keepPolling tells how the gateway is, and does what it hears.
 func (j *joined) keepPolling(ctx context.Context, client *link.Client, id *link.Identity) {
@@ -122,7 +93,7 @@ func (j *joined) keepPolling(ctx context.Context, client *link.Client, id *link.
 			failures = 0
 			continue
 		}
-		j.rest(ctx, pause(failures, err))
+		link.Pause(ctx, failures, err)
 		failures++
 	}
 }

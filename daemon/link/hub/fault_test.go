@@ -137,7 +137,7 @@ func faults(r *rand.Rand, kinds ...faultproxy.Kind) faultproxy.Plan {
 	for d := range plan.Paths {
 		at := int64(0)
 		for range 2000 {
-			at += 500 + r.Int64N(60_000)
+			at += 200 + r.Int64N(20_000)
 			plan.Faults = append(plan.Faults, faultproxy.Fault{Kind: kinds[r.IntN(len(kinds))], Direction: faultproxy.Direction(d), At: at, Wide: r.IntN(3) == 0})
 		}
 	}

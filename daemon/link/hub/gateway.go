@@ -18,7 +18,7 @@ type gateway struct {
 	said            link.Poll
 	seen            time.Time // zero until it polled
 	connected       bool
-	since           time.Time // when it became connected
+	since           time.Time     // when it became connected
 	clock           time.Duration // by how much its clock is ahead
 	dropped         int64         // of its counter, that were told of
 	droppedAt       time.Time
