@@ -2,7 +2,6 @@ package model
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 )
 
@@ -73,7 +72,7 @@ var globalKinds = []Kind{
 	{
 		Name: Signature, Parent: Dictionary, Title: "signature", Missing: 13013, Exists: 13110,
 		Fields: []Field{
-			text("pattern").within(1, 4096).valid(regex).code(13103).required(13104), text("applyTo").within(0, 100), texts("protocols"), texts("searchIn"),
+			text("pattern").within(1, 4096).valid(regex).code(13103).required(13104), text("applyTo").within(0, 100), texts("protocols"), list("searchIn", text("").oneOf(signaturePlaces...).code(10032)).within(0, 8),
 			text("lastUpdateDate").within(0, 100), text("status").within(0, 100).otherwise("enabled"), record("attackDto", attackFields...),
 		},
 		Defaults: []Default{
@@ -98,9 +97,9 @@ var globalKinds = []Kind{
 	{
 		Name: URLRewriteGroup, Title: "URL rewrite group", Missing: 10680, Path: globalPath + "URLRewriteGroups/{groupName}", List: "urlRewriteGroups",
 		Fields: []Field{
-			records("rules", number("priority").within(1, 1<<30).required(10149), text("name").within(1, 250).required(10149), criteria("matchCriteria").otherwise([]string{}),
+			records("rules", number("priority").within(1, 1<<30).required(10149), text("name").within(1, 250).required(10149), headCriteria("matchCriteria").otherwise([]string{}),
 				text("hostToFind").valid(regex).code(10350), text("pathToFind").valid(regex).code(10350), text("hostToReplace"), text("pathToReplace"),
-				text("applyTo").within(0, 100), text("redirect").within(0, 100), flag("enabled").otherwise(true)).within(0, 1000).otherwise([]string{}),
+				text("applyTo").within(0, 100), text("redirect").valid(redirection).code(10149), flag("enabled").otherwise(true)).within(0, 1000).otherwise([]string{}),
 		},
 		Check: checkNumberedRules,
 	},
@@ -161,7 +160,7 @@ var globalKinds = []Kind{
 		Name: ErrorPagePolicy, Title: "error page policy", Missing: 10680, Path: globalPath + "webErrorPageGroups/policies/{name}", List: "policies",
 		Fields: []Field{
 			records("rules", number("priority").within(1, 1<<30).required(10681), text("name").within(1, 250).required(10681), ref("errorPageName", ErrorPage).required(10690),
-				flag("enabled").otherwise(true), criteria("matchCriteria").otherwise([]string{})).within(0, 1000).otherwise([]string{}),
+				flag("enabled").otherwise(true), headCriteria("matchCriteria").otherwise([]string{})).within(0, 1000).otherwise([]string{}),
 		},
 		Check: checkNumberedRules,
 		Defaults: []Default{{Name: "Default Web Error Page Policy", Document: object{"rules": []object{{
@@ -193,25 +192,20 @@ func checkIPEntries(_ string, document map[string]any) []Fault {
 }
 
 func wrongEntry(e map[string]any) string {
-	from, fromErr := netip.ParseAddr(textOf(e, "ipAddressFrom"))
-	switch textOf(e, "type") {
-	case "single":
-		if fromErr != nil {
-			return "of type single needs ipAddressFrom"
-		}
-	case "range":
-		to, err := netip.ParseAddr(textOf(e, "ipAddressTo"))
-		if fromErr != nil || err != nil || from.Is4() != to.Is4() || to.Less(from) {
-			return "of type range needs ipAddressFrom and, of the same kind and not before it, ipAddressTo"
-		}
-	case "network":
-		network, err := netip.ParseAddr(textOf(e, "networkAddress"))
-		mask, ok := wholeOf(e["cidrMask"])
-		if err != nil || !ok || mask > int64(network.BitLen()) {
-			return "of type network needs networkAddress and a cidrMask that fits it"
-		}
+	mask, ok := wholeOf(e["cidrMask"])
+	entry := IPEntry{Type: textOf(e, "type"), IPAddressFrom: textOf(e, "ipAddressFrom"), IPAddressTo: textOf(e, "ipAddressTo"),
+		NetworkAddress: textOf(e, "networkAddress"), CIDRMask: int(mask)}
+	if _, _, err := entry.Range(); err == nil && (ok || entry.Type != "network") {
+		return ""
 	}
-	return ""
+	switch entry.Type {
+	case "single":
+		return "of type single needs ipAddressFrom"
+	case "range":
+		return "of type range needs ipAddressFrom and, of the same kind and not before it, ipAddressTo"
+	default:
+		return "of type network needs networkAddress and a cidrMask that fits it"
+	}
 }
 
 // onlyOnce refuses entries of a list that have the same value in a field.
@@ -245,6 +239,9 @@ func onePage(_ string, document map[string]any) []Fault {
 	}
 	return nil
 }
+
+// signaturePlaces are where signatures are looked for.
+var signaturePlaces = []string{"urls", "parameters", "headers", "cookies", "body"}
 
 func block(what string, seconds int) object {
 	return object{"type": "block", "actions": []object{{"name": "block", "type": what + "Block", "seconds": seconds}}}

@@ -70,6 +70,10 @@ type Kind struct {
 	// Check says what is wrong with a document as a whole.
 	Check func(name string, document map[string]any) []Fault
 
+	// Fits says what is wrong with a document under its parent's; it is asked when
+	// either changes.
+	Fits func(name string, document, parent map[string]any) []Fault
+
 	// Settle adjusts a document to what was sent, before Check, and says what must not
 	// be sent with the rest.
 	Settle func(document, sent map[string]any) []Fault

@@ -56,7 +56,7 @@ func applyTo(deepest string) Field {
 // exceptions are what rules, which are named as in rules, let pass.
 func exceptions(name Field) Field {
 	name.Name = "ruleName"
-	return records("exceptions", name, text("comment"), criteria("predicates")).within(0, 1000).otherwise([]string{})
+	return records("exceptions", name, text("comment"), criteria("predicates", "responseCode")).within(0, 1000).otherwise([]string{})
 }
 
 // rules are what a policy switches.
@@ -106,7 +106,7 @@ var policyKinds = []Kind{
 		Fields: []Field{
 			flag("enabled").otherwise(true), text("invocationFrequency").within(0, 100), number("invocationFrequencyInSec").within(1, 86400*30),
 			text("snippetLocation").within(0, 100), text("snippetCustomLocation").within(0, 1024), text("snippetContent").within(0, 64<<10).code(15050),
-			criteria("matchCriteria").otherwise([]string{}), applyTo(WebApplication),
+			headCriteria("matchCriteria").otherwise([]string{}), applyTo(WebApplication),
 		},
 		Check: checkCustom,
 		Defaults: []Default{{Name: "Default Snippet Injection Policy", Document: object{
@@ -141,16 +141,37 @@ func rulePolicy(kind, title, path, name, deepest string, kept int, ofRule, more 
 		list[i] = object{"name": rule, "enabled": true, "severity": "medium", "action": "block"}
 	}
 	ruleName := text("name").oneOf(known...).code(10906).required(10906)
+	check := checkRulePolicy
+	if kind == HTTPPolicy || kind == HTTP2Policy {
+		check = checkLimits
+	}
 	fields := []Field{rules(ruleName, ofRule...), exceptions(ruleName), page}
 	return Kind{
 		Name: kind, Title: title, Missing: 10033, Kept: kept, Path: policyBase + path + policySegment, List: "policies",
 		Fields: append(append(fields, more...), applyTo(deepest)),
 		Fresh:  object{"rules": list},
-		Check:  checkRulePolicy,
+		Check:  check,
 		Defaults: []Default{{Name: name, Document: object{
 			"rules": list, "exceptions": []object{}, "displayResponsePage": false, "applyTo": []string{},
 		}}},
 	}
+}
+
+// checkLimits wants the parameters of rules to be limits.
+func checkLimits(name string, document map[string]any) []Fault {
+	faults := checkRulePolicy(name, document)
+	list, _ := document["rules"].([]any)
+	for i, entry := range list {
+		rule, _ := entry.(map[string]any)
+		parameters, _ := rule["parameters"].(map[string]any)
+		for _, name := range sortedKeys(parameters) {
+			text, _ := scalar(parameters[name])
+			if n, ok := wholeNumber(text); !ok || !n.IsInt64() || n.Int64() < 1 || n.Int64() > 1<<31 {
+				faults = append(faults, Fault{10911, fmt.Sprintf("rules[%d].parameters.%s must be a whole number above 0", i, name)})
+			}
+		}
+	}
+	return faults
 }
 
 func correlationPolicy() Kind {

@@ -122,7 +122,7 @@ var siteKinds = []Kind{
 			text("host").within(1, 255).required(10015), text("hostMatchType").oneOf("Exact", "Prefix", "Suffix", "Regex").otherwise("Exact"),
 			ref("application", WebApplication).under(WebService),
 		},
-		Apart: otherHost, ApartBy: []string{"host", "hostMatchType"},
+		Check: checkMapping, Apart: otherHost, ApartBy: []string{"host", "hostMatchType"},
 	},
 	{
 		// Found by gateway group, alias and ports, so its operations are written by hand.
@@ -142,11 +142,11 @@ var siteKinds = []Kind{
 		Filters: []string{"internalIpHost", "serverPort"},
 		Fields: []Field{
 			text("internalIpHost").within(1, 253).valid(host).code(10058).required(10015), port("serverPort").required(10015),
-			flag("encrypt").otherwise(false), text("clientAuthenticationRules"), text("externalHost").within(0, 255), text("urlPrefix").within(0, 1024),
+			flag("encrypt").otherwise(false), text("clientAuthenticationRules"), text("externalHost").within(0, 255).valid(anyHost), text("urlPrefix").within(0, 1024).valid(prefix),
 			ref("clientCertificate", SSLKey).under(WebService).code(10402), flag("validateServerCertificate").otherwise(false),
 			ref("serverSideSslSettings", SSLSettings),
 		},
-		Check: outboundTLS, Apart: shadowed, ApartBy: []string{"externalHost", "urlPrefix"},
+		Check: outboundTLS, Fits: clientRule, Apart: shadowed, ApartBy: []string{"externalHost", "urlPrefix"},
 	},
 }
 
@@ -186,6 +186,13 @@ func portsOf(document map[string]any) []string {
 	return list
 }
 
+func checkMapping(_ string, document map[string]any) []Fault {
+	if host := textOf(document, "host"); textOf(document, "hostMatchType") == "Regex" && regex(host) != nil {
+		return []Fault{{10350, "host is " + shown(host) + ", " + regex(host).Error()}}
+	}
+	return nil
+}
+
 func otherHost(_ string, document map[string]any, otherName string, other map[string]any) *Fault {
 	if sameText(document, other, "host") && sameText(document, other, "hostMatchType") {
 		return &Fault{10212, "host " + shown(textOf(document, "host")) + " is mapped already, at priority " + otherName}
@@ -216,7 +223,26 @@ func inboundTLS(_ string, document map[string]any) []Fault {
 	if len(rules) > 0 && document["clientAuthenticationAuthorities"] == nil {
 		faults = append(faults, Fault{10413, "clientAuthenticationRules needs clientAuthenticationAuthorities"})
 	}
+	for _, name := range sortedKeys(rules) {
+		if err := regex(textOf(rules, name)); err != nil {
+			faults = append(faults, Fault{10350, "clientAuthenticationRules." + name + " is " + shown(textOf(rules, name)) + ", " + err.Error()})
+		}
+	}
 	return faults
+}
+
+// clientRule wants the rule that an outbound rule names among its inbound rule's.
+func clientRule(name string, document, parent map[string]any) []Fault {
+	rule := textOf(document, "clientAuthenticationRules")
+	rules, _ := parent["clientAuthenticationRules"].(map[string]any)
+	switch {
+	case rule == "" || rules[rule] != nil:
+		return nil
+	case parent["clientAuthenticationAuthorities"] == nil:
+		return []Fault{{10413, "clientAuthenticationRules of the outbound rule of priority " + name + " needs clientAuthenticationAuthorities and the rule " + shown(rule) + " at the inbound rule"}}
+	default:
+		return []Fault{{10052, "clientAuthenticationRules of the outbound rule of priority " + name + " is " + shown(rule) + ", which is no rule of the inbound rule"}}
+	}
 }
 
 func outboundTLS(_ string, document map[string]any) []Fault {

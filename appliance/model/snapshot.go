@@ -263,6 +263,8 @@ type SnapshotInbound struct {
 	Ports       []int              `json:"gatewayPorts"`
 	Certificate string             `json:"serverCertificate,omitempty"` // empty: no TLS
 	SSLSettings string             `json:"clientSideSslSettings,omitempty"`
+	Authority   string             `json:"clientAuthenticationAuthorities,omitempty"` // a certificate by which those of clients are signed
+	ClientRules map[string]string  `json:"clientAuthenticationRules,omitempty"`       // regular expressions of subjects
 	Outbound    []SnapshotOutbound `json:"outboundRules"`
 }
 
@@ -275,6 +277,7 @@ type SnapshotOutbound struct {
 	Port              int    `json:"serverPort"`
 	Encrypt           bool   `json:"encrypt"`
 	Validate          bool   `json:"validateServerCertificate"`
+	ClientRule        string `json:"clientAuthenticationRules,omitempty"` // of the inbound rule's: whom requests must come from
 	ClientCertificate string `json:"clientCertificate,omitempty"`
 	SSLSettings       string `json:"serverSideSslSettings,omitempty"`
 }

@@ -151,7 +151,11 @@ func (e IPEntry) Range() (first, last netip.Addr, err error) {
 		if err != nil {
 			return first, last, fmt.Errorf("%q is no IP address", e.NetworkAddress)
 		}
-		prefix, err := addr.Unmap().Prefix(e.CIDRMask)
+		bits := e.CIDRMask
+		if addr.Is4In6() {
+			addr, bits = addr.Unmap(), bits-96
+		}
+		prefix, err := addr.Prefix(bits)
 		if err != nil {
 			return first, last, fmt.Errorf("%s/%d is no network", addr, e.CIDRMask)
 		}
@@ -271,6 +275,13 @@ func (c *checker) inbound(of string, s *SnapshotService, in *SnapshotInbound) {
 	of = fmt.Sprintf("%s: inbound rule of alias %q", of, in.Alias)
 	c.key(of, s, in.Certificate)
 	c.settings(of, in.SSLSettings)
+	c.key(of, s, in.Authority)
+	if in.Authority != "" && in.Certificate == "" {
+		c.faultf("%s: certificates of clients need a server certificate", of)
+	}
+	for _, expression := range in.ClientRules {
+		c.pattern(of, expression)
+	}
 	if len(in.Ports) == 0 {
 		c.faultf("%s has no port", of)
 	}
@@ -290,6 +301,9 @@ func (c *checker) inbound(of string, s *SnapshotService, in *SnapshotInbound) {
 	for _, out := range in.Outbound {
 		c.key(of, s, out.ClientCertificate)
 		c.settings(of, out.SSLSettings)
+		if out.ClientRule != "" {
+			named(c, of, "client authentication rule", []string{out.ClientRule}, in.ClientRules)
+		}
 		switch {
 		case out.Port < 1 || out.Port > 65535:
 			c.faultf("%s: the server's port %d is outside 1 to 65535", of, out.Port)

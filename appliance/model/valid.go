@@ -25,8 +25,10 @@ func addressOrNetwork(s string) error {
 	if _, err := netip.ParsePrefix(s); err == nil || address(s) == nil {
 		return nil
 	}
-	if from, to, ok := strings.Cut(s, "-"); ok && address(strings.TrimSpace(from)) == nil && address(strings.TrimSpace(to)) == nil {
-		return nil
+	if from, to, ok := strings.Cut(s, "-"); ok {
+		if _, _, err := (IPEntry{Type: "range", IPAddressFrom: strings.TrimSpace(from), IPAddressTo: strings.TrimSpace(to)}).Range(); err == nil {
+			return nil
+		}
 	}
 	return errAllowed("must be an address, a network or a range of addresses")
 }
@@ -60,8 +62,8 @@ func regex(s string) error {
 }
 
 func status(s string) error {
-	if n, err := strconv.Atoi(s); s != "" && (err != nil || n < 100 || n > 599) {
-		return errAllowed("must be a status of HTTP, 100 to 599")
+	if n, err := strconv.Atoi(s); s != "" && (err != nil || n < 200 || n > 599) {
+		return errAllowed("must be a status of an answer, 200 to 599")
 	}
 	return nil
 }
@@ -75,4 +77,28 @@ func redirect(s string) error {
 		return errAllowed("must be a URL with http or https, or a path")
 	}
 	return nil
+}
+
+// redirection wants the status of a redirect, or none.
+func redirection(s string) error {
+	switch strings.ToLower(s) {
+	case "", "none", "false", "true", "301", "302", "303", "307", "308":
+		return nil
+	}
+	return errAllowed("must be none, or 301, 302, 303, 307 or 308")
+}
+
+// anyHost wants a host's name, of which the beginning may be a *.
+func anyHost(s string) error {
+	if strings.LastIndexByte(s, '*') > 0 {
+		return errAllowed("may have a * at its beginning alone")
+	}
+	return nil
+}
+
+func prefix(s string) error {
+	if s == "" {
+		return nil
+	}
+	return absolute(s)
 }

@@ -17,7 +17,7 @@ import (
 type pair struct{ certificate, private []byte }
 
 // issue makes a certificate for a name, signed by another, or by itself.
-func issue(t *testing.T, name string, by *pair) pair {
+func issue(t testing.TB, name string, by *pair) pair {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

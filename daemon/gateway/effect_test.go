@@ -274,7 +274,7 @@ func (w *traffic) handshake(port int, config *tls.Config) (tls.ConnectionState, 
 	w.t.Helper()
 	config.InsecureSkipVerify = true
 	dialer := tls.Dialer{Config: config}
-	ctx, cancel := context.WithTimeout(w.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	c, err := dialer.DialContext(ctx, "tcp", w.address(fmt.Sprint("127.0.0.1:", port)))
 	if err != nil {
@@ -306,6 +306,61 @@ func TestCertificatesAndSSLSettingsMakeTLS(t *testing.T) {
 	w.do("PUT", globals+"sslSettings/New", `{"sslProtocolVersions":["TLSv1.2"],"activeCiphers":["ECDHE-ECDSA-AES256-GCM-SHA384"]}`)
 	if state, err := w.handshake(8443, new(tls.Config)); err != nil || state.CipherSuite != tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384 {
 		t.Errorf("%x, %v", state.CipherSuite, err)
+	}
+}
+
+func TestCertificatesOfClientsAreAskedFor(t *testing.T) {
+	w := newTraffic(t)
+	w.certificate("cert", "shop.example")
+	authority := issue(t, "Our Authority", nil)
+	w.addKey("authority", authority)
+	w.do("POST", inbound+"8443", `{"serverCertificate":"cert","clientAuthenticationAuthorities":"authority","outboundRules":{"1":`+w.toOrigin()+`}}`)
+	ask := func(path string, p *pair) int {
+		config := &tls.Config{InsecureSkipVerify: true}
+		if p != nil {
+			certificate, err := tls.X509KeyPair(p.certificate, p.private)
+			if err != nil {
+				t.Fatal(err)
+			}
+			config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &certificate, nil }
+		}
+		r, err := http.NewRequest("GET", "https://shop.example"+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		status, _ := w.send(w.client(8443, config), r)
+		return status
+	}
+	alice, bob, mallory := issue(t, "alice", &authority), issue(t, "bob", &authority), issue(t, "alice", nil)
+	for name, c := range map[string]struct {
+		who  *pair
+		want int
+	}{"nobody": {nil, 0}, "alice": {&alice, 200}, "bob": {&bob, 200}, "mallory": {&mallory, 0}} {
+		if status := ask("/", c.who); status != c.want {
+			t.Errorf("%s: %d, want %d", name, status, c.want)
+		}
+	}
+	// With rules at outbound rules, each request's way says whom it is for.
+	w.do("PUT", inbound+"8443", `{"clientAuthenticationRules":{"alice":"^CN=alice$"}}`)
+	w.do("POST", inbound+"8443/krpOutboundRules/2", w.toOrigin(`,"urlPrefix":"/inner"`))
+	w.do("PUT", inbound+"8443/krpOutboundRules/1", `{"urlPrefix":"/alice","clientAuthenticationRules":"alice"}`)
+	w.do("POST", inbound+"8443/krpOutboundRules/3", w.toOrigin())
+	for _, c := range []struct {
+		path string
+		who  *pair
+		want int
+	}{{"/alice", nil, 403}, {"/alice", &bob, 403}, {"/alice", &alice, 200}, {"/alice", &mallory, 0}, {"/", nil, 200}} {
+		if status := ask(c.path, c.who); status != c.want {
+			t.Errorf("%s: %d, want %d", c.path, status, c.want)
+		}
+	}
+	if v := w.told(2)[1]; v.Type != "Client Certificate" || v.ViolatedItem != "CN=bob" {
+		t.Errorf("%+v", v)
+	}
+	for body, code := range map[string]string{`{"clientAuthenticationRules":{}}`: "IMP-10052", `{"clientAuthenticationRules":{"alice":"("}}`: "IMP-10350"} {
+		if answer := w.answer("PUT", inbound+"8443", body); answer.Code != 406 || !strings.Contains(answer.Body.String(), code) {
+			t.Errorf("%s: %d %s", body, answer.Code, answer.Body)
+		}
 	}
 }
 

@@ -5,11 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
-
-	"github.com/klauspost/compress/zstd"
 
 	"sealgate/appliance/atomicfile"
 	"sealgate/appliance/model"
@@ -24,21 +20,9 @@ func (j *joined) fetch(ctx context.Context, client *link.Client, id *link.Identi
 	if j.decided(offered) {
 		return nil // by another poll's answer
 	}
-	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
-	defer cancel()
-	resp, err := client.Do(ctx, http.MethodGet, link.PathConfiguration, nil, nil)
+	data, err := client.Configuration(ctx)
 	if err != nil {
 		return err
-	}
-	defer resp.Body.Close()
-	body, err := zstd.NewReader(resp.Body, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(8<<20))
-	if err != nil {
-		return err
-	}
-	defer body.Close()
-	data, err := io.ReadAll(io.LimitReader(body, model.MaxSnapshot+1))
-	if err != nil {
-		return fmt.Errorf("the configuration did not come whole: %w", err)
 	}
 	s, err := model.ReadSnapshot(bytes.NewReader(data))
 	if err == nil {

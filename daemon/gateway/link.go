@@ -18,11 +18,6 @@ import (
 	"sealgate/daemon/link"
 )
 
-const (
-	pollTimeout  = time.Minute
-	fetchTimeout = 2 * time.Minute
-)
-
 // joined is a gateway's end of the link. It outlives connections and registrations:
 // what it has to tell waits.
 type joined struct {
@@ -166,11 +161,9 @@ func (j *joined) keepTelling(ctx context.Context, client *link.Client, id *link.
 
 // poll asks once, and does what the answer says.
 func (j *joined) poll(ctx context.Context, client *link.Client, id *link.Identity) error {
-	asking, cancel := context.WithTimeout(ctx, pollTimeout)
-	defer cancel()
 	said := j.tell(id)
-	var answer link.Polled
-	if err := client.Call(asking, link.PathPoll, said, &answer); err != nil {
+	answer, err := client.Poll(ctx, said)
+	if err != nil {
 		return err
 	}
 	j.heard(said.Results)

@@ -30,7 +30,7 @@ import (
 // traffic is a management server's API over a store of its own, a gateway that is
 // told what the API makes, and a server behind it.
 type traffic struct {
-	t     *testing.T
+	t     testing.TB
 	store *store.Store
 	api   *openapi.API
 	*proxy.Proxy
@@ -71,16 +71,16 @@ func (plain) Seal(_ string, plaintext []byte) []byte { return plaintext }
 // newTraffic begins with a web service "Shop" at port 8080 of the alias "front" of
 // the gateway "gw1", in active mode, in front of an origin that answers with what it
 // was asked.
-func newTraffic(t *testing.T) *traffic {
+func newTraffic(t testing.TB) *traffic {
 	t.Helper()
 	w := &traffic{t: t, at: make(map[netip.AddrPort]string), origin: httptest.NewServer(http.HandlerFunc(echo))}
 	t.Cleanup(w.origin.Close)
 	home := t.TempDir()
-	if err := store.Create(t.Context(), home, "admin", "verifier", store.Options{}); err != nil {
+	if err := store.Create(context.Background(), home, "admin", "verifier", store.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	var err error
-	if w.store, err = store.Open(t.Context(), home, store.Options{}); err != nil {
+	if w.store, err = store.Open(context.Background(), home, store.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.store.Close() })
@@ -160,18 +160,22 @@ func (w *traffic) do(method, path, body string) {
 
 func (w *traffic) ask(method, path, body string) {
 	w.t.Helper()
-	answer := httptest.NewRecorder()
-	w.api.ServeHTTP(answer, httptest.NewRequest(method, openapi.Base+path, strings.NewReader(body)))
-	if answer.Code != http.StatusOK {
+	if answer := w.answer(method, path, body); answer.Code != http.StatusOK {
 		w.t.Fatalf("%s %s: %d %s", method, path, answer.Code, answer.Body)
 	}
+}
+
+func (w *traffic) answer(method, path, body string) *httptest.ResponseRecorder {
+	answer := httptest.NewRecorder()
+	w.api.ServeHTTP(answer, httptest.NewRequest(method, openapi.Base+path, strings.NewReader(body)))
+	return answer
 }
 
 // apply brings the gateway's group's snapshot to it, with private keys as the link
 // leaves them.
 func (w *traffic) apply() error {
 	w.t.Helper()
-	r, err := configuration.Read(w.t.Context(), w.store)
+	r, err := configuration.Read(context.Background(), w.store)
 	if err != nil {
 		return err
 	}
@@ -187,7 +191,7 @@ func (w *traffic) apply() error {
 		for i := range s.Services {
 			for k := range s.Services[i].Keys {
 				key := &s.Services[i].Keys[k]
-				private, err := w.store.Sealed(w.t.Context(), key.Secret)
+				private, err := w.store.Sealed(context.Background(), key.Secret)
 				if err != nil {
 					return err
 				}

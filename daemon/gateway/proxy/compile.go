@@ -52,10 +52,19 @@ type route struct {
 	suffix bool   // host begins with a dot and names fit by their end
 	prefix string
 	to     *upstream
+	from   *regexp.Regexp // subjects of the certificates of whom it is for; nil: everybody
 }
 
 func (r *route) fits(host, path string) bool {
 	return (r.host == "" || r.host == host || r.suffix && strings.HasSuffix(host, r.host)) && strings.HasPrefix(path, r.prefix)
+}
+
+// admits says whether whom a connection's certificate names may take the route.
+func (r *route) admits(c *tls.ConnectionState) bool {
+	if r.from == nil {
+		return true
+	}
+	return c != nil && len(c.VerifiedChains) > 0 && r.from.MatchString(c.PeerCertificates[0].Subject.String())
 }
 
 // mapping says which application a host is.
@@ -141,7 +150,13 @@ func (p *Proxy) compileInbound(s *model.Snapshot, st *site, keys *keyring, in *m
 			u = same
 		}
 		out.upstreams[u.key] = u
-		b.routes = append(b.routes, newRoute(&rules[i], u))
+		r := newRoute(&rules[i], u)
+		if name := rules[i].ClientRule; name != "" {
+			if r.from, err = regexp.Compile(in.ClientRules[name]); err != nil {
+				return fmt.Errorf("client authentication rule %q: %q is no regular expression", name, in.ClientRules[name])
+			}
+		}
+		b.routes = append(b.routes, r)
 	}
 	for _, port := range in.Ports {
 		at := netip.AddrPortFrom(address.Unmap(), uint16(port))
@@ -165,11 +180,11 @@ func newRoute(rule *model.SnapshotOutbound, to *upstream) route {
 }
 
 // route is where a request goes, nil when no rule fits.
-func (b *binding) route(host, target string) *upstream {
+func (b *binding) route(host, target string) *route {
 	host = hostName(host)
 	for i := range b.routes {
 		if b.routes[i].fits(host, target) {
-			return b.routes[i].to
+			return &b.routes[i]
 		}
 	}
 	return nil

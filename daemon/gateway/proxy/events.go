@@ -108,6 +108,18 @@ func (p *Proxy) firewallEvent(l *listener, b *binding, from netip.AddrPort, rule
 	p.tell(b.config, v, rule.followed)
 }
 
+// strangerEvent tells of a request without the certificate that its way asks for.
+func (x *exchange) strangerEvent() {
+	x.id = newID()
+	v := x.p.newViolation(x.binding, x.id, netip.AddrPortFrom(x.client, x.peer.Port()))
+	x.describe(v)
+	v.Severity, v.Type, v.Action, v.Description = "medium", "Client Certificate", actionBlock, "the client shows no certificate that the outbound rule takes"
+	if x.r.TLS != nil && len(x.r.TLS.PeerCertificates) > 0 {
+		v.ViolatedItem = text(x.r.TLS.PeerCertificates[0].Subject.String())
+	}
+	x.p.tell(x.config, v, "")
+}
+
 // serverEvery is how often an event tells of the same server.
 const serverEvery = 10 * time.Second
 

@@ -133,12 +133,16 @@ func (x *exchange) serve() {
 		x.redirect(redirect)
 		return
 	}
-	to := x.route(x.host, x.target)
-	if to == nil {
+	way := x.route(x.host, x.target)
+	switch {
+	case way == nil:
 		x.plain(http.StatusNotFound, "no rule says where this request goes")
-		return
+	case !way.admits(x.r.TLS):
+		x.strangerEvent()
+		x.block()
+	default:
+		x.forward(way.to)
 	}
-	x.forward(to)
 }
 
 // keptOut says whether a followed action, or a firewall policy that came after the

@@ -59,7 +59,7 @@ func newRewrite(s *model.Snapshot, r *model.RewriteRule) (w rewrite, err error) 
 			return w, fmt.Errorf("%q is no regular expression", find.text)
 		}
 	}
-	switch r.Redirect {
+	switch strings.ToLower(r.Redirect) {
 	case "", "none", "false":
 	case "301", "302", "303", "307", "308":
 		w.redirect, _ = strconv.Atoi(r.Redirect)

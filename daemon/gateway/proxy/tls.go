@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"slices"
 	"strings"
 
 	"sealgate/appliance/model"
@@ -126,6 +127,17 @@ func (r *keyring) choose(name string, fallback *tls.Certificate) *tls.Certificat
 	return fallback
 }
 
+// authorities are the certificates of a key.
+func authorities(key *tls.Certificate) *x509.CertPool {
+	pool := x509.NewCertPool()
+	for _, der := range key.Certificate {
+		if c, err := x509.ParseCertificate(der); err == nil {
+			pool.AddCert(c)
+		}
+	}
+	return pool
+}
+
 // serverTLS is how clients of an inbound rule are spoken to; nil without certificate.
 func (r *keyring) serverTLS(s *model.Snapshot, service *model.SnapshotService, in *model.SnapshotInbound) (*tls.Config, error) {
 	if in.Certificate == "" {
@@ -141,6 +153,12 @@ func (r *keyring) serverTLS(s *model.Snapshot, service *model.SnapshotService, i
 		}
 	} else {
 		config.MinVersion = tls.VersionTLS12
+	}
+	if in.Authority != "" {
+		config.ClientCAs, config.ClientAuth = authorities(r.byKey[in.Authority]), tls.RequireAndVerifyClientCert
+		if slices.ContainsFunc(in.Outbound, func(out model.SnapshotOutbound) bool { return out.ClientRule != "" }) {
+			config.ClientAuth = tls.VerifyClientCertIfGiven // each request's way says whom it is for
+		}
 	}
 	config.NextProtos = []string{"http/1.1", "http/1.0"}
 	if service.HTTP2 {

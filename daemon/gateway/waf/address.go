@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 )
 
 // addresses are ranges of IP addresses, once they are sorted in order and apart.
@@ -83,7 +84,7 @@ func literal(s string) ([2]netip.Addr, error) {
 	}
 	for i := range len(s) {
 		if s[i] == '-' {
-			return IPEntry{Type: "range", IPAddressFrom: s[:i], IPAddressTo: s[i+1:]}.span()
+			return IPEntry{Type: "range", IPAddressFrom: strings.TrimSpace(s[:i]), IPAddressTo: strings.TrimSpace(s[i+1:])}.span()
 		}
 	}
 	return IPEntry{Type: "single", IPAddressFrom: s}.span()

@@ -177,11 +177,15 @@ func overlong(s string) bool {
 // limitOf is a rule's limit: the one number among its parameters, else the usual one.
 func limitOf(r PolicyRule, usual int) (int, error) {
 	for name, value := range r.Parameters {
-		n, err := strconv.Atoi(strings.TrimSuffix(fmt.Sprint(value), ".0"))
-		if err != nil || n < 1 {
+		n, isNumber := value.(float64)
+		if text, ok := value.(string); ok {
+			f, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+			n, isNumber = f, err == nil
+		}
+		if !isNumber || n < 1 || n > 1<<31 {
 			return 0, fmt.Errorf("rule %q: %s is %v, which is no number above 0", r.Name, name, value)
 		}
-		return n, nil
+		return int(n), nil
 	}
 	return usual, nil
 }

@@ -113,7 +113,7 @@ func furnished(t testing.TB) *server {
 var examples = map[string]map[string]any{
 	model.IPGroup:          {"entries": []any{map[string]any{"operation": "add", "type": "range", "ipAddressFrom": "10.0.0.1", "ipAddressTo": "10.0.0.9"}}},
 	model.ErrorPage:        {"redirectUrl": "https://example.com/sorry", "errorPageContent": nil},
-	model.OutboundRule:     {"encrypt": true},
+	model.OutboundRule:     {"encrypt": true, "clientAuthenticationRules": nil}, // TestCertificatesOfClientsAreAskedFor has them
 	model.WebService:       {"sslPorts": []any{443}, "default-application": model.DefaultApp},
 	model.HTTPProxy:        {"useProxy": true},
 	model.Address:          {"mask": 8, "nextHop": "10.0.0.1"},
@@ -122,7 +122,7 @@ var examples = map[string]map[string]any{
 }
 
 // words are texts, of which each field takes one.
-var words = []string{"10.0.0.1", "text", "/path/", "^x+$", "403", "https://example.com/x", "X-Header", "1"}
+var words = []string{"10.0.0.1", "text", "/path/", "^x+$", "403", "https://example.com/x", "X-Header", "1", "atLeastOne", "none"}
 
 // value is a valid value of a field.
 func value(k model.Kind, f model.Field) any {
@@ -146,7 +146,7 @@ func value(k model.Kind, f model.Field) any {
 	case model.Map:
 		return map[string]any{"a key": value(k, *f.Of)}
 	case model.Any:
-		return "anything"
+		return 10
 	case model.Named:
 		return targetName(f.To[0])
 	case model.Place:

@@ -460,9 +460,47 @@ func (r resource) merge(ctx context.Context, c *Call, tx *store.Tx, chain []stor
 	if r.kind.Check != nil {
 		faults = append(faults, r.kind.Check(o.Name, document)...)
 	}
+	more, err := fits(ctx, tx, r.kind, o, document)
+	if err != nil {
+		return nil, err
+	}
+	faults = append(faults, more...)
 	if r.kind.Apart != nil && (create || slices.ContainsFunc(r.kind.ApartBy, func(field string) bool { return body[field] != nil })) {
 		more, err := r.apart(ctx, tx, o, document)
 		return append(faults, more...), err
+	}
+	return faults, nil
+}
+
+// fits compares an object with its parent, and what lies in it with the object.
+func fits(ctx context.Context, q reader, k model.Kind, o store.Object, document map[string]any) (Faults, error) {
+	var faults Faults
+	if k.Fits != nil {
+		parent, err := q.Get(ctx, o.ParentID)
+		if err != nil {
+			return nil, err
+		}
+		above, err := documentOf(parent)
+		if err != nil {
+			return nil, err
+		}
+		faults = k.Fits(o.Name, document, above)
+	}
+	for _, inside := range model.Kinds {
+		if inside.Parent != k.Name || inside.Fits == nil || o.ID == "" {
+			continue
+		}
+		list, err := q.List(ctx, o.ID, inside.Name)
+		if err != nil {
+			return nil, err
+		}
+		for _, child := range list {
+			below, err := documentOf(child)
+			if err != nil {
+				return nil, err
+			}
+			faults = append(faults, inside.Fits(child.Name, below, document)...)
+		}
 	}
 	return faults, nil
 }
