@@ -29,8 +29,10 @@ type host struct {
 	export   *Export
 	send     *Send
 	imported *Import
-	acts     []string
-	audit    *audit.Log
+
+	registered *Register
+	acts       []string
+	audit      *audit.Log
 }
 
 func (h *host) Home() appliance.Home { return h.home }
@@ -92,6 +94,15 @@ func (h *host) Revert(_ context.Context, _ Caller, x Revert, _ control.UI) (Reve
 func (h *host) TestConnection(_ context.Context, _ Caller, x ConnectionTest, ui control.UI) (ConnectionResult, error) {
 	ui.Text(control.Out, ConnectionStep{Name: transfer.OpResolve, State: "failed", Note: "no such host"}.Line())
 	return ConnectionResult{Target: x.Upload.URL, Error: "no such host", Hint: "check it", Exit: control.ExitTransfer}, nil
+}
+
+func (h *host) Register(_ context.Context, _ Caller, r Register, _ control.UI) (Registration, error) {
+	h.registered = &r
+	return Registration{Name: "box", Server: r.ManagementServer, ServerName: "mx\x1b[2J", Group: r.GatewayGroup, Pin: "aa", Since: time.Unix(0, 0)}, nil
+}
+func (h *host) Unregister(_ context.Context, _ Caller, forget bool, _ control.UI) (Registration, error) {
+	h.acts = append(h.acts, fmt.Sprintf("unregister %v", forget))
+	return Registration{Server: "mx:8083"}, nil
 }
 
 func (h *host) Accounts(context.Context) ([]account.Account, error) {

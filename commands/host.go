@@ -53,6 +53,11 @@ type Host interface {
 	Unlock(ctx context.Context, c Caller, key string) (seal.State, error)
 	Seal(Caller) error
 
+	// Register joins a management server, Unregister leaves it; forget does so also
+	// when it cannot be told.
+	Register(context.Context, Caller, Register, control.UI) (Registration, error)
+	Unregister(ctx context.Context, c Caller, forget bool, ui control.UI) (Registration, error)
+
 	// What follows runs as a job: a child whose cancel is its end.
 	Export(context.Context, Caller, Export, control.UI) (ExportResult, error)
 	Import(context.Context, Caller, Import, control.UI) (ImportResult, error) // while the role is stopped
@@ -163,6 +168,8 @@ type Status struct {
 	Service Service        `json:"service"`
 	Jobs    []Job          `json:"jobs"`
 	Disk    disk.Space     `json:"disk"`
+
+	Registration *Registration `json:"registration,omitempty"` // a gateway's
 }
 
 // Service is how the role's process is.

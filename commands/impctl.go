@@ -35,6 +35,10 @@ type gatewayCmd struct {
 	Stop    stopCmd       `cmd:"" example:"impctl gateway stop" help:"stop the gateway"`
 	Restart restartCmd    `cmd:"" example:"impctl gateway restart" help:"stop it and start it again"`
 	Status  serviceStatus `cmd:"" example:"impctl gateway status" rights:"operator" help:"how it is, how often it was restarted and why"`
+
+	Register   gatewayRegisterCmd   `cmd:"" example:"impctl gateway register --management-server mx.example.com --gateway-group Shop" exits:"130" help:"join a management server"`
+	Unregister gatewayUnregisterCmd `cmd:"" example:"impctl gateway unregister" exits:"130" help:"leave the management server"`
+	Show       gatewayShowCmd       `cmd:"" example:"impctl gateway show" rights:"operator" help:"group, management server, connection, revision of the configuration"`
 }
 
 type startCmd struct{}

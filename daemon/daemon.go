@@ -52,6 +52,7 @@ type Daemon struct {
 
 	audit    *audit.Log
 	refusals refusals
+	pending  pending // registration
 }
 
 // Run runs the appliance at home until ctx ends, and returns when everything
@@ -123,6 +124,9 @@ func Run(ctx context.Context, home appliance.Home, console io.Writer, witnesses 
 	}
 	var sending sync.WaitGroup
 	sending.Go(func() { heads.keepSending(ctx, headEvery) })
+	if config.Role == appliance.Gateway {
+		sending.Go(func() { d.keepJoining(ctx) })
+	}
 	served := make(chan error, 1)
 	go func() {
 		defer cancel()

@@ -79,6 +79,7 @@ func (d *Daemon) Status() commands.Status {
 		Service: d.role.Status(),
 		Jobs:    d.jobs.list(),
 	}
+	s.Registration = d.registration()
 	s.Disk, _ = disk.Of(string(d.home))
 	return s
 }

@@ -82,13 +82,13 @@ func (s Secrets) check(name string) error {
 
 // Request is what the owner decides.
 type Request struct {
-	Role             appliance.Role
-	Name             string
-	Listen           string
-	ManagementServer string
-	GatewayGroup     string
-	Deployment       string // what licences of several appliances may be bound to; may be empty
-	License          string // a licence key that unseals it from the start; may be empty
+	Role       appliance.Role
+	Name       string
+	Listen     string
+	Joining    appliance.Joining
+	Token      string // registers a gateway instead of its *secure* password; may be empty
+	Deployment string // what licences of several appliances may be bound to; may be empty
+	License    string // a licence key that unseals it from the start; may be empty
 	// Also writes what else the new home holds; nil: nothing.
 	Also func(appliance.Home) error
 }
@@ -111,7 +111,7 @@ func (r Request) check(home appliance.Home, now time.Time) error {
 // Create makes the appliance in home, which must be empty or not exist.
 func Create(ctx context.Context, home appliance.Home, r Request, s Secrets, now time.Time) (appliance.Config, error) {
 	config := appliance.NewConfig(uuid.NewString(), r.Role, r.Name, now)
-	config.Listen, config.ManagementServer, config.GatewayGroup = r.Listen, r.ManagementServer, r.GatewayGroup
+	config.Listen, config.Joining = r.Listen, r.Joining
 	if err := config.Validate(); err != nil {
 		return config, err
 	}
@@ -154,6 +154,16 @@ func Create(ctx context.Context, home appliance.Home, r Request, s Secrets, now 
 		}
 		if err := store.Create(ctx, string(home), Admin, verifier, store.Options{}); err != nil {
 			return config, fmt.Errorf("create the database: %w", err)
+		}
+	}
+	if r.Joining.ManagementServer != "" {
+		// The passwords of a new gateway are those that its management server has.
+		pending := secret.Registration{Token: r.Token}
+		if r.Token == "" {
+			pending.Password = s.Secure
+		}
+		if err := keys.KeepRegistration(string(home), pending); err != nil {
+			return config, err
 		}
 	}
 	if r.Also != nil {

@@ -33,6 +33,8 @@ const (
 	KindImport   = "import"
 	KindHistory  = "history"
 	KindRevert   = "revert"
+
+	KindRegistration = "registration"
 )
 
 // Spec is what a job is to do: exactly one of its pointers is set.
@@ -46,6 +48,8 @@ type Spec struct {
 	Import        *commands.Import         `json:"import,omitempty"`
 	History       *commands.History        `json:"history,omitempty"`
 	Revert        *commands.Revert         `json:"revert,omitempty"`
+	Register      *Register                `json:"register,omitempty"`
+	Leave         *Leave                   `json:"leave,omitempty"`
 }
 
 const (
@@ -109,6 +113,10 @@ func serve(ctx context.Context, _ control.Peer, req control.Request, s *control.
 		out, err = history(ctx, spec.Home, *spec.History)
 	case spec.Revert != nil:
 		out, err = revert(ctx, spec.Home, *spec.Revert)
+	case spec.Register != nil:
+		out, err = register(ctx, spec.Home, *spec.Register)
+	case spec.Leave != nil:
+		out, err = leave(ctx, spec.Home, *spec.Leave)
 	default:
 		err = fmt.Errorf("the job's specification names no work")
 	}
