@@ -51,13 +51,13 @@ func TestChild(t *testing.T) {
 
 // child is one that is started again and again.
 type child struct {
-	t     *testing.T
+	t     testing.TB
 	env   []string
 	cmd   *exec.Cmd
 	stdin io.WriteCloser
 }
 
-func newChild(t *testing.T, home appliance.Home, address string) *child {
+func newChild(t testing.TB, home appliance.Home, address string) *child {
 	c := &child{t: t, env: append(os.Environ(), childHome+"="+string(home), childAddress+"="+address)}
 	c.start()
 	t.Cleanup(c.kill)
