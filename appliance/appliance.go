@@ -162,10 +162,12 @@ func (h Home) Config() string      { return h.path("appliance.json") } // role a
 func (h Home) Run() string         { return h.path("run") }            // what a running daemon leaves: lock, socket
 func (h Home) Socket() string      { return h.path("run", "control.sock") }
 func (h Home) Lock() string        { return h.path("run", "lock") }
-func (h Home) Exports() string     { return h.path("exports") }  // dumps
-func (h Home) TechInfo() string    { return h.path("techinfo") } // support bundles
-func (h Home) Incoming() string    { return h.path("incoming") } // downloads that are not whole yet
-func (h Home) Spool() string       { return h.path("spool") }    // what a gateway was told and has to tell
+func (h Home) Exports() string     { return h.path("exports") }              // dumps
+func (h Home) TechInfo() string    { return h.path("techinfo") }             // support bundles
+func (h Home) GatewayInfo() string { return h.path("techinfo", "gateways") } // bundles that were pulled from gateways
+func (h Home) Results() string     { return h.path("results") }              // bundles on their way from a gateway
+func (h Home) Incoming() string    { return h.path("incoming") }             // downloads that are not whole yet
+func (h Home) Spool() string       { return h.path("spool") }                // what a gateway was told and has to tell
 func (h Home) Snapshot() string    { return h.path("spool", "config.json") }
 func (h Home) HealthLog() string   { return h.path("spool", "health.log") }
 func (h Home) Link() string        { return h.path("link") }          // a gateway's keys, and where it is registered

@@ -88,6 +88,9 @@ func (h *host) AcceptHostKey(context.Context, Caller, AcceptHostKey, control.UI)
 func (h *host) History(_ context.Context, _ Caller, x History, _ control.UI) ([]Revision, error) {
 	return []Revision{{Number: 7, Author: "admin", Summary: "change\x1b[2J site", Changes: 1, Difference: []Difference{{Kind: "site", Name: "Shop", What: "created", After: "{}"}}}}, nil
 }
+func (h *host) AskGateway(_ context.Context, _ Caller, x AskGateway, _ control.UI) (GatewayAnswer, error) {
+	return GatewayAnswer{Gateway: x.Gateway, Kind: x.Kind}, nil
+}
 func (h *host) Revert(_ context.Context, _ Caller, x Revert, _ control.UI) (RevertResult, error) {
 	return RevertResult{To: x.Number, Revision: 8}, nil
 }
@@ -312,7 +315,7 @@ func TestComplete(t *testing.T) {
 	for line, want := range map[string][]string{
 		"ex":                             {"exit", "export-local", "export-remote"},
 		"sh":                             {"show"},
-		"impctl ":                        {"known-hosts", "platform", "reboot", "seal", "server", "ssh-key", "status", "support", "teardown", "test-connection", "transfer-policy", "user"},
+		"impctl ":                        {"gateway", "known-hosts", "platform", "reboot", "seal", "server", "ssh-key", "status", "support", "teardown", "test-connection", "transfer-policy", "user"},
 		"impctl server st":               {"start", "status", "stop"},
 		"help fi":                        {"files"},
 		"? impctl server re":             {"restart", "revert"},

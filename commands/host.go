@@ -65,6 +65,7 @@ type Host interface {
 	TechInfo(context.Context, Caller, TechInfo, control.UI) (TechInfoResult, error)
 	AcceptHostKey(context.Context, Caller, AcceptHostKey, control.UI) ([]HostKey, error)
 	History(context.Context, Caller, History, control.UI) ([]Revision, error)
+	AskGateway(context.Context, Caller, AskGateway, control.UI) (GatewayAnswer, error)
 	Revert(context.Context, Caller, Revert, control.UI) (RevertResult, error)
 	TestConnection(context.Context, Caller, ConnectionTest, control.UI) (ConnectionResult, error)
 }

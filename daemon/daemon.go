@@ -36,6 +36,7 @@ import (
 	"sealgate/appliance/serverlog"
 	"sealgate/commands"
 	"sealgate/control"
+	"sealgate/daemon/errand"
 	"sealgate/daemon/keyring"
 )
 
@@ -120,7 +121,12 @@ func Run(ctx context.Context, home appliance.Home, console io.Writer, witnesses 
 	defer cancel()
 	asked := &errands{Daemon: d, ctx: ctx, Keyring: keyring.New(secrets, time.Now)}
 	if config.Role == appliance.ManagementServer {
-		d.role.errands, d.jobs.changed = asked, d.role.jobsChanged
+		d.role.errands = func(s *errand.Server) error { return s.Serve(asked) }
+		d.jobs.changed = d.role.jobsChanged
+	} else {
+		ofGateway := &gatewayErrands{Daemon: d, ctx: ctx}
+		d.role.errands = func(s *errand.Server) error { return s.ServeGateway(ofGateway) }
+		defer ofGateway.running.Wait()
 	}
 	var sending sync.WaitGroup
 	sending.Go(func() { heads.keepSending(ctx, headEvery) })

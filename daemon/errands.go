@@ -138,9 +138,12 @@ func (e *errands) StartExport() error {
 // word alone for which user of the REST API it was.
 const restUser = "REST API"
 
-func (e *errands) note(what string) {
+func (e *errands) note(what string) { e.noteOf(restUser, what) }
+
+// noteOf records what somebody without an account has had done.
+func (d *Daemon) noteOf(who, what string) {
 	exit := control.ExitDone
-	_ = e.keep(audit.Record{Event: audit.Command, User: restUser, Words: []string{what}, Exit: &exit}) // it is logged there
+	_ = d.keep(audit.Record{Event: audit.Command, User: who, Words: []string{what}, Exit: &exit}) // it is logged there
 }
 
 // silent is a user interface that nobody looks at.

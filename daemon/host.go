@@ -126,6 +126,14 @@ func (d *Daemon) History(ctx context.Context, c commands.Caller, x commands.Hist
 	return r, err
 }
 
+// AskGateway has a gateway do something.
+func (d *Daemon) AskGateway(ctx context.Context, c commands.Caller, x commands.AskGateway, ui control.UI) (commands.GatewayAnswer, error) {
+	x.Author = c.Name
+	var r commands.GatewayAnswer
+	err := d.jobs.run(ctx, job.KindGateway, c, job.Spec{Home: d.home, Gateway: &x}, ui, &r)
+	return r, d.swept(err)
+}
+
 // Revert goes back to a revision.
 func (d *Daemon) Revert(ctx context.Context, c commands.Caller, x commands.Revert, ui control.UI) (commands.RevertResult, error) {
 	var r commands.RevertResult

@@ -134,3 +134,11 @@ func (s *Store) Gateways(ctx context.Context) ([]Object, error) {
 	}
 	return collect(rows, func(o *Object) error { return scanObject(rows.Scan, o) })
 }
+
+// DropCommand takes back a command that no gateway was given.
+func (s *Store) DropCommand(ctx context.Context, id string) error {
+	return s.transaction(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, "DELETE FROM gateway_commands WHERE id = $1 AND state = $2", id, string(CommandWaits))
+		return err
+	})
+}

@@ -49,6 +49,13 @@ type Host interface {
 	Gateways
 }
 
+// GatewayHost is the daemon of a gateway, whose process may ask for nothing else.
+type GatewayHost interface {
+	RestartRole() error
+	// TechInfo makes a support bundle; it returns its name in the folder of results.
+	TechInfo() (name string, err error)
+}
+
 const (
 	maxLine      = 64 << 10
 	writeTimeout = 5 * time.Second
@@ -62,6 +69,7 @@ type message struct {
 	Jobs   []Job  `json:"jobs,omitempty"`
 	Code   string `json:"code,omitempty"`
 	Error  string `json:"error,omitempty"`
+	File   string `json:"file,omitempty"`
 
 	Gateway *gateway `json:"gateway,omitempty"`
 }
@@ -75,9 +83,18 @@ type Server struct {
 // NewServer answers on a connection.
 func NewServer(conn net.Conn) *Server { return &Server{conn: conn} }
 
-// Serve answers one errand after the other until the connection ends, or says
-// something that is no errand.
+// Serve answers the management server's process, one errand after the other, until the
+// connection ends, or says something that is no errand.
 func (s *Server) Serve(host Host) error {
+	return s.serve(func(m message) (message, error) { return answer(host, m) })
+}
+
+// ServeGateway answers a gateway's process.
+func (s *Server) ServeGateway(host GatewayHost) error {
+	return s.serve(func(m message) (message, error) { return answerGateway(host, m) })
+}
+
+func (s *Server) serve(answer func(message) (message, error)) error {
 	lines := bufio.NewScanner(s.conn)
 	lines.Buffer(nil, maxLine)
 	for lines.Scan() {
@@ -85,7 +102,7 @@ func (s *Server) Serve(host Host) error {
 		if err := json.Unmarshal(lines.Bytes(), &m); err != nil {
 			return fmt.Errorf("the process asked for what is no errand: %w", err)
 		}
-		a, err := answer(host, m)
+		a, err := answer(m)
 		if err == nil {
 			err = s.write(a)
 		}
@@ -116,15 +133,35 @@ func answer(host Host, m message) (a message, unknown error) {
 		}
 		a.Gateway, err = &g, failed
 	}
-	if err != nil {
-		a.Error = err.Error()
-		for code, known := range codes {
-			if errors.Is(err, known) {
-				a.Code = code
-			}
+	return a.with(err), nil
+}
+
+func answerGateway(host GatewayHost, m message) (a message, unknown error) {
+	a.Number = m.Number
+	var err error
+	switch m.Do {
+	case "restart":
+		err = host.RestartRole()
+	case "tech-info":
+		a.File, err = host.TechInfo()
+	default:
+		return a, fmt.Errorf("the process asked for what is no errand: %.40q", m.Do)
+	}
+	return a.with(err), nil
+}
+
+// with is the message with an error, if there is one.
+func (m message) with(err error) message {
+	if err == nil {
+		return m
+	}
+	m.Error = err.Error()
+	for code, known := range codes {
+		if errors.Is(err, known) {
+			m.Code = code
 		}
 	}
-	return a, nil
+	return m
 }
 
 // Changed tells the process that jobs began, ended, or are being aborted. One that
@@ -218,6 +255,18 @@ func (c *Client) Abort(ctx context.Context, id string) error {
 func (c *Client) StartExport(ctx context.Context) error {
 	_, err := c.ask(ctx, message{Do: "export"})
 	return err
+}
+
+// RestartRole has the gateway's process end in order and start again.
+func (c *Client) RestartRole(ctx context.Context) error {
+	_, err := c.ask(ctx, message{Do: "restart"})
+	return err
+}
+
+// TechInfo has a support bundle of the gateway made. The error may be ErrBusy.
+func (c *Client) TechInfo(ctx context.Context) (name string, err error) {
+	m, err := c.ask(ctx, message{Do: "tech-info"})
+	return m.File, err
 }
 
 var errEnded = errors.New("the daemon is gone")

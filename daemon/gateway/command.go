@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 
 	"sealgate/daemon/link"
 )
@@ -15,9 +16,8 @@ import (
 type Daemon interface {
 	// RestartRole ends the role in order and starts it again.
 	RestartRole(ctx context.Context) error
-	// TechInfo makes a support bundle, and returns the file, in a folder that the role
-	// reads and clears.
-	TechInfo(ctx context.Context) (path string, err error)
+	// TechInfo makes a support bundle, and returns its name in the folder of results.
+	TechInfo(ctx context.Context) (name string, err error)
 }
 
 var errNoDaemon = errors.New("the gateway's daemon cannot be asked")
@@ -86,10 +86,11 @@ func (j *joined) sendTechInfo(ctx context.Context, client *link.Client, c link.C
 	if j.daemon == nil {
 		return errNoDaemon
 	}
-	path, err := j.daemon.TechInfo(ctx)
+	name, err := j.daemon.TechInfo(ctx)
 	if err != nil {
 		return err
 	}
+	path := filepath.Join(j.home.Results(), filepath.Base(name))
 	defer os.Remove(path)
 	file, err := os.Open(path)
 	if err != nil {
@@ -103,4 +104,12 @@ func (j *joined) sendTechInfo(ctx context.Context, client *link.Client, c link.C
 	defer resp.Body.Close()
 	_, err = io.Copy(io.Discard, io.LimitReader(resp.Body, link.MaxMessage))
 	return err
+}
+
+// forgetBundles removes what was on its way when the role ended.
+func (j *joined) forgetBundles() {
+	entries, _ := os.ReadDir(j.home.Results()) // there may be none
+	for _, e := range entries {
+		os.Remove(filepath.Join(j.home.Results(), e.Name()))
+	}
 }

@@ -41,6 +41,7 @@ func newJoined(g *gateway, s *spool.Spool, daemon Daemon) *joined {
 // run keeps the link until ctx ends, for as long as the gateway is registered, and
 // waits for a registration where it is not.
 func (j *joined) run(ctx context.Context) {
+	j.forgetBundles()
 	for ctx.Err() == nil {
 		id, err := link.ReadIdentity(j.home)
 		switch {

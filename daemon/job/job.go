@@ -33,6 +33,7 @@ const (
 	KindImport   = "import"
 	KindHistory  = "history"
 	KindRevert   = "revert"
+	KindGateway  = "gateway command"
 
 	KindRegistration = "registration"
 )
@@ -48,6 +49,7 @@ type Spec struct {
 	Import        *commands.Import         `json:"import,omitempty"`
 	History       *commands.History        `json:"history,omitempty"`
 	Revert        *commands.Revert         `json:"revert,omitempty"`
+	Gateway       *commands.AskGateway     `json:"gateway,omitempty"`
 	Register      *Register                `json:"register,omitempty"`
 	Leave         *Leave                   `json:"leave,omitempty"`
 }
@@ -113,6 +115,8 @@ func serve(ctx context.Context, _ control.Peer, req control.Request, s *control.
 		out, err = history(ctx, spec.Home, *spec.History)
 	case spec.Revert != nil:
 		out, err = revert(ctx, spec.Home, *spec.Revert)
+	case spec.Gateway != nil:
+		out, err = askGateway(ctx, spec.Home, *spec.Gateway, s)
 	case spec.Register != nil:
 		out, err = register(ctx, spec.Home, *spec.Register)
 	case spec.Leave != nil:

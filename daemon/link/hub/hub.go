@@ -18,6 +18,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
+	"sealgate/appliance"
 	"sealgate/appliance/store"
 	"sealgate/daemon/link"
 )
@@ -36,6 +37,7 @@ type Sealer interface {
 
 // Config is what a hub works with.
 type Config struct {
+	Home   appliance.Home
 	Store  *store.Store
 	Sealer Sealer
 	Log    *slog.Logger
@@ -48,6 +50,7 @@ type Hub struct {
 	events  *intake
 	began   time.Time
 	encoder *zstd.Encoder
+	bundles chan struct{} // holds a value for each that is taken
 
 	mu       sync.Mutex
 	gateways map[string]*gateway // by id
@@ -64,7 +67,7 @@ func New(ctx context.Context, c Config) (*Hub, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Hub{Config: c, events: newIntake(aggregator, c.Log), began: c.Now(), encoder: encoder,
+	return &Hub{Config: c, events: newIntake(aggregator, c.Log), began: c.Now(), encoder: encoder, bundles: make(chan struct{}, bundles),
 		gateways: make(map[string]*gateway), groups: make(map[string]*group)}, nil
 }
 
@@ -73,6 +76,7 @@ func (h *Hub) Attach(s *link.Server) {
 	s.Handle(http.MethodPost+" "+link.PathPoll, h.poll)
 	s.Handle(http.MethodGet+" "+link.PathConfiguration, h.configuration)
 	s.Handle(http.MethodPost+" "+link.PathEvents, h.take)
+	s.Handle(http.MethodPut+" "+link.PathResults+"{command}", h.result)
 }
 
 // Run watches and stores until ctx ends.
@@ -82,6 +86,7 @@ func (h *Hub) Run(ctx context.Context) {
 	running.Go(func() { h.events.run(ctx) })
 	running.Go(func() { h.watch(ctx) })
 	running.Go(func() { every(ctx, listEvery, func() { h.list(ctx) }) })
+	running.Go(func() { every(ctx, time.Hour, func() { h.keepResultsYoung(ctx) }) })
 	every(ctx, lookEvery, func() { h.lookForCommands(ctx) })
 }
 

@@ -97,6 +97,7 @@ func newMX(t testing.TB) *mx {
 	must(t, secret.Create(string(home), "System-pw-17", "Secure-pw-17"))
 	must(t, store.Create(t.Context(), string(home), "admin", "no verifier", store.Options{}))
 	must(t, certificate.Ensure(home, certificate.Names{Common: "mx1"}, time.Now()))
+	must(t, os.Mkdir(home.Results(), 0o700))
 	keys, err := secret.Open(string(home))
 	must(t, err)
 	m := &mx{t: t, home: home, keys: keys}
@@ -123,7 +124,7 @@ func (m *mx) start(address string, c *clock) {
 	must(m.t, err)
 	server, err := link.NewServer(link.Config{Home: m.home, Name: "mx1", Store: m.store, Log: log, Now: c.now, Supervisor: supervisor{keys: m.keys}})
 	must(m.t, err)
-	m.hub, err = hub.New(m.t.Context(), hub.Config{Store: m.store, Sealer: supervisor{keys: m.keys}, Log: log, Now: c.now})
+	m.hub, err = hub.New(m.t.Context(), hub.Config{Home: m.home, Store: m.store, Sealer: supervisor{keys: m.keys}, Log: log, Now: c.now})
 	must(m.t, err)
 	m.hub.Attach(server)
 	srv := &http.Server{TLSConfig: &tls.Config{GetCertificate: keeper.Get, MinVersion: tls.VersionTLS12}, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
@@ -193,17 +194,32 @@ type gw struct {
 	name string
 	home appliance.Home
 	stop func()
+
+	daemon   gateway.Daemon
+	restarts chan bool
 }
 
 // newGateway registers a gateway and starts its role.
 func (m *mx) newGateway(name string) *gw {
 	m.t.Helper()
 	id, object := m.register(name)
-	g := &gw{t: m.t, id: object, name: name, home: newHome(m.t, name)}
+	g := &gw{t: m.t, id: object, name: name, home: newHome(m.t, name), restarts: make(chan bool, 1)}
+	g.daemon = g
 	must(m.t, id.Write(g.home))
 	g.start()
 	m.t.Cleanup(func() { g.stop() })
 	return g
+}
+
+// RestartRole restarts the role beside the answer, as the daemon does.
+func (g *gw) RestartRole(context.Context) error {
+	g.restarts <- true
+	return nil
+}
+
+// TechInfo makes a bundle of a kind.
+func (g *gw) TechInfo(context.Context) (string, error) {
+	return "bundle.tgz", os.WriteFile(filepath.Join(g.home.Results(), "bundle.tgz"), []byte("\x1f\x8b of "+g.name), 0o600)
 }
 
 func newHome(t testing.TB, name string) appliance.Home {
@@ -215,6 +231,7 @@ func newHome(t testing.TB, name string) appliance.Home {
 	must(t, err)
 	must(t, os.WriteFile(home.Config(), data, 0o600))
 	must(t, os.Mkdir(home.Link(), 0o700))
+	must(t, os.Mkdir(home.Results(), 0o700))
 	return home
 }
 
@@ -225,7 +242,7 @@ func (g *gw) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	ready, ended := make(chan bool, 1), make(chan error, 1)
 	go func() {
-		ended <- gateway.Run(ctx, g.home, ln, func() error { ready <- true; return nil }, nil, logger(g.t).With("of", g.name))
+		ended <- gateway.Run(ctx, g.home, ln, func() error { ready <- true; return nil }, g.daemon, logger(g.t).With("of", g.name))
 	}()
 	select {
 	case <-ready:
