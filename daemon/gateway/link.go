@@ -79,13 +79,14 @@ func (j *joined) serve(ctx context.Context, id *link.Identity) {
 
 // keepPolling tells how the gateway is, and does what it hears.
 func (j *joined) keepPolling(ctx context.Context, client *link.Client, id *link.Identity) {
+	fresh := true // nobody knows yet whether it is connected
 	for failures := 0; ctx.Err() == nil; {
-		err := j.poll(ctx, client, id)
+		err := j.poll(ctx, client, id, fresh)
 		if ctx.Err() != nil {
 			return
 		}
 		j.say(err)
-		if err == nil {
+		if fresh = err != nil; err == nil {
 			failures = 0
 			continue
 		}
@@ -153,16 +154,17 @@ func (j *joined) keepTelling(ctx context.Context, client *link.Client, id *link.
 	for {
 		select {
 		case <-j.news:
-			_ = j.poll(ctx, client, id) // the next poll says it again
+			_ = j.poll(ctx, client, id, true) // the next poll says it again
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// poll asks once, and does what the answer says.
-func (j *joined) poll(ctx context.Context, client *link.Client, id *link.Identity) error {
+// poll asks once, and does what the answer says. now is for an answer at once.
+func (j *joined) poll(ctx context.Context, client *link.Client, id *link.Identity, now bool) error {
 	said := j.tell(id)
+	said.Now = now
 	answer, err := client.Poll(ctx, said)
 	if err != nil {
 		return err

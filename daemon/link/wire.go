@@ -93,6 +93,7 @@ type Poll struct {
 	Clock       int64    `json:"clock"` // milliseconds since 1970
 	Spool       Spool    `json:"spool"`
 	Results     []Result `json:"results,omitempty"`
+	Now         bool     `json:"now,omitempty"` // it is answered at once
 }
 
 // Refused is a configuration that the gateway did not take.

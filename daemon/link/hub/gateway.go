@@ -55,7 +55,7 @@ func (h *Hub) poll(w http.ResponseWriter, r *http.Request, from link.Gateway) er
 	}
 	timer := time.NewTimer(pollTime)
 	defer timer.Stop()
-	for waiting := true; ; {
+	for waiting := !said.Now; ; {
 		h.mu.Lock()
 		answer := link.Polled{Version: link.Version, Configuration: h.offer(g)}
 		changed, last := g.changed, g.polls == turn
