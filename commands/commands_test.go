@@ -477,3 +477,30 @@ func TestConnectionTestAsJSON(t *testing.T) {
 		t.Errorf("the end is %+v, the log keeps %+v", res, entry)
 	}
 }
+
+func TestGatewayRegister(t *testing.T) {
+	e, h, u := newEnv(t, appliance.Gateway, Administrator)
+	u.answers = []string{"secure"}
+	res, _ := Run(t.Context(), e, words("impctl gateway register --management-server ::1 --gateway-group G --alias A --data-address 192.0.2.1 --licensing on-demand"))
+	want := &Register{Password: "secure"}
+	want.Joining = appliance.Joining{ManagementServer: "[::1]:8083", GatewayGroup: "G", Alias: "A", DataAddress: "192.0.2.1", Licensing: "on-demand"}
+	if d := cmp.Diff(want, h.registered); d != "" || res.Exit != 0 {
+		t.Errorf("%+v %s", res, d)
+	}
+	if strings.Contains(u.out.String(), "\x1b") {
+		t.Errorf("the server's name reaches the terminal raw: %q", u.out.String())
+	}
+	res, _ = Run(t.Context(), e, words("impctl gateway register --management-server mx --registration-token SGT1-x"))
+	if h.registered.Token != "SGT1-x" || h.registered.Password != "" || h.registered.ManagementServer != "mx:8083" || slices.Contains(res.History, "SGT1-x") {
+		t.Errorf("%+v, history %q", h.registered, res.History)
+	}
+	for _, line := range []string{"impctl gateway register", "impctl gateway register --management-server mx:x", "impctl gateway register --management-server mx --data-address gw",
+		"impctl gateway register --management-server mx --licensing free", "impctl gateway register --management-server mx"} {
+		if res, _ := Run(t.Context(), e, words(line)); res.Exit != control.ExitUsage {
+			t.Errorf("%s: %+v", line, res)
+		}
+	}
+	if res, _ := Run(t.Context(), e, words("impctl gateway unregister --forget")); res.Exit != 0 || !slices.Contains(h.acts, "unregister true") {
+		t.Errorf("%+v, %q", res, h.acts)
+	}
+}

@@ -18,7 +18,7 @@ import (
 
 // A new gateway registers by itself, and tries until it has.
 const (
-	firstJoin   = 5 * time.Second // between attempts; longer each time
+	firstJoin   = time.Second // between attempts; longer each time
 	longestJoin = 5 * time.Minute
 )
 

@@ -29,6 +29,7 @@ type supervisor struct {
 	*keyring.Keyring
 	mu    sync.Mutex
 	notes []errand.Note
+	cut   func(errand.Note) // is called with each note; may be nil
 }
 
 func (s *supervisor) BeginExchange(_ context.Context, channel, session []byte) (errand.Exchange, error) {
@@ -47,6 +48,9 @@ func (s *supervisor) Note(_ context.Context, n errand.Note) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.notes = append(s.notes, n)
+	if s.cut != nil {
+		s.cut(n)
+	}
 	return nil
 }
 

@@ -413,6 +413,36 @@ func TestLostAnswer(t *testing.T) {
 	}
 }
 
+// The attack is a power cut: the management server has committed, and its answer never
+// arrives.
+func TestCutAfterCommit(t *testing.T) {
+	m := newMX(t)
+	cuts := 0
+	m.supervisor.cut = func(n errand.Note) {
+		if n.Kind != errand.Registered || cuts == 2 {
+			return
+		}
+		cuts++
+		m.link.mu.Lock()
+		defer m.link.mu.Unlock()
+		for _, peers := range m.link.known {
+			for _, p := range peers {
+				p.Close()
+			}
+		}
+	}
+	id := newIdentity(t)
+	r, err := id.Register(t.Context(), m.join("gw1"))
+	if err != nil || !r.Registered() || cuts != 2 {
+		t.Fatalf("%+v, %v, %d cuts", r, err, cuts)
+	}
+	if keys, err := m.store.GatewayKeys(t.Context()); err != nil || len(keys) != 1 || keys[0].Pin != hex.EncodeToString(pinBytes(id)) {
+		t.Errorf("%+v, %v", keys, err)
+	}
+}
+
+func pinBytes(id *Identity) []byte { pin := id.Pin(); return pin[:] }
+
 func TestLicences(t *testing.T) {
 	m := newMX(t)
 	byol := func(name string) Join {

@@ -36,6 +36,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"accounts", accounts},
 		{"changed accounts", changedAccounts},
 		{"what belongs to the machine", machines},
+		{"keys of gateways", gatewayKeys},
 		{"jobs", jobs},
 		{"events", events},
 		{"search", search},
