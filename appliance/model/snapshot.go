@@ -183,6 +183,20 @@ type SnapshotPolicy struct {
 	ApplyTo  []ApplyTo       `json:"applyTo"`
 }
 
+// FirewallSettings are the part of a firewall policy that a reverse proxy enforces.
+type FirewallSettings struct {
+	Enabled        bool   `json:"enabled"`
+	Severity       string `json:"severity"`
+	Action         string `json:"action"`
+	FollowedAction string `json:"followedAction"`
+	Inbound        string `json:"inboundOperation"`
+	Rules          []struct {
+		Direction string `json:"direction"`
+		Protocol  string `json:"protocol"`
+		IPGroup   string `json:"ipGroup"`
+	} `json:"rules"`
+}
+
 // ApplyTo names what a policy is for; an empty name stands for all below.
 type ApplyTo struct {
 	Site        string `json:"siteName"`

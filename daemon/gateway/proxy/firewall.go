@@ -23,27 +23,13 @@ type firewallPolicy struct {
 	told                     *told
 }
 
-// firewallDocument is the part of the policy that a reverse proxy enforces.
-type firewallDocument struct {
-	Enabled        bool   `json:"enabled"`
-	Severity       string `json:"severity"`
-	Action         string `json:"action"`
-	FollowedAction string `json:"followedAction"`
-	Inbound        string `json:"inboundOperation"`
-	Rules          []struct {
-		Direction string `json:"direction"`
-		Protocol  string `json:"protocol"`
-		IPGroup   string `json:"ipGroup"`
-	} `json:"rules"`
-}
-
 func newFirewall(s *model.Snapshot, service *model.SnapshotService) (list firewall, err error) {
 	for i := range s.Policies {
 		policy := &s.Policies[i]
 		if policy.Kind != model.FirewallPolicy || !policy.Covers(service) {
 			continue
 		}
-		var d firewallDocument
+		var d model.FirewallSettings
 		if json.Unmarshal(policy.Document, &d) != nil {
 			return nil, fmt.Errorf("firewall policy %q is not of the declared shape", policy.Name)
 		}

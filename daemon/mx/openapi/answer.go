@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"sealgate/appliance/model"
@@ -105,6 +106,7 @@ func faultsOf(err error) Faults {
 
 // users names who uses something, the first few.
 func users(list []store.Use) string {
+	list = slices.CompactFunc(slices.Clone(list), func(a, b store.Use) bool { return a.ID == b.ID }) // by several of its fields
 	const most = 10
 	text := ""
 	for i, use := range list {

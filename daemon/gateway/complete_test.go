@@ -1,0 +1,177 @@
+package gateway_test
+
+import (
+	"encoding/json"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"sealgate/appliance/model"
+	"sealgate/daemon/gateway/waf"
+)
+
+// read are the types as which a gateway reads what the management server has of
+// each kind.
+var read = map[string]any{
+	model.ServerGroup: model.SnapshotService{}, model.WebService: model.SnapshotService{}, model.HostMapping: model.SnapshotMapping{},
+	model.InboundRule: model.SnapshotInbound{}, model.OutboundRule: model.SnapshotOutbound{}, model.GatewayGroup: model.SnapshotGroup{},
+	model.Site: struct{}{}, model.WebApplication: struct{}{}, model.WebProfile: waf.Profile{}, model.Gateway: struct{}{}, model.Address: struct{}{},
+	model.Alias: struct {
+		Enabled         bool   `json:"enabled"`
+		InternalAddress string `json:"internalAddress"`
+	}{},
+	model.IPGroup: struct {
+		Entries []model.IPEntry `json:"entries"`
+	}{},
+	model.ActionSet: model.ActionSetSettings{}, model.Dictionary: struct{}{}, model.Signature: model.SignatureSettings{},
+	model.URLRewriteGroup: struct {
+		Rules []model.RewriteRule `json:"rules"`
+	}{},
+	model.DataMaskingGroup: struct {
+		Masks []model.DataMask `json:"dataMaskingObjects"`
+	}{},
+	model.ParameterType: struct {
+		Expression string `json:"regularExpression"`
+	}{},
+	model.SSLSettings: model.TLSSettings{}, model.ErrorPage: model.Page{},
+	model.ErrorPagePolicy: struct {
+		Rules []model.ErrorPageRule `json:"rules"`
+	}{},
+	model.HTTPPolicy: waf.RulePolicy{}, model.HTTPSignaturesPolicy: waf.RulePolicy{}, model.StreamPolicy: waf.RulePolicy{},
+	model.AppSignaturesPolicy: waf.RulePolicy{}, model.CorrelationPolicy: waf.RulePolicy{}, model.ProfilePolicy: waf.RulePolicy{},
+	model.AppCustomPolicy: waf.CustomPolicy{}, model.ServiceCustomPolicy: waf.CustomPolicy{}, model.FirewallPolicy: model.FirewallSettings{},
+}
+
+// notRead are the fields that no gateway reads, with the reason.
+var notRead = map[string]string{
+	model.WebService + ".ports": listens, model.WebService + ".sslPorts": listens, model.WebService + ".trpMode": proxyOnly,
+	model.WebService + ".jsessionIDParamsAsRegularParams": parsing, model.WebService + ".jsessionIDParamsDelimiter": parsing, model.WebService + ".caseSensitiveUrls": parsing,
+	model.WebService + ".supportMsEncoding": parsing, model.WebService + ".combineParameterNamesWithEmptyValue": parsing,
+	model.WebService + ".enableBase64Learning": learning, model.WebService + ".enableDeserialization": parsing,
+	model.InboundRule + ".gatewayGroupName": "it says whose snapshot the rule is in",
+	model.GatewayGroup + ".gatewayPlatform": said, model.GatewayGroup + ".gatewayMode": proxyOnly, model.GatewayGroup + ".cluster": proxyOnly, model.GatewayGroup + ".overloadPolicy": proxyOnly,
+	model.WebApplication + ".learnSettings": learning, model.WebApplication + ".parseOCSPRequests": parsing,
+	model.WebApplication + ".restrictMonitoringToUrls": "custom policies and exceptions ask for URLs", model.WebApplication + ".ignoreUrlsDirectories": "custom policies and exceptions ask for URLs",
+	model.Gateway + ".gatewayModel": said, model.Gateway + ".applianceType": said, model.Gateway + ".gatewayIP": said, model.Gateway + ".networkInterfaceList": said,
+	model.Gateway + ".platformType": said, model.Gateway + ".softwareVersion": said, model.Gateway + ".running": said,
+	model.Address + ".networkInterface": network, model.Address + ".mask": network, model.Address + ".virtualAddress": network, model.Address + ".vrId": network,
+	model.Address + ".nextHop": network, model.Address + ".comment": said, model.Alias + ".externalAddress": said, model.Alias + ".comment": said,
+	model.ActionSet + ".actions.fromAddress": mail, model.ActionSet + ".actions.toAddress": mail, model.ActionSet + ".actions.ccAddress": mail, model.ActionSet + ".actions.emailSubject": mail,
+	model.ActionSet + ".actions.emailBody": mail, model.ActionSet + ".actions.emailFormat": mail,
+	model.Dictionary + ".category": said, model.Dictionary + ".description": said, model.Dictionary + ".type": said,
+	model.Signature + ".applyTo": said, model.Signature + ".lastUpdateDate": said, model.Signature + ".attackDto": said,
+	model.DataMaskingGroup + ".dataMaskingObjects.description": said,
+	model.WebProfile + ".appId":                                said, model.WebProfile + ".learnedHosts": learning, model.WebProfile + ".patternUrls": "only whole URLs are looked up",
+	model.WebProfile + ".cookies": issued, model.WebProfile + ".headers": "no rule asks for them", model.WebProfile + ".susceptibleDirectories": "no rule asks for them",
+	model.WebProfile + ".actionUrls": "logins are not followed", model.WebProfile + ".directories": learning, model.WebProfile + ".webProfileUrls.status": learning,
+	model.WebProfile + ".webProfileUrls.locked": learning, model.WebProfile + ".webProfileUrls.allowedMethods.status": learning,
+	model.WebProfile + ".webProfileUrls.parameters.readOnly": issued, model.WebProfile + ".webProfileUrls.parameters.base64Encoded": parsing,
+	model.HTTPPolicy + ".bytesPerSecond": "of HTTP/2 alone", model.HTTPPolicy + ".leadTime": "of HTTP/2 alone", model.HTTPPolicy + ".resendTime": "of HTTP/2 alone",
+	model.StreamPolicy + ".autoApply": "policies apply to what applyTo names", model.ProfilePolicy + ".apuConfig": learning, model.ProfilePolicy + ".disableLearning": learning,
+	model.CorrelationPolicy + ".displayResponsePageInAlerts": said, model.CorrelationPolicy + ".includeProfileInformation": said,
+	model.AppCustomPolicy + ".sendToCD": said, model.ServiceCustomPolicy + ".sendToCD": said, model.FirewallPolicy + ".sendToCd": said,
+	model.FirewallPolicy + ".allowAppServicePorts": proxyOnly, model.FirewallPolicy + ".establishedConnectionsBlock": proxyOnly, model.FirewallPolicy + ".outboundOperation": proxyOnly,
+}
+
+// Kinds of which nothing comes to a gateway.
+var notReadKinds = map[string]string{
+	model.ProtectedIP: "a reverse proxy goes where outbound rules say", model.Server: "it is where connectivityStatus tries", model.DataSet: "no criterion asks for its records",
+	model.SystemDefinition: "the management server's", model.HTTPProxy: "the management server's", model.ArchiveSettings: "the management server's",
+	model.SystemExport: "the management server's", model.StrictMode: "the API's",
+	model.HTTP2Policy: "what its rules name is always refused, by the library that reads frames", model.SnippetPolicy: "answers are not changed",
+}
+
+// Reasons.
+const (
+	said      = "it is kept, and told"
+	listens   = "a gateway listens where inbound rules say"
+	proxyOnly = "a gateway is a reverse proxy"
+	parsing   = "parameters are read in one way"
+	learning  = "profiles are not learned"
+	network   = "the operating system has the address"
+	mail      = "the management server's"
+	issued    = "it needs to know what the server gave out before"
+)
+
+// Fields of criteria that no type of criterion asks for.
+var unasked = []string{"name", "attribute", "searchMode", "locations", "services", "matchNonProxied", "matchNoOrUnknownUser", "applyIfUnidentified", "signatures.isUserDefined"}
+
+// Every declared field is read by gateways, or it is said why not.
+func TestEveryFieldIsReadOrSaidWhyNot(t *testing.T) {
+	missing := make(map[string]bool)
+	for _, k := range model.Kinds {
+		as, ok := read[k.Name]
+		if ok == (notReadKinds[k.Name] != "") {
+			t.Errorf("%s must be among the kinds that gateways read, or among those that they do not", k.Name)
+		}
+		if !ok {
+			continue
+		}
+		for _, f := range k.All() {
+			if f.Name != model.AppliesTo || !strings.HasSuffix(k.Name, "Policy") {
+				unread(f, reflect.TypeOf(as), k.Name, missing)
+			}
+		}
+	}
+	for path := range missing {
+		if notRead[path] == "" {
+			t.Errorf("no gateway reads %s", path)
+		}
+	}
+	for path := range notRead {
+		if !missing[path] {
+			t.Errorf("%s is said not to be read, and is", path)
+		}
+	}
+}
+
+// unread notes the fields that a value read as t has no place for.
+func unread(f model.Field, t reflect.Type, at string, missing map[string]bool) {
+	field, ok := named(t, f.Name)
+	if !ok {
+		missing[at+"."+f.Name] = true
+		return
+	}
+	within(f, field, at+"."+f.Name, missing)
+}
+
+func within(f model.Field, t reflect.Type, at string, missing map[string]bool) {
+	switch {
+	case f.Type == model.List && t.Kind() == reflect.Slice, f.Type == model.Map && t.Kind() == reflect.Map:
+		if t.Elem() == reflect.TypeFor[json.RawMessage]() || t.Elem() == reflect.TypeFor[waf.Criterion]() {
+			criterion(*f.Of, reflect.TypeFor[waf.Criterion](), "", missing)
+			return
+		}
+		within(*f.Of, t.Elem(), at, missing)
+	case f.Type == model.Record && t.Kind() == reflect.Struct:
+		for _, inner := range f.Fields {
+			unread(inner, t, at, missing)
+		}
+	}
+}
+
+// criterion is within for criteria, which are read alike everywhere.
+func criterion(f model.Field, t reflect.Type, at string, missing map[string]bool) {
+	for _, inner := range f.Fields {
+		field, ok := named(t, inner.Name)
+		path := strings.TrimPrefix(at+"."+inner.Name, ".")
+		if asked := !slices.Contains(unasked, path); ok != asked {
+			missing["a criterion's "+path] = true
+		}
+		if ok && inner.Type == model.List && inner.Of.Type == model.Record {
+			criterion(*inner.Of, field.Elem(), path, missing)
+		}
+	}
+}
+
+// named is the type of a field by its name in JSON.
+func named(t reflect.Type, name string) (reflect.Type, bool) {
+	for i := range t.NumField() {
+		tag, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+		if tag == name || tag == "" && strings.EqualFold(t.Field(i).Name, name) {
+			return t.Field(i).Type, true
+		}
+	}
+	return nil, false
+}

@@ -1,0 +1,31 @@
+package openapi_test
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestGatewaysMove(t *testing.T) {
+	s := newServer(t)
+	s.gateway("gw1", "front")
+	s.ok("POST", "/v1/conf/gatewayGroups/Far", "")
+	s.ok("POST", "/v1/conf/gatewayGroups/Bridges", `{"gatewayMode":"Bridge STP"}`)
+	const gw = "/v1/conf/gateways/gw1"
+	s.ok("PUT", gw+"/move/Far", "")
+	if body := s.ok("GET", gw, ""); !strings.Contains(body, `"gatewayGroupName":"Far"`) {
+		t.Error(body)
+	}
+	if body := s.ok("GET", gw+"/reverseProxy/aliases", ""); body != `{"aliases":["front"]}` {
+		t.Errorf("its aliases: %s", body)
+	}
+	s.ok("PUT", gw+"/move/Far", "") // where it is already
+	s.refused("PUT", gw+"/move/Nowhere", "", "IMP-10013")
+	s.refused("PUT", "/v1/conf/gateways/gw9/move/Far", "", "IMP-10102")
+	s.refused("PUT", gw+"/move/Bridges", "", "IMP-12503")
+	s.ok("POST", group, "")
+	s.ok("POST", service, "")
+	s.ok("POST", service+"/krpInboundRules/Far/front/80", `{"outboundRules":{"1":{"internalIpHost":"10.0.0.1","serverPort":80}}}`)
+	if answer := s.refused("PUT", gw+"/move/Default%20Gateway%20Group", "", "IMP-10178"); !strings.Contains(answer, "front") {
+		t.Errorf("it does not name the alias: %s", answer)
+	}
+}
