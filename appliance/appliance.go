@@ -35,15 +35,40 @@ func (r Role) Title() string {
 
 // Config is what first-time login decided. It holds no secret.
 type Config struct {
-	Format           int       `json:"format"` // 1
-	ID               string    `json:"id"`     // UUID, this machine's identity
-	Role             Role      `json:"role"`
-	Name             string    `json:"name"`
-	Listen           string    `json:"listen"`                      // management address, ADDR:PORT; port 0 is any free port
-	ManagementServer string    `json:"management_server,omitempty"` // HOST:PORT, gateways only
-	GatewayGroup     string    `json:"gateway_group,omitempty"`     // gateways only
-	IdleTimeout      int       `json:"idle_timeout,omitempty"`      // seconds without a key that end a prompt; 0: 15 minutes
-	Created          time.Time `json:"created"`
+	Format      int       `json:"format"` // 1
+	ID          string    `json:"id"`     // UUID, this machine's identity
+	Role        Role      `json:"role"`
+	Name        string    `json:"name"`
+	Listen      string    `json:"listen"`                 // management address, ADDR:PORT; port 0 is any free port
+	IdleTimeout int       `json:"idle_timeout,omitempty"` // seconds without a key that end a prompt; 0: 15 minutes
+	Created     time.Time `json:"created"`
+
+	Joining // gateways only
+}
+
+// Joining is how a gateway joins a management server. What is empty is the default.
+type Joining struct {
+	ManagementServer string `json:"management_server,omitempty"` // HOST:PORT
+	GatewayGroup     string `json:"gateway_group,omitempty"`
+	Alias            string `json:"alias,omitempty"`
+	DataAddress      string `json:"data_address,omitempty"` // IP address on which it serves
+	Licensing        string `json:"licensing,omitempty"`    // byol or on-demand
+}
+
+// Validate says which rule j breaks, naming flags.
+func (j Joining) Validate() error {
+	if j.ManagementServer != "" {
+		if err := validAddress(j.ManagementServer, false); err != nil {
+			return fmt.Errorf("--management-server %q: %w", j.ManagementServer, err)
+		}
+	}
+	if j.DataAddress != "" && net.ParseIP(j.DataAddress) == nil {
+		return fmt.Errorf("--data-address %q is not an IP address", j.DataAddress)
+	}
+	if j.Licensing != "" && j.Licensing != "byol" && j.Licensing != "on-demand" {
+		return fmt.Errorf("--licensing is byol or on-demand, not %q", j.Licensing)
+	}
+	return nil
 }
 
 const configFormat = 1
@@ -83,15 +108,10 @@ func (c Config) Validate() error {
 	if err := validAddress(c.Listen, true); err != nil {
 		return fmt.Errorf("--listen %q: %w", c.Listen, err)
 	}
-	if c.Role == ManagementServer && (c.ManagementServer != "" || c.GatewayGroup != "") {
-		return errors.New("--management-server and --gateway-group are for a gateway, and this is a management server")
+	if c.Role == ManagementServer && c.Joining != (Joining{}) {
+		return errors.New("--management-server, --gateway-group, --alias, --data-address and --licensing are for a gateway, and this is a management server")
 	}
-	if c.ManagementServer != "" {
-		if err := validAddress(c.ManagementServer, false); err != nil {
-			return fmt.Errorf("--management-server %q: %w", c.ManagementServer, err)
-		}
-	}
-	return nil
+	return c.Joining.Validate()
 }
 
 // validName keeps names fit for file names and terminals.
@@ -146,10 +166,12 @@ func (h Home) Data() string        { return h.path("data") }                 // 
 func (h Home) Exports() string     { return h.path("exports") }              // dumps
 func (h Home) TechInfo() string    { return h.path("techinfo") }             // support bundles
 func (h Home) GatewayInfo() string { return h.path("techinfo", "gateways") } // bundles that were pulled from gateways
+func (h Home) Results() string     { return h.path("results") }              // bundles on their way from a gateway
 func (h Home) Incoming() string    { return h.path("incoming") }             // downloads that are not whole yet
 func (h Home) Spool() string       { return h.path("spool") }                // what a gateway was told and has to tell
 func (h Home) Snapshot() string    { return h.path("spool", "config.json") }
 func (h Home) HealthLog() string   { return h.path("spool", "health.log") }
+func (h Home) Link() string        { return h.path("link") }                    // a gateway's keys, and where it is registered
 func (h Home) Certificate() string { return h.path("certificate") }             // the management address's certificate and key
 func (h Home) TLSServers() string  { return h.path("tls_servers") }             // ftp servers that have offered TLS
 func (h Home) KnownHosts() string  { return h.path("known_hosts") }             // SSH host keys that were accepted

@@ -25,6 +25,9 @@ func TestValidate(t *testing.T) {
 		"--listen ":            func(c *Config) { c.Listen = "127.0.0.1:70000" },
 		"--management-server":  func(c *Config) { c.ManagementServer = "mx" },
 		`--management-server `: func(c *Config) { c.ManagementServer = "mx:0" },
+		"--data-address":       func(c *Config) { c.DataAddress = "gw1" },
+		"--licensing":          func(c *Config) { c.Licensing = "free" },
+		"--management-server,": func(c *Config) { c.Role, c.Joining = ManagementServer, Joining{Alias: "a"} },
 	} {
 		c := good()
 		spoil(&c)

@@ -32,10 +32,12 @@ type host struct {
 	export   *Export
 	send     *Send
 	imported *Import
-	techInfo *TechInfo
-	acts     []string
-	note     string
-	audit    *audit.Log
+
+	techInfo   *TechInfo
+	registered *Register
+	acts       []string
+	note       string
+	audit      *audit.Log
 }
 
 func (h *host) Home() appliance.Home { return h.home }
@@ -99,12 +101,24 @@ func (h *host) AcceptHostKey(context.Context, Caller, AcceptHostKey, control.UI)
 func (h *host) History(_ context.Context, _ Caller, x History, _ control.UI) ([]Revision, error) {
 	return []Revision{{Number: 7, Author: "admin", Summary: "change\x1b[2J site", Changes: 1, Difference: []Difference{{Kind: "site", Name: "Shop", What: "created", After: "{}"}}}}, nil
 }
+func (h *host) AskGateway(_ context.Context, _ Caller, x AskGateway, _ control.UI) (GatewayAnswer, error) {
+	return GatewayAnswer{Gateway: x.Gateway, Kind: x.Kind}, nil
+}
 func (h *host) Revert(_ context.Context, _ Caller, x Revert, _ control.UI) (RevertResult, error) {
 	return RevertResult{To: x.Number, Revision: 8}, nil
 }
 func (h *host) TestConnection(_ context.Context, _ Caller, x ConnectionTest, ui control.UI) (ConnectionResult, error) {
 	ui.Text(control.Out, ConnectionStep{Name: transfer.OpResolve, State: "failed", Note: "no such host"}.Line())
 	return ConnectionResult{Target: x.Upload.URL, Error: "no such host", Hint: "check it", Exit: control.ExitTransfer}, nil
+}
+
+func (h *host) Register(_ context.Context, _ Caller, r Register, _ control.UI) (Registration, error) {
+	h.registered = &r
+	return Registration{Name: "box", Server: r.ManagementServer, ServerName: "mx\x1b[2J", Group: r.GatewayGroup, Pin: "aa", Since: time.Unix(0, 0)}, nil
+}
+func (h *host) Unregister(_ context.Context, _ Caller, forget bool, _ control.UI) (Registration, error) {
+	h.acts = append(h.acts, fmt.Sprintf("unregister %v", forget))
+	return Registration{Server: "mx:8083"}, nil
 }
 
 func (h *host) Accounts(context.Context) ([]account.Account, error) {
@@ -394,7 +408,7 @@ func TestComplete(t *testing.T) {
 	for line, want := range map[string][]string{
 		"ex":                             {"exit", "export-local", "export-remote"},
 		"sh":                             {"show"},
-		"impctl ":                        {"known-hosts", "platform", "reboot", "restart", "seal", "server", "ssh-key", "status", "support", "teardown", "test-connection", "transfer-policy", "user"},
+		"impctl ":                        {"gateway", "known-hosts", "platform", "reboot", "restart", "seal", "server", "ssh-key", "status", "support", "teardown", "test-connection", "transfer-policy", "user"},
 		"impctl server st":               {"start", "status", "stop"},
 		"help fi":                        {"files"},
 		"? impctl server re":             {"restart", "revert"},
@@ -576,5 +590,32 @@ func TestConnectionTestAsJSON(t *testing.T) {
 	}
 	if res.Exit != control.ExitTransfer || res.Error != "" || entry.Error != "no such host" {
 		t.Errorf("the end is %+v, the log keeps %+v", res, entry)
+	}
+}
+
+func TestGatewayRegister(t *testing.T) {
+	e, h, u := newEnv(t, appliance.Gateway, Administrator)
+	u.answers = []string{"secure"}
+	res, _ := Run(t.Context(), e, words("impctl gateway register --management-server ::1 --gateway-group G --alias A --data-address 192.0.2.1 --licensing on-demand"))
+	want := &Register{Password: "secure"}
+	want.Joining = appliance.Joining{ManagementServer: "[::1]:8083", GatewayGroup: "G", Alias: "A", DataAddress: "192.0.2.1", Licensing: "on-demand"}
+	if d := cmp.Diff(want, h.registered); d != "" || res.Exit != 0 {
+		t.Errorf("%+v %s", res, d)
+	}
+	if strings.Contains(u.out.String(), "\x1b") {
+		t.Errorf("the server's name reaches the terminal raw: %q", u.out.String())
+	}
+	res, _ = Run(t.Context(), e, words("impctl gateway register --management-server mx --registration-token SGT1-x"))
+	if h.registered.Token != "SGT1-x" || h.registered.Password != "" || h.registered.ManagementServer != "mx:8083" || slices.Contains(res.History, "SGT1-x") {
+		t.Errorf("%+v, history %q", h.registered, res.History)
+	}
+	for _, line := range []string{"impctl gateway register", "impctl gateway register --management-server mx:x", "impctl gateway register --management-server mx --data-address gw",
+		"impctl gateway register --management-server mx --licensing free", "impctl gateway register --management-server mx"} {
+		if res, _ := Run(t.Context(), e, words(line)); res.Exit != control.ExitUsage {
+			t.Errorf("%s: %+v", line, res)
+		}
+	}
+	if res, _ := Run(t.Context(), e, words("impctl gateway unregister --forget")); res.Exit != 0 || !slices.Contains(h.acts, "unregister true") {
+		t.Errorf("%+v, %q", res, h.acts)
 	}
 }

@@ -53,6 +53,11 @@ type Host interface {
 	Unlock(ctx context.Context, c Caller, key string) (seal.State, error)
 	Seal(Caller) error
 
+	// Register joins a management server, Unregister leaves it; forget does so also
+	// when it cannot be told.
+	Register(context.Context, Caller, Register, control.UI) (Registration, error)
+	Unregister(ctx context.Context, c Caller, forget bool, ui control.UI) (Registration, error)
+
 	// What follows runs as a job: a child whose cancel is its end.
 	Export(context.Context, Caller, Export, control.UI) (ExportResult, error)
 	Import(context.Context, Caller, Import, control.UI) (ImportResult, error) // while the role is stopped
@@ -62,6 +67,7 @@ type Host interface {
 	AcceptHostKey(context.Context, Caller, AcceptHostKey, control.UI) ([]HostKey, error)
 	Licences(context.Context, Caller, control.UI) (Licences, error)
 	History(context.Context, Caller, History, control.UI) ([]Revision, error)
+	AskGateway(context.Context, Caller, AskGateway, control.UI) (GatewayAnswer, error)
 	Revert(context.Context, Caller, Revert, control.UI) (RevertResult, error)
 	TestConnection(context.Context, Caller, ConnectionTest, control.UI) (ConnectionResult, error)
 
@@ -210,8 +216,9 @@ type Status struct {
 	Jobs    []Job          `json:"jobs"`
 	Disk    disk.Space     `json:"disk"`
 
-	Releases []Release `json:"releases"`
-	Note     string    `json:"note,omitempty"` // what became of a patch, if not what was wanted
+	Releases     []Release     `json:"releases"`
+	Note         string        `json:"note,omitempty"`         // what became of a patch, if not what was wanted
+	Registration *Registration `json:"registration,omitempty"` // a gateway's
 }
 
 // Service is how the role's process is.

@@ -4,7 +4,7 @@ import "context"
 
 type impctlCmd struct {
 	Server         serverCmd         `cmd:"" example:"impctl server status" roles:"mx" help:"the management server"`
-	Gateway        gatewayCmd        `cmd:"" example:"impctl gateway status" roles:"gateway" help:"the gateway"`
+	Gateway        gatewayCmd        `cmd:"" example:"impctl gateway restart gw1" help:"the gateway, or on a management server its gateways"`
 	Teardown       teardownCmd       `cmd:"" example:"impctl teardown" help:"stop the role until the next start or boot; the shell stays"`
 	Status         impctlStatus      `cmd:"" example:"impctl status" rights:"operator" help:"the state of the appliance's services"`
 	Support        supportCmd        `cmd:"" example:"impctl support get-tech-info" help:"bundles for support, and its key"`
@@ -32,10 +32,17 @@ type serverCmd struct {
 }
 
 type gatewayCmd struct {
-	Start   startCmd      `cmd:"" example:"impctl gateway start" help:"start the gateway"`
-	Stop    stopCmd       `cmd:"" example:"impctl gateway stop" help:"stop the gateway"`
-	Restart restartCmd    `cmd:"" example:"impctl gateway restart" help:"stop it and start it again"`
-	Status  serviceStatus `cmd:"" example:"impctl gateway status" rights:"operator" help:"how it is, how often it was restarted and why"`
+	Start   startCmd          `cmd:"" roles:"gateway" example:"impctl gateway start" help:"start the gateway"`
+	Stop    stopCmd           `cmd:"" roles:"gateway" example:"impctl gateway stop" help:"stop the gateway"`
+	Restart gatewayRestartCmd `cmd:"" example:"impctl gateway restart" exits:"130" help:"stop it and start it again"`
+	Status  serviceStatus     `cmd:"" roles:"gateway" example:"impctl gateway status" rights:"operator" help:"how it is, how often it was restarted and why"`
+
+	Register   gatewayRegisterCmd   `cmd:"" roles:"gateway" example:"impctl gateway register --management-server mx.example.com --gateway-group Shop" exits:"130" help:"join a management server"`
+	Unregister gatewayUnregisterCmd `cmd:"" roles:"gateway" example:"impctl gateway unregister" exits:"130" help:"leave the management server"`
+	Show       gatewayShowCmd       `cmd:"" roles:"gateway" example:"impctl gateway show" rights:"operator" help:"group, management server, connection, revision of the configuration"`
+
+	Drain       gatewayDrainCmd    `cmd:"" example:"impctl gateway drain gw1" roles:"mx" exits:"130" help:"have a gateway take no more connections"`
+	GetTechInfo gatewayTechInfoCmd `cmd:"" name:"get-tech-info" example:"impctl gateway get-tech-info gw1" roles:"mx" exits:"130" help:"fetch a support bundle from a gateway"`
 }
 
 type startCmd struct{}

@@ -5,13 +5,15 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"sealgate/transfer"
 )
 
 type statusCmd struct{}
 
 func (statusCmd) Run(_ context.Context, e *Env) error {
 	s := e.Host.Status()
-	return e.Out(s, applianceLines(s)+releaseLines(s)+serviceLines(s)+jobLines(s)+diskLine(s))
+	return e.Out(s, applianceLines(s)+releaseLines(s)+serviceLines(s)+registrationLine(s)+jobLines(s)+diskLine(s))
 }
 
 func applianceLines(s Status) string {
@@ -42,6 +44,16 @@ func serviceLines(s Status) string {
 		text += row("last words", "%s", words)
 	}
 	return text
+}
+
+func registrationLine(s Status) string {
+	if s.Registration == nil {
+		return ""
+	}
+	if s.Registration.Server == "" {
+		return row("registered", "no") + linkLines(*s.Registration)
+	}
+	return row("registered", "at %s", transfer.SafeText(s.Registration.Server)) + linkLines(*s.Registration)
 }
 
 func jobLines(s Status) string {

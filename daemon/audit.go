@@ -85,7 +85,7 @@ func bounded(words []string) (kept []string, whole bool) {
 
 // refuse keeps that somebody without rights was there.
 func (a *auditor) refuse() {
-	more, tell := a.d.refusals.tell(time.Now())
+	more, tell := a.d.refusals.tell(time.Now(), refusalsTold, refusalsEvery)
 	if !tell {
 		return
 	}
@@ -107,8 +107,8 @@ func (d *Daemon) keep(records ...audit.Record) error {
 	return err
 }
 
-// refusals keeps strangers from filling the log: beyond so many in a minute
-// they are only counted.
+// refusals keeps strangers from filling the log: beyond so many in a while they
+// are only counted.
 type refusals struct {
 	mu     sync.Mutex
 	since  time.Time
@@ -122,13 +122,13 @@ const (
 )
 
 // tell says whether to tell of one more, and how many were not told of before.
-func (r *refusals) tell(now time.Time) (more int, tell bool) {
+func (r *refusals) tell(now time.Time, most int, every time.Duration) (more int, tell bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if now.Sub(r.since) >= refusalsEvery {
+	if now.Sub(r.since) >= every {
 		r.since, r.told = now, 0
 	}
-	if r.told == refusalsTold {
+	if r.told == most {
 		r.untold++
 		return 0, false
 	}

@@ -21,14 +21,14 @@ func TestRefusals(t *testing.T) {
 	var r refusals
 	now := time.Unix(1000, 0)
 	for i := range 25 {
-		if more, tell := r.tell(now); tell != (i < 10) || more != 0 {
+		if more, tell := r.tell(now, 10, time.Minute); tell != (i < 10) || more != 0 {
 			t.Errorf("%d: %d, %v", i, more, tell)
 		}
 	}
-	if more, tell := r.tell(now.Add(time.Minute)); !tell || more != 15 {
+	if more, tell := r.tell(now.Add(time.Minute), 10, time.Minute); !tell || more != 15 {
 		t.Errorf("a minute later: %d, %v", more, tell)
 	}
-	if more, tell := r.tell(now.Add(time.Minute)); !tell || more != 0 {
+	if more, tell := r.tell(now.Add(time.Minute), 10, time.Minute); !tell || more != 0 {
 		t.Errorf("told twice: %d, %v", more, tell)
 	}
 }

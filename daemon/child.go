@@ -48,7 +48,7 @@ func runRole(ctx context.Context, which appliance.Role, home appliance.Home, log
 		return err
 	}
 	if which == appliance.Gateway {
-		return gateway.Run(ctx, home, ln, ready, log)
+		return gateway.Run(ctx, home, ln, ready, errands, log)
 	}
 	return mx.Run(ctx, home, ln, ready, errands, log)
 }

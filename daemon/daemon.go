@@ -38,6 +38,8 @@ import (
 	"sealgate/appliance/serverlog"
 	"sealgate/commands"
 	"sealgate/control"
+	"sealgate/daemon/errand"
+	"sealgate/daemon/keyring"
 	"sealgate/daemon/launch"
 )
 
@@ -55,6 +57,7 @@ type Daemon struct {
 
 	audit    *audit.Log
 	refusals refusals
+	pending  pending // registration
 
 	releases patch.Releases
 	changing changing
@@ -133,12 +136,20 @@ func Run(ctx context.Context, home appliance.Home, o Options) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	d.end = cancel
-	asked := &errands{Daemon: d, ctx: ctx, writes: writes{keep: d.keep, now: time.Now}}
+	asked := &errands{Daemon: d, ctx: ctx, Keyring: keyring.New(secrets, time.Now), writes: writes{keep: d.keep, now: time.Now}}
 	if config.Role == appliance.ManagementServer {
-		d.role.errands, d.jobs.changed = asked, d.role.jobsChanged
+		d.role.errands = func(s *errand.Server) error { return s.Serve(asked) }
+		d.jobs.changed = d.role.jobsChanged
+	} else {
+		ofGateway := &gatewayErrands{Daemon: d, ctx: ctx}
+		d.role.errands = func(s *errand.Server) error { return s.ServeGateway(ofGateway) }
+		defer ofGateway.running.Wait()
 	}
 	var sending sync.WaitGroup
 	sending.Go(func() { heads.keepSending(ctx, headEvery) })
+	if config.Role == appliance.Gateway {
+		sending.Go(func() { d.keepJoining(ctx) })
+	}
 	served := make(chan error, 1)
 	go func() {
 		defer cancel(nil)

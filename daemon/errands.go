@@ -13,6 +13,7 @@ import (
 	"sealgate/control"
 	"sealgate/daemon/errand"
 	"sealgate/daemon/job"
+	"sealgate/daemon/keyring"
 )
 
 const (
@@ -81,9 +82,12 @@ func (j *jobs) abort(id string) (first bool, err error) {
 // errands answers what the management server's process asks.
 type errands struct {
 	*Daemon
+	*keyring.Keyring
 	ctx     context.Context // of the daemon
 	exports sync.WaitGroup  // that were asked for
 	writes  writes          // of the REST API, in the audit log
+
+	strangers, comings refusals // of gateways, in the audit log
 
 	mu       sync.Mutex
 	exported time.Time // the last time that it was asked
@@ -135,9 +139,12 @@ func (e *errands) StartExport() error {
 // word alone for which user of the REST API it was.
 const restUser = "REST API"
 
-func (e *errands) note(what string) {
+func (e *errands) note(what string) { e.noteOf(restUser, what) }
+
+// noteOf records what somebody without an account has had done.
+func (d *Daemon) noteOf(who, what string) {
 	exit := control.ExitDone
-	_ = e.keep(audit.Record{Event: audit.Command, User: restUser, Words: []string{what}, Exit: &exit}) // it is logged there
+	_ = d.keep(audit.Record{Event: audit.Command, User: who, Words: []string{what}, Exit: &exit}) // it is logged there
 }
 
 // silent is a user interface that nobody looks at.

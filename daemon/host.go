@@ -79,6 +79,7 @@ func (d *Daemon) Status() commands.Status {
 		Service: d.role.Status(),
 		Jobs:    d.jobs.list(),
 	}
+	s.Registration = d.registration()
 	s.Disk, _ = disk.Of(string(d.home))
 	s.Releases, s.Note = d.releaseList()
 	return s
@@ -138,6 +139,14 @@ func (d *Daemon) History(ctx context.Context, c commands.Caller, x commands.Hist
 	var r []commands.Revision
 	err := d.jobs.run(ctx, job.KindHistory, c, job.Spec{Home: d.home, History: &x}, ui, &r)
 	return r, err
+}
+
+// AskGateway has a gateway do something.
+func (d *Daemon) AskGateway(ctx context.Context, c commands.Caller, x commands.AskGateway, ui control.UI) (commands.GatewayAnswer, error) {
+	x.Author = c.Name
+	var r commands.GatewayAnswer
+	err := d.jobs.run(ctx, job.KindGateway, c, job.Spec{Home: d.home, Gateway: &x}, ui, &r)
+	return r, d.swept(err)
 }
 
 // Revert goes back to a revision.

@@ -19,6 +19,7 @@ import (
 	"sealgate/appliance"
 	"sealgate/appliance/audit"
 	"sealgate/appliance/ftl"
+	"sealgate/appliance/token"
 	"sealgate/commands"
 	"sealgate/control"
 	"sealgate/daemon/job"
@@ -91,35 +92,56 @@ type initCmd struct {
 	Name             string         `required:"" placeholder:"NAME" help:"the appliance's name, also in the names of its dumps"`
 	Secrets          string         `required:"" placeholder:"FILE" help:"file with the lines system=…, secure=… and admin=…"`
 	Listen           string         `default:"0.0.0.0:8083" placeholder:"ADDR:PORT" help:"management address (default 0.0.0.0:8083, all addresses; port 0 takes a free one)"`
-	ManagementServer string         `placeholder:"HOST:PORT" help:"gateway: the management server to join"`
+	ManagementServer string         `placeholder:"HOST:PORT" help:"gateway: the management server to join at the first start, by the secure password"`
 	GatewayGroup     string         `placeholder:"GROUP" help:"gateway: the group to join"`
-	Deployment       string         `placeholder:"ID" help:"what the appliances of a scaling group or a pair share; a licence may be bound to it"`
-	License          string         `placeholder:"FILE" help:"file with a licence key: the appliance is unsealed from the start"`
-	Hotfix           string         `placeholder:"URL" help:"a patch that the appliance installs when it first starts: ftp://, http:// or https://, without a password"`
-	AllowNetwork     []string       `placeholder:"NETWORK" help:"let transfers connect to a network that is refused by default, such as 127.0.0.0/8"`
+	Alias            string         `placeholder:"NAME" help:"gateway: the alias of its data address (default AWS Default)"`
+	DataAddress      string         `placeholder:"IP" help:"gateway: the address on which it serves (default: the one that reaches the management server)"`
+	Licensing        string         `placeholder:"{byol,on-demand}" help:"gateway: how it counts at the management server (default byol)"`
+
+	RegistrationToken string `placeholder:"FILE" help:"gateway: file with a registration token, to join by instead of the secure password"`
+
+	Deployment   string   `placeholder:"ID" help:"what the appliances of a scaling group or a pair share; a licence may be bound to it"`
+	License      string   `placeholder:"FILE" help:"file with a licence key: the appliance is unsealed from the start"`
+	Hotfix       string   `placeholder:"URL" help:"a patch that the appliance installs when it first starts: ftp://, http:// or https://, without a password"`
+	AllowNetwork []string `placeholder:"NETWORK" help:"let transfers connect to a network that is refused by default, such as 127.0.0.0/8"`
 }
 
-// maxLicense bounds a licence file, in bytes.
-const maxLicense = 4 << 10
+// maxOneLine bounds a file of one line, in bytes.
+const maxOneLine = 4 << 10
 
-// license reads the licence key, if there is one.
-func (c *initCmd) license() (string, error) {
-	if c.License == "" {
+// lineOf reads what stands in the file of a flag, if there is one.
+func lineOf(flag, path, what string) (string, error) {
+	if path == "" {
 		return "", nil
 	}
-	file, err := os.Open(c.License)
+	file, err := os.Open(path)
 	if err != nil {
-		return "", appliance.Faultf("write the licence key, one line, into a file", "--license: %w", err)
+		return "", appliance.Faultf("write the "+what+", one line, into a file", "%s: %w", flag, err)
 	}
 	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, maxLicense))
+	data, err := io.ReadAll(io.LimitReader(file, maxOneLine))
 	if err == nil && len(bytes.TrimSpace(data)) == 0 {
-		err = appliance.Faultf("write the licence key, one line, into it", "it is empty")
+		err = appliance.Faultf("write the "+what+", one line, into it", "it is empty")
 	}
 	if err != nil {
-		return "", fmt.Errorf("--license %s: %w", c.License, err)
+		return "", fmt.Errorf("%s %s: %w", flag, path, err)
 	}
 	return string(bytes.TrimSpace(data)), nil
+}
+
+// token reads the registration token, if there is one.
+func (c *initCmd) token() (string, error) {
+	text, err := lineOf("--registration-token", c.RegistrationToken, "registration token")
+	if err != nil || text == "" {
+		return "", err
+	}
+	if c.ManagementServer == "" {
+		return "", appliance.Faultf("say at which one: --management-server HOST:PORT", "--registration-token is for joining a management server")
+	}
+	if _, err := token.Parse(text); err != nil {
+		return "", fmt.Errorf("--registration-token %s: %w", c.RegistrationToken, err)
+	}
+	return text, nil
 }
 
 func (c *initCmd) Run(ctx context.Context, stdout io.Writer) error {
@@ -142,14 +164,19 @@ func (c *initCmd) Run(ctx context.Context, stdout io.Writer) error {
 	if info, err := file.Stat(); err == nil && info.Mode().Perm()&0o077 != 0 {
 		fmt.Fprintf(stdout, "others can read %s: delete it, or chmod 600\n", c.Secrets)
 	}
-	license, err := c.license()
+	license, err := lineOf("--license", c.License, "licence key")
+	if err != nil {
+		return err
+	}
+	token, err := c.token()
 	if err != nil {
 		return err
 	}
 	config, err := ftl.Create(ctx, appliance.Home(c.Home), ftl.Request{
 		Role: c.Role, Name: c.Name, Listen: c.Listen,
-		ManagementServer: c.ManagementServer, GatewayGroup: c.GatewayGroup,
-		Deployment: c.Deployment, License: license, Hotfix: c.Hotfix, Also: rules.write,
+		Joining: appliance.Joining{ManagementServer: c.ManagementServer, GatewayGroup: c.GatewayGroup,
+			Alias: c.Alias, DataAddress: c.DataAddress, Licensing: c.Licensing},
+		Token: token, Deployment: c.Deployment, License: license, Hotfix: c.Hotfix, Also: rules.write,
 		Log: ftl.NewLog(appliance.Home(c.Home), machineConsole(appliance.Home(c.Home))),
 	}, secrets, time.Now())
 	if err != nil {

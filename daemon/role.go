@@ -52,8 +52,8 @@ type role struct {
 	port     string             // what port 0 became: kept over a restart
 	held     *appliance.Fault   // why it may not be started
 
-	errands errand.Host    // answers what the process asks; nil refuses
-	asking  *errand.Server // of the process that runs; nil is none
+	errands func(*errand.Server) error // answers what the process asks, to its end
+	asking  *errand.Server             // of the process that runs; nil is none
 }
 
 func newRole(home appliance.Home, config appliance.Config, log *slog.Logger, childLog io.Writer) *role {
@@ -356,7 +356,7 @@ func (r *role) awaitReady(life *net.UnixConn, p *process) {
 func (r *role) serveErrands(s *errand.Server, p *process) {
 	r.setAsking(s)
 	defer r.setAsking(nil)
-	if err := s.Serve(r.errands); err != nil && !errors.Is(err, net.ErrClosed) {
+	if err := r.errands(s); err != nil && !errors.Is(err, net.ErrClosed) {
 		r.log.Error("errands of the role end", "error", err.Error())
 		p.kill()
 	}

@@ -221,9 +221,12 @@ func load(home appliance.Home, file string) (tls.Certificate, error) {
 	return pair, err
 }
 
+// Link is the certificate of the link, whose key gateways pin.
+func Link(home appliance.Home) (tls.Certificate, error) { return load(home, link) }
+
 // LinkPin is the pin of the key that gateways know their management server by.
 func LinkPin(home appliance.Home) (token.Pin, error) {
-	pair, err := load(home, link)
+	pair, err := Link(home)
 	if err != nil {
 		return token.Pin{}, err
 	}

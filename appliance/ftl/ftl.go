@@ -83,15 +83,15 @@ func (s Secrets) check(name string) error {
 
 // Request is what the owner decides.
 type Request struct {
-	Role             appliance.Role
-	Name             string
-	Listen           string
-	ManagementServer string
-	GatewayGroup     string
-	Deployment       string // what licences of several appliances may be bound to; may be empty
-	License          string // a licence key that unseals it from the start; may be empty
-	Log              *Log   // takes the steps; may be nil
-	Hotfix           string // where a patch is that it installs when it first starts; may be empty
+	Role       appliance.Role
+	Name       string
+	Listen     string
+	Joining    appliance.Joining
+	Token      string // registers a gateway instead of its *secure* password; may be empty
+	Deployment string // what licences of several appliances may be bound to; may be empty
+	License    string // a licence key that unseals it from the start; may be empty
+	Log        *Log   // takes the steps; may be nil
+	Hotfix     string // where a patch is that it installs when it first starts; may be empty
 	// Also writes what else the new home holds; nil: nothing.
 	Also func(appliance.Home) error
 }
@@ -124,7 +124,7 @@ func Create(ctx context.Context, home appliance.Home, r Request, s Secrets, now 
 		}
 	}()
 	config := appliance.NewConfig(uuid.NewString(), r.Role, r.Name, now)
-	config.Listen, config.ManagementServer, config.GatewayGroup = r.Listen, r.ManagementServer, r.GatewayGroup
+	config.Listen, config.Joining = r.Listen, r.Joining
 	if err := config.Validate(); err != nil {
 		return config, err
 	}
@@ -145,7 +145,7 @@ func Create(ctx context.Context, home appliance.Home, r Request, s Secrets, now 
 	if err := errors.Join(os.MkdirAll(string(home), 0o711), os.Chmod(string(home), 0o711)); err != nil {
 		return config, err
 	}
-	for _, dir := range []string{home.Logs(), home.Exports(), home.TechInfo(), home.Certificate(), home.Spool()} {
+	for _, dir := range []string{home.Logs(), home.Exports(), home.TechInfo(), home.Certificate(), home.Spool(), home.Link(), home.Results()} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return config, err
 		}
@@ -180,6 +180,16 @@ func Create(ctx context.Context, home appliance.Home, r Request, s Secrets, now 
 	}
 	if r.Hotfix != "" {
 		if err := atomicfile.Write(home.Hotfix(), []byte(r.Hotfix+"\n"), 0o600); err != nil {
+			return config, err
+		}
+	}
+	if r.Joining.ManagementServer != "" {
+		// The passwords of a new gateway are those that its management server has.
+		pending := secret.Registration{Token: r.Token}
+		if r.Token == "" {
+			pending.Password = s.Secure
+		}
+		if err := keys.KeepRegistration(string(home), pending); err != nil {
 			return config, err
 		}
 	}

@@ -15,15 +15,20 @@ import (
 // name, never by id, and their fields are those that the OpenAPI answers, so that a
 // gateway needs no database and whoever reads the file understands it.
 //
-// Private keys travel sealed to the gateway (SealedKey) and lie in the gateway's
-// spool folder opened (PrivateKey), readable for its account alone.
+// Private keys travel sealed to the gateway (SealedKeys) and lie in the gateway's
+// spool folder opened (PrivateKey), readable for its account alone. They, the aliases
+// and the sum are one gateway's; the rest is the same for all of the group.
 type Snapshot struct {
 	Format   int           `json:"format"` // SnapshotFormat
 	Revision int64         `json:"revision"`
+	SHA256   string        `json:"sha256,omitempty"` // what the management server knows it by, whatever the revision
 	Group    SnapshotGroup `json:"gatewayGroup"`
 
 	// Aliases are addresses by gateway name and alias name.
 	Aliases map[string]map[string]netip.Addr `json:"aliases,omitempty"`
+
+	// SealedKeys are private keys by the ids of the secrets.
+	SealedKeys map[string][]byte `json:"sealedKeys,omitempty"`
 
 	IPGroups          map[string][]IPEntry           `json:"ipGroups,omitempty"`
 	SSLSettings       map[string]TLSSettings         `json:"sslSettings,omitempty"`
@@ -263,7 +268,7 @@ type SnapshotKey struct {
 	Name        string `json:"sslKeyName"`
 	Certificate string `json:"certificate"` // the leaf first
 	PrivateKey  string `json:"privateKey,omitempty"`
-	SealedKey   []byte `json:"sealedKey,omitempty"`
+	Secret      string `json:"secret,omitempty"` // until it is opened: the private key's place in SealedKeys
 }
 
 // SnapshotInbound is where a web service is reached.
@@ -347,8 +352,8 @@ func (s *Snapshot) TakeKeys() (keys [][]byte) {
 	for i := range s.Services {
 		for j := range s.Services[i].Keys {
 			k := &s.Services[i].Keys[j]
-			keys = append(keys, []byte(k.PrivateKey), k.SealedKey)
-			k.PrivateKey, k.SealedKey = "", nil
+			keys = append(keys, []byte(k.PrivateKey))
+			k.PrivateKey = ""
 		}
 	}
 	return keys

@@ -233,7 +233,7 @@ func (c *checker) service(s *SnapshotService) {
 		}
 	}
 	for _, k := range s.Keys {
-		if k.Name == "" || k.Certificate == "" || k.PrivateKey == "" && len(k.SealedKey) == 0 {
+		if k.Name == "" || k.Certificate == "" || k.PrivateKey == "" && k.Secret == "" {
 			c.faultf("%s: the certificate %q lacks a part", of, k.Name)
 		}
 	}

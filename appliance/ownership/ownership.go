@@ -39,7 +39,7 @@ const Umask = 0o007
 
 // shared are the folders of a home in which the role works.
 func shared(home appliance.Home) []string {
-	return []string{filepath.Join(string(home), "data"), home.Certificate(), home.Spool()}
+	return []string{filepath.Join(string(home), "data"), home.Certificate(), home.Spool(), home.Link(), home.Results()}
 }
 
 // FileMode is the mode of a new file in folder: for whoever may make files there.

@@ -43,7 +43,31 @@ func (k *Keys) unsealPublic(id string, sealed []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	plaintext, err := hpke.Open(key, hpke.HKDFSHA256(), hpke.ChaCha20Poly1305(), info(id), sealed)
+	return Opener{key}.open(id, sealed)
+}
+
+// Opener opens what was sealed for its key: a gateway's.
+type Opener struct{ key hpke.PrivateKey }
+
+// NewOpener takes a private X25519 key.
+func NewOpener(private []byte) (Opener, error) {
+	key, err := hpke.DHKEM(ecdh.X25519()).NewPrivateKey(private)
+	return Opener{key}, err
+}
+
+// Recipient is the public key, for ParseRecipient.
+func (o Opener) Recipient() []byte { return o.key.PublicKey().Bytes() }
+
+// Open opens what a Recipient sealed for id.
+func (o Opener) Open(id string, sealed []byte) ([]byte, error) {
+	if len(sealed) == 0 || sealed[0] != publicFormat {
+		return nil, fmt.Errorf("secret %q is not in the form that this release seals", id)
+	}
+	return o.open(id, sealed[1:])
+}
+
+func (o Opener) open(id string, sealed []byte) ([]byte, error) {
+	plaintext, err := hpke.Open(o.key, hpke.HKDFSHA256(), hpke.ChaCha20Poly1305(), info(id), sealed)
 	if err != nil {
 		return nil, fmt.Errorf("secret %q does not open with this appliance's key", id)
 	}
@@ -78,9 +102,15 @@ func ReadRecipient(path string) (Recipient, error) {
 	if err != nil {
 		return Recipient{}, fmt.Errorf("%s is damaged", path)
 	}
-	key, err := hpke.DHKEM(ecdh.X25519()).NewPublicKey(raw)
+	to, err := ParseRecipient(raw)
 	if err != nil {
 		return Recipient{}, fmt.Errorf("%s is damaged", path)
 	}
-	return Recipient{key}, nil
+	return to, nil
+}
+
+// ParseRecipient takes a public X25519 key.
+func ParseRecipient(public []byte) (Recipient, error) {
+	key, err := hpke.DHKEM(ecdh.X25519()).NewPublicKey(public)
+	return Recipient{key}, err
 }

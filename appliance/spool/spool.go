@@ -1,15 +1,19 @@
 // Package spool keeps records on the disk until somebody has taken them: a gateway's
 // events while its management server is away.
 //
-// A record has a sequence number, 1, 2, 3, …, which never repeats. What Append has
-// returned for survives the end of the process, however it ends, and a power cut
-// after the next sync, once a second. The spool is bounded: when it is full the
-// oldest segment goes, its records are counted as dropped, and the reader sees the
-// gap in the numbers. A record that the disk has damaged is never given out.
+// A record has a sequence number, 1, 2, 3, …. What Append has returned for survives
+// the end of the process, however it ends, and a power cut after the next sync, once a
+// second. What Read gives out survives both, so that within an epoch a number that was
+// read never comes again with another record. An epoch ends when the numbers begin
+// anew, because the spool was lost. The spool is bounded: when it is full the oldest
+// segment goes, its records are counted as dropped, and the reader sees the gap in the
+// numbers. A record that the disk has damaged is never given out.
 package spool
 
 import (
+	"crypto/rand"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -46,6 +50,7 @@ type Record struct {
 type Stats struct {
 	Records int64  // that wait
 	Bytes   int64  // of the segments
+	Max     int64  // that Bytes are let grow to
 	Next    uint64 // the next record's number
 	Dropped uint64 // since it was opened: lost to the bound or to damage
 }
@@ -58,6 +63,15 @@ type Stats struct {
 //	body
 const header = 16
 
+// readSize is how much of a segment is read at a time; a record fits.
+const readSize = 1 << 20
+
+// Beside the segments: what the epoch is called, and up to where records were taken.
+const (
+	epochName = "epoch"
+	takenName = "taken"
+)
+
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 type segment struct {
@@ -66,19 +80,31 @@ type segment struct {
 	size    int64
 }
 
+// place is where a reading ended: behind a record.
+type place struct {
+	sequence uint64
+	first    uint64 // the segment
+	offset   int64
+}
+
 // Spool is an open spool, for one process.
 type Spool struct {
 	dir     string
 	options Options
 	mode    fs.FileMode
+	epoch   string
+
+	syncing sync.Mutex // taken before mu
 
 	mu       sync.Mutex
 	segments []segment // the last one is written
 	file     *os.File
+	taken    *os.File // holds acked, for the next start
 	next     uint64
 	acked    uint64
+	synced   uint64
 	dropped  uint64
-	dirty    bool
+	read     place         // of the last reading: the next one begins there
 	grown    chan struct{} // closed at the next record
 	stop     chan struct{}
 	stopped  sync.WaitGroup
@@ -105,8 +131,14 @@ func Open(dir string, options Options) (*Spool, error) {
 	if err := s.load(); err != nil {
 		return nil, err
 	}
-	if err := s.begin(); err != nil {
+	if err := s.name(); err != nil {
 		return nil, err
+	}
+	if err := s.recall(); err != nil {
+		return nil, err
+	}
+	if err := s.begin(); err != nil {
+		return nil, errors.Join(err, s.taken.Close())
 	}
 	s.stopped.Go(s.keepSyncing)
 	return s, nil
@@ -115,6 +147,47 @@ func Open(dir string, options Options) (*Spool, error) {
 func (s *Spool) path(first uint64) string {
 	return filepath.Join(s.dir, fmt.Sprintf("%020d.seg", first))
 }
+
+// name finds the epoch's name, or begins an epoch.
+func (s *Spool) name() error {
+	path := filepath.Join(s.dir, epochName)
+	have, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	id := make([]byte, 16)
+	if n, err := hex.Decode(id, have[:min(len(have), 2*len(id))]); err == nil && n == len(id) && len(s.segments) > 0 {
+		s.epoch = string(have[:2*n])
+		return nil
+	}
+	rand.Read(id)
+	s.epoch = hex.EncodeToString(id)
+	if err := os.Remove(filepath.Join(s.dir, takenName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return atomicfile.Write(path, []byte(s.epoch+"\n"), s.mode)
+}
+
+// recall reads up to where records were taken. What is damaged or lost costs sending
+// some again.
+func (s *Spool) recall() (err error) {
+	s.taken, err = os.OpenFile(filepath.Join(s.dir, takenName), os.O_RDWR|os.O_CREATE, s.mode)
+	if err != nil {
+		return err
+	}
+	if err := s.taken.Chmod(s.mode); err != nil {
+		return errors.Join(err, s.taken.Close())
+	}
+	text := make([]byte, 20)
+	n, _ := s.taken.ReadAt(text, 0)
+	if acked, err := strconv.ParseUint(string(text[:n]), 10, 64); err == nil && n == len(text) {
+		s.acked = min(acked, s.next-1)
+	}
+	return nil
+}
+
+// Epoch names the spool for as long as its numbers go on.
+func (s *Spool) Epoch() string { return s.epoch }
 
 // load reads what is there.
 func (s *Spool) load() error {
@@ -132,27 +205,39 @@ func (s *Spool) load() error {
 	}
 	slices.SortFunc(s.segments, func(a, b segment) int { return int(min(max(int64(a.first-b.first), -1), 1)) })
 	for i := range s.segments {
-		seg := &s.segments[i]
-		last := seg.first - 1
-		err := s.scan(seg.first, 0, func(r Record, end int64) bool {
-			seg.records++
-			seg.size, last = end, r.Sequence
-			return true
-		})
-		if err != nil {
+		if err := s.loadSegment(&s.segments[i]); err != nil {
 			return err
 		}
-		info, err := os.Stat(s.path(seg.first))
-		if err != nil {
-			return err
-		}
-		if lost := info.Size() - seg.size; lost > 0 {
-			// Numbers of records that are damaged now may have been read before.
-			last += uint64(lost/header) + 1
-			s.dropped++
-		}
-		s.next = max(s.next, last+1)
 	}
+	s.synced = s.next - 1
+	return nil
+}
+
+func (s *Spool) loadSegment(seg *segment) error {
+	file, err := os.Open(s.path(seg.first))
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if err := file.Sync(); err != nil { // a process that was killed may have left it to the system
+		return err
+	}
+	data, err := io.ReadAll(file)
+	if err != nil {
+		return err
+	}
+	last := seg.first - 1
+	seg.size = int64(parse(data, seg.first, func(r Record) bool {
+		seg.records++
+		last = r.Sequence
+		return true
+	}))
+	if lost := int64(len(data)) - seg.size; lost > 0 {
+		// Numbers of records that are damaged now may have been read before.
+		last += uint64(lost/header) + 1
+		s.dropped++
+	}
+	s.next = max(s.next, last+1)
 	return nil
 }
 
@@ -171,7 +256,10 @@ func (s *Spool) begin() error {
 		return err
 	}
 	if s.file != nil {
-		s.file.Sync()
+		if err := s.file.Sync(); err != nil {
+			return errors.Join(err, file.Close())
+		}
+		s.synced = s.next - 1
 		s.file.Close()
 	}
 	s.file = file
@@ -210,7 +298,6 @@ func (s *Spool) Append(body []byte) (uint64, error) {
 	}
 	last.size += int64(len(record))
 	last.records++
-	s.dirty = true
 	sequence := s.next
 	s.next++
 	s.shrink()
@@ -248,10 +335,20 @@ func (s *Spool) remove() {
 	s.segments = slices.Delete(s.segments, 0, 1)
 }
 
-// Read returns records after a number, in order: at most most, and at most a segment's
-// worth. None means that there is none yet; Grown tells of the next.
+// Read returns records after a number, in order: at most most, and about a megabyte.
+// None means that there is none yet; Grown tells of the next. Reading on where the
+// last reading ended looks at nothing twice.
 func (s *Spool) Read(after uint64, most int) ([]Record, error) {
 	s.mu.Lock()
+	fresh := after >= s.synced
+	s.mu.Unlock()
+	if fresh {
+		if err := s.Sync(); err != nil {
+			return nil, err
+		}
+	}
+	s.mu.Lock()
+	read, synced := s.read, s.synced
 	var list []segment
 	for i, seg := range s.segments {
 		if i+1 == len(s.segments) || s.segments[i+1].first > after+1 {
@@ -259,22 +356,53 @@ func (s *Spool) Read(after uint64, most int) ([]Record, error) {
 		}
 	}
 	s.mu.Unlock()
-	var records []Record
 	for _, seg := range list {
-		err := s.scan(seg.first, seg.size, func(r Record, _ int64) bool {
-			if r.Sequence > after {
-				records = append(records, r)
-			}
-			return len(records) < most
-		})
+		from := int64(0)
+		if read.first == seg.first && read.sequence == after {
+			from = read.offset
+		}
+		records, end, err := s.readSegment(seg, from, after, synced, most)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) { // removed meanwhile
 			return nil, err
 		}
 		if len(records) > 0 {
-			break
+			s.mu.Lock()
+			s.read = place{records[len(records)-1].Sequence, seg.first, end}
+			s.mu.Unlock()
+			return records, nil
 		}
 	}
-	return records, nil
+	return nil, nil
+}
+
+// readSegment returns the first records of a segment, from an offset, with numbers
+// after one and up to another, and where they end.
+func (s *Spool) readSegment(seg segment, from int64, after, upto uint64, most int) (records []Record, end int64, err error) {
+	file, err := os.Open(s.path(seg.first))
+	if err != nil {
+		return nil, 0, err
+	}
+	defer file.Close()
+	for from < seg.size && len(records) == 0 {
+		data := make([]byte, min(seg.size-from, readSize))
+		if _, err := file.ReadAt(data, from); err != nil {
+			return nil, 0, err
+		}
+		n := parse(data, seg.first, func(r Record) bool {
+			if r.Sequence > upto || len(records) == most {
+				return false
+			}
+			if r.Sequence > after {
+				records = append(records, r)
+			}
+			return true
+		})
+		if n == 0 {
+			break // the disk has damaged it, or it is too new
+		}
+		from += int64(n)
+	}
+	return records, from, nil
 }
 
 // Grown is closed when there is a record after those that Read could see.
@@ -284,34 +412,23 @@ func (s *Spool) Grown() <-chan struct{} {
 	return s.grown
 }
 
-// scan gives each whole record of a segment to each, up to limit bytes; 0 is to its
-// end. It ends at the first damage.
-func (s *Spool) scan(first uint64, limit int64, each func(r Record, end int64) bool) error {
-	data, err := os.ReadFile(s.path(first))
-	if err != nil {
-		return err
-	}
-	if limit > 0 && int64(len(data)) > limit {
-		data = data[:limit]
-	}
-	expected := first
-	for at := 0; at+header <= len(data); {
+// parse gives each whole record to each, while that says true, and returns how many
+// bytes they have. It ends at the first damage, and at a number below least.
+func parse(data []byte, least uint64, each func(Record) bool) int {
+	at := 0
+	for at+header <= len(data) {
 		n := int(binary.BigEndian.Uint32(data[at:]))
 		end := at + header + n
 		if n > MaxRecord || end > len(data) || crc32.Checksum(data[at+8:end], castagnoli) != binary.BigEndian.Uint32(data[at+4:]) {
-			return nil
+			break
 		}
 		sequence := binary.BigEndian.Uint64(data[at+8:])
-		if sequence < expected {
-			return nil
+		if sequence < least || !each(Record{sequence, data[at+header : end]}) {
+			break
 		}
-		expected = sequence + 1
-		if !each(Record{sequence, data[at+header : end]}, int64(end)) {
-			return nil
-		}
-		at = end
+		least, at = sequence+1, end
 	}
-	return nil
+	return at
 }
 
 // Acknowledge lets go of the records up to a number. Segments that hold nothing else
@@ -320,16 +437,24 @@ func (s *Spool) Acknowledge(upto uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.acked = max(s.acked, min(upto, s.next-1))
+	s.taken.WriteAt(fmt.Appendf(nil, "%020d", s.acked), 0) // lost, it costs sending some again
 	for len(s.segments) > 1 && s.segments[1].first <= s.acked+1 {
 		s.remove()
 	}
+}
+
+// Taken is up to which number the records were taken.
+func (s *Spool) Taken() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.acked
 }
 
 // Stats say how the spool is.
 func (s *Spool) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	stats := Stats{Next: s.next, Dropped: s.dropped}
+	stats := Stats{Next: s.next, Dropped: s.dropped, Max: s.options.Max}
 	for _, seg := range s.segments {
 		stats.Records += seg.records
 		stats.Bytes += seg.size
@@ -353,15 +478,23 @@ func (s *Spool) keepSyncing() {
 	}
 }
 
-// Sync makes what was appended survive a power cut.
+// Sync makes what was appended survive a power cut. Append goes on meanwhile.
 func (s *Spool) Sync() error {
+	s.syncing.Lock()
+	defer s.syncing.Unlock()
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.dirty || s.closed {
+	file, upto, done := s.file, s.next-1, s.closed || s.synced == s.next-1
+	s.mu.Unlock()
+	if done {
 		return nil
 	}
-	s.dirty = false
-	return s.file.Sync()
+	if err := file.Sync(); err != nil && !errors.Is(err, fs.ErrClosed) { // begin syncs what it closes
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.synced = max(s.synced, upto)
+	return nil
 }
 
 // Close syncs and closes the spool.
@@ -374,7 +507,7 @@ func (s *Spool) Close() error {
 	}
 	s.closed = true
 	close(s.stop)
-	err = errors.Join(err, s.file.Close())
+	err = errors.Join(err, s.file.Close(), s.taken.Close())
 	s.mu.Unlock()
 	s.stopped.Wait()
 	return err

@@ -2,6 +2,7 @@ package spool_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -189,5 +190,74 @@ func TestGrownTells(t *testing.T) {
 	<-grown
 	if list := drain(t, s, 0); len(list) != 1 {
 		t.Errorf("%v", list)
+	}
+}
+
+// Numbers begin anew with another epoch, and only then.
+func TestAnEpochLastsAsLongAsTheNumbers(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "spool")
+	s := open(t, dir, spool.Options{})
+	appendAll(t, s, "one")
+	s.Acknowledge(1)
+	first := s.Epoch()
+	s.Close()
+	if s = open(t, dir, spool.Options{}); s.Epoch() != first || len(first) != 32 || s.Taken() != 1 {
+		t.Errorf("after a restart the epoch is %q, it was %q; %d is taken", s.Epoch(), first, s.Taken())
+	}
+	s.Close()
+	for name, lose := range map[string]func() error{
+		"the epoch's file": func() error { return os.Remove(filepath.Join(dir, "epoch")) },
+		"half of the file": func() error { return os.Truncate(filepath.Join(dir, "epoch"), 16) },
+		"the segments": func() error {
+			names, err := filepath.Glob(filepath.Join(dir, "*.seg"))
+			for _, name := range names {
+				err = errors.Join(err, os.Remove(name))
+			}
+			return err
+		},
+	} {
+		before := first
+		if err := lose(); err != nil {
+			t.Fatal(err)
+		}
+		s = open(t, dir, spool.Options{})
+		if first = s.Epoch(); first == before || s.Taken() != 0 {
+			t.Errorf("%s was lost, and the epoch goes on, %d taken", name, s.Taken())
+		}
+		appendAll(t, s, "again")
+		s.Acknowledge(1)
+		s.Close()
+	}
+}
+
+// Reading while others write gives each record once, in order, whatever the sizes.
+func TestReadingFollowsWriting(t *testing.T) {
+	s := open(t, t.TempDir(), spool.Options{Segment: 3 << 20})
+	const records = 2000
+	go func() {
+		for i := 1; i <= records; i++ {
+			if _, err := s.Append(fmt.Appendf(nil, "%d %s", i, strings.Repeat("x", i*37%5000))); err != nil {
+				t.Error(err)
+			}
+		}
+	}()
+	for after := uint64(0); after < records; {
+		grown := s.Grown()
+		list, err := s.Read(after, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(list) == 0 {
+			<-grown
+		}
+		for _, r := range list {
+			after++
+			if want := fmt.Sprintf("%d %s", after, strings.Repeat("x", int(after)*37%5000)); r.Sequence != after || string(r.Body) != want {
+				t.Fatalf("record %d is %d, %.20q", after, r.Sequence, r.Body)
+			}
+		}
+		if after%700 < 10 {
+			s.Acknowledge(after)
+		}
 	}
 }

@@ -294,6 +294,11 @@ func (t *Tx) remove(ctx context.Context, o Object) error {
 			return err
 		}
 	}
+	if o.Kind == model.Gateway {
+		if err := t.DropGatewayKey(ctx, o); err != nil {
+			return err
+		}
+	}
 	if _, err := t.tx.ExecContext(ctx, "DELETE FROM objects WHERE id = $1", o.ID); err != nil {
 		return err
 	}

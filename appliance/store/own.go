@@ -5,11 +5,13 @@ import (
 	"database/sql"
 	"errors"
 	"strings"
+
+	"sealgate/appliance/model"
 )
 
 // ownTables are this machine's: no dump has them, and an import leaves them as
-// they were.
-var ownTables = []string{"licences", "registration_tokens"}
+// they were, but for what is about gateways that the dump does not have.
+var ownTables = []string{"licences", "registration_tokens", "gateway_keys", "deleted_gateway_keys", "gateway_commands"}
 
 // KeepOwn brings from another store what belongs to the machine, and how late it is
 // there at least. Revisions of later than now get the time of now: licences are
@@ -29,6 +31,12 @@ func (s *Store) KeepOwn(ctx context.Context, from *Store) error {
 		}
 		for _, table := range ownTables {
 			if err := copyRows(ctx, tx, from, table); err != nil && !isMissingTable(err) { // of an older schema
+				return err
+			}
+		}
+		for _, table := range []string{"gateway_keys", "gateway_commands"} {
+			_, err := tx.ExecContext(ctx, "DELETE FROM "+table+" WHERE gateway_id NOT IN (SELECT id FROM objects WHERE kind = $1)", model.Gateway)
+			if err != nil {
 				return err
 			}
 		}

@@ -37,20 +37,18 @@ type database struct {
 	name        string
 	migrations  string // folder below migrations/
 	pageSize    int
-	synchronous string
 	writerCache int // KiB
 }
 
 // Events are read from end to end, and records of 1 to 4 KiB fill pages of 16 KiB
 // well: exports read them half again as fast as from pages of 4 KiB, and the file
-// is a tenth larger than its records rather than a half. An event that a power cut
-// loses is sent again by its gateway, so only configuration waits for the disk. The
-// parts of indexes that an hour of violations goes to fit into a cache of 8 MiB:
-// with one of 1 MiB they are read and written again and again, and a third fewer
-// violations are stored in a second.
+// is a tenth larger than its records rather than a half. The parts of indexes that
+// an hour of violations goes to fit into a cache of 8 MiB: with one of 1 MiB they
+// are read and written again and again, and a third fewer violations are stored in a
+// second.
 var (
-	configDatabase = database{name: "configuration database", migrations: "migrations/config", pageSize: 4096, synchronous: "FULL", writerCache: cacheKiB}
-	eventDatabase  = database{name: "event database", migrations: "migrations/events", pageSize: 16384, synchronous: "NORMAL", writerCache: 8 * cacheKiB}
+	configDatabase = database{name: "configuration database", migrations: "migrations/config", pageSize: 4096, writerCache: cacheKiB}
+	eventDatabase  = database{name: "event database", migrations: "migrations/events", pageSize: 16384, writerCache: 8 * cacheKiB}
 )
 
 // scanOrder is the order in which an export reads events: as they were written.
@@ -68,7 +66,7 @@ func openWriter(path string, d database) (*sql.DB, error) {
 		"_journal_mode": {"WAL"},
 		"_pragma": {
 			fmt.Sprintf("page_size(%d)", d.pageSize),
-			fmt.Sprintf("synchronous(%s)", d.synchronous),
+			"synchronous(FULL)", // a gateway lets go of the events that it hears are stored
 			"foreign_keys(1)",
 		},
 	})

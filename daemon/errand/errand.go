@@ -1,9 +1,10 @@
 // Package errand is what the management server's process may ask of the daemon that
 // started it: which jobs run, to abort one, to make the export that no
-// administrator waits for, to keep records of what was written. It speaks over the
-// connection that the process was started with, so nobody else can ask, and nothing
-// that is asked names a file, a server or a secret. Both ways a message is a line of
-// JSON, at most maxLine bytes.
+// administrator waits for, to keep records of what was written, and what needs keys
+// when gateways register and are configured; a gateway's process may ask for less. It
+// speaks over the connection that the process was started with, so nobody else can ask;
+// nothing that is asked names a file or a server, and no answer holds a secret of the
+// appliance. Both ways a message is a line of JSON, at most maxLine bytes.
 package errand
 
 import (
@@ -36,10 +37,11 @@ var (
 	ErrNoJob        = errors.New("there is no such job")
 	ErrNotAbortable = errors.New("the job cannot be aborted")
 	ErrBusy         = errors.New("busy")
+	ErrNoSession    = errors.New("there is no such session")
 )
 
 // codes carry the errors over the connection.
-var codes = map[string]error{"no job": ErrNoJob, "not abortable": ErrNotAbortable, "busy": ErrBusy}
+var codes = map[string]error{"no job": ErrNoJob, "not abortable": ErrNotAbortable, "busy": ErrBusy, "no session": ErrNoSession, "wrong": ErrWrong}
 
 // Host is the daemon.
 type Host interface {
@@ -49,6 +51,14 @@ type Host interface {
 	// Wrote keeps records of writes that the REST API committed, and of how many more
 	// there were.
 	Wrote(list []Write, untold int64) error
+	Gateways
+}
+
+// GatewayHost is the daemon of a gateway, whose process may ask for nothing else.
+type GatewayHost interface {
+	RestartRole() error
+	// TechInfo makes a support bundle; it returns its name in the folder of results.
+	TechInfo() (name string, err error)
 }
 
 const (
@@ -67,6 +77,9 @@ type message struct {
 
 	Writes []Write `json:"writes,omitempty"`
 	Untold int64   `json:"untold,omitempty"`
+	File   string  `json:"file,omitempty"`
+
+	Gateway *gateway `json:"gateway,omitempty"`
 }
 
 // Server is the daemon's end.
@@ -79,9 +92,18 @@ type Server struct {
 // NewServer answers on a connection.
 func NewServer(conn net.Conn) *Server { return &Server{conn: conn, changed: make(chan struct{}, 1)} }
 
-// Serve answers one errand after the other until the connection ends, or says
-// something that is no errand.
+// Serve answers the management server's process, one errand after the other, until the
+// connection ends, or says something that is no errand.
 func (s *Server) Serve(host Host) error {
+	return s.serve(func(m message) (message, error) { return answer(host, m) })
+}
+
+// ServeGateway answers a gateway's process.
+func (s *Server) ServeGateway(host GatewayHost) error {
+	return s.serve(func(m message) (message, error) { return answerGateway(host, m) })
+}
+
+func (s *Server) serve(answer func(message) (message, error)) error {
 	ended := make(chan struct{})
 	defer close(ended)
 	go s.tell(ended)
@@ -92,7 +114,7 @@ func (s *Server) Serve(host Host) error {
 		if err := json.Unmarshal(lines.Bytes(), &m); err != nil {
 			return fmt.Errorf("the process asked for what is no errand: %w", err)
 		}
-		a, err := answer(host, m)
+		a, err := answer(m)
 		if err == nil {
 			err = s.write(a)
 		}
@@ -119,17 +141,44 @@ func answer(host Host, m message) (a message, unknown error) {
 		}
 		err = host.Wrote(m.Writes, m.Untold)
 	default:
+		if m.Gateway == nil {
+			m.Gateway = new(gateway)
+		}
+		g, known, failed := forGateway(host, m.Do, *m.Gateway)
+		if !known {
+			return a, fmt.Errorf("the process asked for what is no errand: %.40q", m.Do)
+		}
+		a.Gateway, err = &g, failed
+	}
+	return a.with(err), nil
+}
+
+func answerGateway(host GatewayHost, m message) (a message, unknown error) {
+	a.Number = m.Number
+	var err error
+	switch m.Do {
+	case "restart":
+		err = host.RestartRole()
+	case "tech-info":
+		a.File, err = host.TechInfo()
+	default:
 		return a, fmt.Errorf("the process asked for what is no errand: %.40q", m.Do)
 	}
-	if err != nil {
-		a.Error = err.Error()
-		for code, known := range codes {
-			if errors.Is(err, known) {
-				a.Code = code
-			}
+	return a.with(err), nil
+}
+
+// with is the message with an error, if there is one.
+func (m message) with(err error) message {
+	if err == nil {
+		return m
+	}
+	m.Error = err.Error()
+	for code, known := range codes {
+		if errors.Is(err, known) {
+			m.Code = code
 		}
 	}
-	return a, nil
+	return m
 }
 
 // Changed has Serve tell the process that jobs began, ended, or are being aborted. It
@@ -243,6 +292,18 @@ func (c *Client) StartExport(ctx context.Context) error {
 	return err
 }
 
+// RestartRole has the gateway's process end in order and start again.
+func (c *Client) RestartRole(ctx context.Context) error {
+	_, err := c.ask(ctx, message{Do: "restart"})
+	return err
+}
+
+// TechInfo has a support bundle of the gateway made. The error may be ErrBusy.
+func (c *Client) TechInfo(ctx context.Context) (name string, err error) {
+	m, err := c.ask(ctx, message{Do: "tech-info"})
+	return m.File, err
+}
+
 var errEnded = errors.New("the daemon is gone")
 
 func (c *Client) ask(ctx context.Context, m message) (message, error) {
@@ -282,6 +343,9 @@ func (c *Client) send(m *message, answer chan message) error {
 	line, err := json.Marshal(m)
 	if err != nil {
 		return err
+	}
+	if len(line) >= maxLine { // the daemon would take it for an attack
+		return fmt.Errorf("an errand has more than %d bytes", maxLine)
 	}
 	c.waiting[m.Number] = answer
 	_, err = c.conn.Write(append(line, '\n'))

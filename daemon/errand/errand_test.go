@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"sealgate/appliance/secret"
 	"sealgate/daemon/errand"
 )
 
@@ -21,6 +22,7 @@ type host struct {
 	exports int
 	writes  []errand.Write
 	untold  int64
+	notes   []errand.Note
 }
 
 var jobs = []errand.Job{{ID: "a", Kind: "export", User: "anna", Since: time.Unix(1, 0).UTC(), Abortable: true}, {ID: "b", Kind: "import", Ended: time.Unix(2, 0).UTC(), Error: "no"}}
@@ -80,6 +82,61 @@ func TestWritesArrive(t *testing.T) {
 	}
 }
 
+func (*host) BeginExchange(channel, session []byte) (errand.Exchange, error) {
+	if len(session) == 0 {
+		return errand.Exchange{}, errand.ErrNoSession
+	}
+	return errand.Exchange{Hashing: secret.Hashing{Salt: channel, Memory: 1, Passes: 2, Lanes: 3}, Share: session}, nil
+}
+
+func (*host) FinishExchange(session, share, proof []byte) ([]byte, error) {
+	if string(proof) != "right" {
+		return nil, errand.ErrWrong
+	}
+	return append(session, share...), nil
+}
+
+func (*host) SealFor(recipient []byte, id string, sealed []byte) ([]byte, error) {
+	return append(append(recipient, id...), sealed...), nil
+}
+
+func (h *host) Note(n errand.Note) error {
+	h.notes = append(h.notes, n)
+	return nil
+}
+
+func TestErrandsForGateways(t *testing.T) {
+	ours, theirs := net.Pipe()
+	defer ours.Close()
+	h, client := new(host), errand.NewClient(theirs)
+	go errand.NewServer(ours).Serve(h)
+	go client.Run()
+	ctx := t.Context()
+	x, err := client.BeginExchange(ctx, []byte("channel"), []byte("session"))
+	want := errand.Exchange{Hashing: secret.Hashing{Salt: []byte("channel"), Memory: 1, Passes: 2, Lanes: 3}, Share: []byte("session")}
+	if diff := cmp.Diff(want, x); diff != "" || err != nil {
+		t.Errorf("%v %s", err, diff)
+	}
+	if _, err := client.BeginExchange(ctx, nil, nil); !errors.Is(err, errand.ErrNoSession) {
+		t.Errorf("begin: %v", err)
+	}
+	if got, err := client.FinishExchange(ctx, []byte("a"), []byte("b"), []byte("right")); err != nil || string(got) != "ab" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if _, err := client.FinishExchange(ctx, []byte("a"), []byte("b"), []byte("wrong")); !errors.Is(err, errand.ErrWrong) {
+		t.Errorf("a wrong proof: %v", err)
+	}
+	if got, err := client.SealFor(ctx, []byte("a"), "b", []byte("c")); err != nil || string(got) != "abc" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if _, err := client.SealFor(ctx, nil, "b", make([]byte, 64<<10)); err == nil {
+		t.Error("an errand that the daemon would not read was sent")
+	}
+	if err := client.Note(ctx, errand.Note{Kind: errand.Registered, Detail: strings.Repeat("x", 1000)}); err != nil || len(h.notes) != 1 || len(h.notes[0].Detail) != 256 {
+		t.Errorf("%v, %+v", err, h.notes)
+	}
+}
+
 func TestErrands(t *testing.T) {
 	ours, theirs := net.Pipe()
 	server, client := errand.NewServer(ours), errand.NewClient(theirs)
@@ -123,7 +180,9 @@ func TestErrands(t *testing.T) {
 func TestNoErrandEndsTheConnection(t *testing.T) {
 	for _, said := range []string{"x\n", "{\"number\":1,\"do\":\"send\"}\n", "{\"number\":-1}\n",
 		`{"number":1,"do":"wrote","untold":-1}` + "\n", `{"number":1,"do":"wrote","writes":[{"user":"a"}]}` + "\n",
-		`{"number":1,"do":"wrote","writes":[{"revision":1,"summary":"` + strings.Repeat("x", 257) + `"}]}` + "\n", strings.Repeat("x", 1<<17)} {
+		`{"number":1,"do":"wrote","writes":[{"revision":1,"summary":"` + strings.Repeat("x", 257) + `"}]}` + "\n",
+		`{"number":1,"do":"note"}` + "\n", `{"number":1,"do":"note","gateway":{"note":{"kind":"what I like"}}}` + "\n",
+		`{"number":1,"do":"note","gateway":{"note":{"kind":"gateway registered","detail":"` + strings.Repeat("x", 257) + `"}}}` + "\n", strings.Repeat("x", 1<<17)} {
 		ours, theirs := net.Pipe()
 		served := make(chan error, 1)
 		go func() { served <- errand.NewServer(ours).Serve(&host{}); ours.Close() }()

@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sealgate/appliance"
@@ -27,11 +28,12 @@ import (
 	"sealgate/daemon/gateway/health"
 	"sealgate/daemon/gateway/metrics"
 	"sealgate/daemon/gateway/proxy"
+	"sealgate/daemon/link"
 )
 
 const (
 	lookEvery = time.Second     // at the configuration's file
-	drain     = 8 * time.Second // less than the daemon's patience with a role that stops
+	stopTime  = 8 * time.Second // less than the daemon's patience with a role that stops
 )
 
 // gateway is the running role.
@@ -45,12 +47,18 @@ type gateway struct {
 	metrics  metricsServer
 	judges   *judges
 	requests *access.Log
-	seen     fs.FileInfo // the file as it was last read
+
+	taking   sync.Mutex  // one configuration at a time
+	seen     fs.FileInfo // the file as it was last read or written
+	draining bool
+
+	running atomic.Pointer[link.Revision]
 }
 
 // Run serves until ctx ends. ready is called once, when the configuration that was
-// last delivered is in use. ln is the management address, where nothing answers.
-func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func() error, log *slog.Logger) error {
+// last delivered is in use. ln is the management address, where nothing answers. A nil
+// daemon can do nothing for the gateway.
+func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func() error, daemon Daemon, log *slog.Logger) error {
 	config, err := home.Load()
 	if err != nil {
 		return err
@@ -80,6 +88,7 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 	running.Go(func() {
 		diagnosis.Serve(ctx, home, map[string]func(io.Writer) error{diagnosis.Counters: g.registry.Write, diagnosis.Configuration: g.tell}, log)
 	})
+	running.Go(func() { newJoined(g, kept, daemon).run(ctx) })
 	err = hold(ctx, ln)
 	running.Wait()
 	return errors.Join(err, g.stop())
@@ -124,6 +133,8 @@ func (g *gateway) keepLooking(ctx context.Context) {
 
 // look takes the configuration, if it is another file than the one taken last.
 func (g *gateway) look() {
+	g.taking.Lock()
+	defer g.taking.Unlock()
 	info, err := os.Stat(g.home.Snapshot())
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
@@ -135,12 +146,13 @@ func (g *gateway) look() {
 		return
 	}
 	g.seen = info
-	begin := time.Now()
-	if err := g.take(); err != nil {
-		g.log.Error("the configuration is refused, the one before stays", "error", err.Error(), "revision", g.proxy.Revision())
-		return
+	s, err := g.read()
+	if err == nil {
+		err = g.take(s)
 	}
-	g.log.Info("the configuration is in use", "revision", g.proxy.Revision(), "took", time.Since(begin).String())
+	if err != nil {
+		g.log.Error("the configuration is refused, the one before stays", "error", err.Error(), "revision", g.proxy.Revision())
+	}
 }
 
 // read reads the configuration's file.
@@ -165,25 +177,56 @@ func (g *gateway) tell(w io.Writer) error {
 	return out.Encode(s)
 }
 
-func (g *gateway) take() error {
-	s, err := g.read()
-	if err != nil {
-		return err
-	}
+// take brings a configuration into use, whole or not at all, with g.taking held.
+func (g *gateway) take(s *model.Snapshot) error {
+	begin := time.Now()
 	advanced, err := model.ReadAdvanced(s.Group.AdvancedConfiguration)
 	if err != nil {
 		return err
 	}
-	if err := g.proxy.Apply(s); err != nil {
+	applied := *s
+	if g.draining {
+		applied.Services = nil
+	}
+	if err := g.proxy.Apply(&applied); err != nil {
 		return err
 	}
-	g.judges.forget(s)
+	g.judges.forget(&applied)
 	g.health.Use(advanced.Watch, g.proxy.Addresses())
-	return g.metrics.use(s.Group.Metrics, g.registry)
+	g.running.Store(&link.Revision{Number: s.Revision, SHA256: s.SHA256})
+	g.log.Info("the configuration is in use", "revision", s.Revision, "took", time.Since(begin).String())
+	if err := g.metrics.use(s.Group.Metrics, g.registry); err != nil {
+		g.log.Error("metrics are not served", "error", err.Error())
+	}
+	return nil
+}
+
+// runs is the configuration that is in use.
+func (g *gateway) runs() link.Revision {
+	if r := g.running.Load(); r != nil {
+		return *r
+	}
+	return link.Revision{}
+}
+
+// drain takes no more connections until the role starts anew. Requests that are under
+// way end.
+func (g *gateway) drain() error {
+	g.taking.Lock()
+	defer g.taking.Unlock()
+	g.draining = true
+	s, err := g.read()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return g.take(s)
 }
 
 func (g *gateway) stop() error {
-	ctx, cancel := context.WithTimeout(context.Background(), drain)
+	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
 	defer cancel()
 	g.proxy.Shutdown(ctx)
 	g.metrics.use("", nil)

@@ -42,7 +42,7 @@ func start(t *testing.T, home appliance.Home) *role {
 	ctx, cancel := context.WithCancel(context.Background())
 	ready, ended := make(chan bool, 1), make(chan error, 1)
 	go func() {
-		ended <- gateway.Run(ctx, home, ln, func() error { ready <- true; return nil }, slog.New(slog.NewTextHandler(t.Output(), nil)))
+		ended <- gateway.Run(ctx, home, ln, func() error { ready <- true; return nil }, nil, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	}()
 	stop := sync.OnceFunc(func() {
 		cancel()

@@ -187,13 +187,16 @@ func (w *traffic) apply() error {
 		if b.Snapshot.Aliases["gw1"] == nil {
 			continue
 		}
-		s := b.For(nil)
-		for _, k := range b.Keys {
-			private, err := w.store.Sealed(context.Background(), k.Secret)
-			if err != nil {
-				return err
+		s := b.Snapshot
+		for i := range s.Services {
+			for k := range s.Services[i].Keys {
+				key := &s.Services[i].Keys[k]
+				private, err := w.store.Sealed(context.Background(), key.Secret)
+				if err != nil {
+					return err
+				}
+				key.PrivateKey, key.Secret = string(private), ""
 			}
-			s.Services[k.Service].Keys[k.Key].PrivateKey = string(private)
 		}
 		text, err := json.Marshal(s)
 		if err != nil {

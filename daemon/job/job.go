@@ -36,6 +36,9 @@ const (
 	KindLicences = "licence check"
 	KindRevert   = "revert"
 	KindPatch    = "patch"
+	KindGateway  = "gateway command"
+
+	KindRegistration = "registration"
 )
 
 // Spec is what a job is to do: exactly one of its fields besides Home is set.
@@ -52,6 +55,9 @@ type Spec struct {
 	Revert        *commands.Revert         `json:"revert,omitempty"`
 	Licences      bool                     `json:"licences,omitempty"`
 	Patch         *commands.Patch          `json:"patch,omitempty"`
+	Gateway       *commands.AskGateway     `json:"gateway,omitempty"`
+	Register      *Register                `json:"register,omitempty"`
+	Leave         *Leave                   `json:"leave,omitempty"`
 }
 
 const (
@@ -123,6 +129,12 @@ func serve(ctx context.Context, _ control.Peer, req control.Request, s *control.
 		out, err = licences(ctx, spec.Home)
 	case spec.Revert != nil:
 		out, err = revert(ctx, spec.Home, *spec.Revert)
+	case spec.Gateway != nil:
+		out, err = askGateway(ctx, spec.Home, *spec.Gateway, s)
+	case spec.Register != nil:
+		out, err = register(ctx, spec.Home, *spec.Register)
+	case spec.Leave != nil:
+		out, err = leave(ctx, spec.Home, *spec.Leave)
 	default:
 		err = fmt.Errorf("the job's specification names no work")
 	}

@@ -23,6 +23,7 @@ import (
 	"sealgate/commands"
 	"sealgate/control"
 	"sealgate/daemon/diagnosis"
+	"sealgate/daemon/link"
 )
 
 // techInfo makes a support bundle, or shows what would be in it. A bundle that is
@@ -127,6 +128,12 @@ func knownSecrets(ctx context.Context, home appliance.Home, db *store.Store) ([]
 		return nil, err
 	}
 	list = append(list, keys...)
+	id, err := link.ReadIdentity(home)
+	if err == nil {
+		list = append(list, id.Key.Seed(), id.Sealing)
+	} else if !errors.Is(err, link.ErrNoIdentity) {
+		return nil, err
+	}
 	sealed, err := os.ReadFile(home.Seal())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err

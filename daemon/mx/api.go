@@ -27,7 +27,7 @@ type part struct {
 }
 
 // newAPI is the REST API with all of its operations.
-func newAPI(ctx context.Context, p part, watch monitor.Config) (http.Handler, error) {
+func newAPI(ctx context.Context, p part, gateways openapi.Gateways, watch monitor.Config) (http.Handler, error) {
 	sessions, err := session.New(ctx, session.Config{Store: p.db, Appliance: p.config.Name, Log: p.log})
 	if err != nil {
 		return nil, err
@@ -42,6 +42,7 @@ func newAPI(ctx context.Context, p part, watch monitor.Config) (http.Handler, er
 		Store:      p.db,
 		Sessions:   sessions,
 		Sealer:     sealer,
+		Gateways:   gateways,
 		Operations: slices.Concat(sessions.Operations(), accounts.Operations(), server.Operations(), watch.Operations()),
 		Log:        p.log,
 	})), nil

@@ -11,8 +11,8 @@ import (
 // Connections that the management address has at a time. A browser takes six, a gateway
 // two, and many of either may share an address.
 const (
-	maxConnections = 4096
-	maxOfAddress   = 512
+	maxConnections = 8192
+	maxOfAddress   = 2048 // a thousand gateways may come from behind one translator
 )
 
 // tellEvery is how often the log tells of connections that were refused.

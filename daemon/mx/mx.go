@@ -22,6 +22,8 @@ import (
 	"sealgate/daemon/access"
 	"sealgate/daemon/diagnosis"
 	"sealgate/daemon/errand"
+	"sealgate/daemon/link"
+	"sealgate/daemon/link/hub"
 	"sealgate/daemon/mx/monitor"
 )
 
@@ -31,6 +33,7 @@ const shutdownGrace = 5 * time.Second
 // Daemon is what the daemon does for the role: *errand.Client.
 type Daemon interface {
 	monitor.Daemon
+	link.Supervisor
 	Wrote(ctx context.Context, list []errand.Write, untold int64) error
 }
 
@@ -56,11 +59,15 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 	if err != nil {
 		return err
 	}
+	known, err := hub.New(ctx, hub.Config{Home: home, Store: db, Sealer: daemon, Log: log, Now: time.Now})
+	if err != nil {
+		return fmt.Errorf("the events of gateways: %w", err)
+	}
 	watch := monitor.Config{
 		Store: db, Daemon: daemon, Now: time.Now,
-		Jobs: monitor.NewJobs(db, daemon, log), Alarms: monitor.NewAlarms(home, config, time.Now, log),
+		Jobs: monitor.NewJobs(db, daemon, log), Alarms: monitor.NewAlarms(home, config, known, time.Now, log),
 	}
-	api, err := newAPI(ctx, part{home, config, db, level, log}, watch)
+	api, err := newAPI(ctx, part{home, config, db, level, log}, known, watch)
 	if err != nil {
 		return err
 	}
@@ -70,6 +77,12 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 	srv := newServer(requests.Handler(api, seen.saw), log)
 	srv.ConnState = seen.state
 	srv.TLSConfig = &tls.Config{GetCertificate: keeper.Get, MinVersion: tls.VersionTLS12}
+	gateways, err := link.NewServer(link.Config{Home: home, Name: config.Name, Store: db, Log: log, Now: time.Now, Supervisor: daemon})
+	if err != nil {
+		return fmt.Errorf("the key that gateways know: %w", err)
+	}
+	gateways.Attach(srv)
+	known.Attach(gateways)
 	served := make(chan error, 1)
 	go func() { served <- srv.ServeTLS(newCrowd(ln, log), "", "") }()
 	if err := ready(); err != nil {
@@ -82,6 +95,12 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 	defer stop()
 	beside.Go(func() { watch.Jobs.Run(aside) })
 	beside.Go(func() {
+		if err := gateways.Run(aside); err != nil {
+			log.Error("gateways cannot be served", "error", err.Error())
+		}
+	})
+	beside.Go(func() { known.Run(aside) })
+	beside.Go(func() {
 		diagnosis.Serve(aside, home, map[string]func(io.Writer) error{diagnosis.Counters: seen.Write}, log)
 	})
 	beside.Go(func() { migrateDays(aside, db, log) })
@@ -90,6 +109,7 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 		return err
 	case <-ctx.Done():
 	}
+	stop() // gateways come back by themselves
 	// Requests that are under way get an answer before the database closes.
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
 	defer cancel()

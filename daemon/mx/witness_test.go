@@ -10,13 +10,12 @@ import (
 
 	"sealgate/appliance/store"
 	"sealgate/daemon/errand"
-	"sealgate/daemon/mx/monitor"
 	"sealgate/daemon/mx/openapi"
 )
 
 // hearing is a daemon that hears of writes as slowly as it is let.
 type hearing struct {
-	monitor.Daemon
+	Daemon
 	let    chan struct{}
 	writes []errand.Write
 	untold int64

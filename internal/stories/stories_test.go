@@ -72,6 +72,8 @@ func run(t *testing.T, dir string) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"address":    address,
 			"appliance":  appliance,
+			"gateway":    gateway,
+			"on":         on,
 			"daemon":     daemon,
 			"aws":        emulated,
 			"sealsh":     sealsh,
@@ -107,6 +109,7 @@ type worldKey struct{}
 // world is what a script started.
 type world struct {
 	app    *trial.Appliance
+	apps   map[string]*trial.Appliance
 	server *peers.Server
 	aws    *awstest.AWS
 	mounts []string
@@ -116,8 +119,8 @@ type world struct {
 }
 
 func (w *world) end() {
-	if w.app != nil {
-		w.app.Stop()
+	for _, app := range w.apps {
+		app.Stop()
 	}
 	for _, m := range w.mounts {
 		syscall.Unmount(m, syscall.MNT_DETACH)
@@ -132,12 +135,32 @@ func appliance(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) > 1 {
 		role, flags = args[1], args[2:]
 	}
-	home := ts.MkAbs("app")
-	app, err := trial.New(bin, home, role, args[0], flags...)
+	start(ts, "app", role, args[0], flags)
+}
+
+// gateway NAME FLAGS… creates a gateway beside the appliances that are there, and
+// starts it. What follows is about it.
+func gateway(ts *testscript.TestScript, neg bool, args []string) {
+	start(ts, args[0], "gateway", args[0], args[1:])
+}
+
+func start(ts *testscript.TestScript, folder, role, name string, flags []string) {
+	home, w := ts.MkAbs(folder), of(ts)
+	app, err := trial.New(bin, home, role, name, flags...)
 	ts.Check(err)
-	of(ts).app = app
+	if w.apps == nil {
+		w.apps = make(map[string]*trial.Appliance)
+	}
+	w.apps[name] = app
+	on(ts, false, []string{name})
 	ts.Check(app.Start())
-	ts.Setenv("APP", home)
+}
+
+// on NAME says which appliance what follows is about, and sets $APP.
+func on(ts *testscript.TestScript, neg bool, args []string) {
+	app := of(ts).apps[args[0]]
+	of(ts).app = app
+	ts.Setenv("APP", app.Home)
 }
 
 // address sets $ADDRESS to where the management server listens, and $API to its REST

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"sealgate/appliance/model"
 	"sealgate/appliance/store"
 )
 
@@ -46,6 +47,62 @@ func changedAccounts(t *testing.T, open func(*testing.T) *store.Store) {
 	}
 	if history, _ := json.Marshal(revisions); bytes.Contains(history, []byte("verifier")) {
 		t.Error("history has a verifier")
+	}
+}
+
+// newGateway makes a gateway, and registers it.
+func newGateway(t *testing.T, s *store.Store, name, pin string) (k store.GatewayKey) {
+	t.Helper()
+	write(t, s, func(tx *store.Tx) error {
+		id, err := tx.Create(t.Context(), store.Object{ParentID: model.DefaultID(model.GatewayGroup, model.DefaultGroupName), Kind: model.Gateway, Name: name})
+		k = store.GatewayKey{GatewayID: id, Pin: pin, Sealing: "marker-sealing", Kind: "byol", Epoch: "e", Sequence: 1 << 40}
+		return errors.Join(err, tx.PutGatewayKey(t.Context(), k))
+	})
+	return k
+}
+
+func gatewayKeys(t *testing.T, open func(*testing.T) *store.Store) {
+	s := open(t)
+	ctx := t.Context()
+	a, b := newGateway(t, s, "gw1", "marker-pin-1"), newGateway(t, s, "gw2", "marker-pin-2")
+	got, err := s.GatewayKey(ctx, "marker-pin-1")
+	got.Registered = a.Registered
+	if err != nil || got != a {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if _, err := s.GatewayKey(ctx, "marker-pin-3"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("a stranger's key: %v", err)
+	}
+	other := a
+	other.Pin = b.Pin
+	if _, err := s.Write(ctx, change, func(tx *store.Tx) error { return tx.PutGatewayKey(ctx, other) }); !errors.Is(err, store.ErrExists) {
+		t.Errorf("another gateway's key: %v", err)
+	}
+	a.Pin = "marker-pin-4" // a new key takes the place of the old
+	write(t, s, func(tx *store.Tx) error { return tx.PutGatewayKey(ctx, a) })
+	if list, err := s.GatewayKeys(ctx); err != nil || len(list) != 2 {
+		t.Errorf("%+v, %v", list, err)
+	}
+	if _, err := s.GatewayKey(ctx, "marker-pin-1"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("a key that was replaced: %v", err)
+	}
+	if strings.Contains(taken(t, s, store.SnapshotOptions{Unseal: unseal}), "marker-") {
+		t.Error("a snapshot has a gateway's key")
+	}
+
+	// A gateway that is deleted takes its key along, and is remembered.
+	write(t, s, func(tx *store.Tx) error { return tx.Delete(ctx, a.GatewayID) })
+	if _, err := s.GatewayKey(ctx, a.Pin); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("the key of a gateway that was deleted: %v", err)
+	}
+	for pin, want := range map[string]string{a.Pin: "gw1", b.Pin: "", "marker-pin-9": ""} {
+		if name, err := s.DeletedGatewayKey(ctx, pin); err != nil || name != want {
+			t.Errorf("%s was of %q, %v; want %q", pin, name, err, want)
+		}
+	}
+	again := newGateway(t, s, "gw3", a.Pin)
+	if name, err := s.DeletedGatewayKey(ctx, again.Pin); err != nil || name != "" {
+		t.Errorf("a key that is back: %q, %v", name, err)
 	}
 }
 

@@ -203,10 +203,16 @@ func roundTrip(t *testing.T, open func(*testing.T) *store.Store) {
 		t.Errorf("staging beside a writer: %v", err)
 	}
 	write(t, to, func(tx *store.Tx) error { return tx.AddLicence(t.Context(), store.Licence{ID: "L1", Key: "k"}, nil) })
+	// Of gateways this machine keeps the keys of those that the dump has, too.
+	stays, goes := newGateway(t, to, "gw-both", "pin-1"), newGateway(t, to, "gw-here", "pin-2")
 	if err := to.Close(); err != nil {
 		t.Fatal(err)
 	}
 	fillAll(t, from)
+	write(t, from, func(tx *store.Tx) error {
+		_, err := tx.Create(t.Context(), store.Object{ID: stays.GatewayID, ParentID: model.DefaultID(model.GatewayGroup, model.DefaultGroupName), Kind: model.Gateway, Name: "gw-both"})
+		return err
+	})
 	options := store.SnapshotOptions{Unseal: unseal}
 	staging, err := store.Stage(t.Context(), home, schema(t), store.Options{})
 	if err != nil {
@@ -238,6 +244,9 @@ func roundTrip(t *testing.T, open func(*testing.T) *store.Store) {
 	check(t, to)
 	if list, err := to.Licences(t.Context()); err != nil || len(list) != 1 {
 		t.Errorf("the machine's licences are %v, %v", list, err)
+	}
+	if list, err := to.GatewayKeys(t.Context()); err != nil || len(list) != 1 || list[0].Pin != stays.Pin {
+		t.Errorf("of the keys %s and %s stay %+v, %v", stays.Pin, goes.Pin, list, err)
 	}
 	if err := to.Close(); err != nil {
 		t.Fatal(err)

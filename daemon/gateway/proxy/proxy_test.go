@@ -594,7 +594,7 @@ func TestAConfigurationIsTakenWholeOrNotAtAll(t *testing.T) {
 		},
 		"another format": func(s *model.Snapshot) { s.Format = 99 },
 		"a sealed key": func(s *model.Snapshot) {
-			s.Services[0].Keys = []model.SnapshotKey{{Name: "k", Certificate: "x", SealedKey: []byte{1}}}
+			s.Services[0].Keys = []model.SnapshotKey{{Name: "k", Certificate: "x", Secret: "s"}}
 		},
 		"a criterion that it has not": func(s *model.Snapshot) {
 			s.URLRewriteGroups = map[string][]model.RewriteRule{"g": {{Name: "r", Enabled: true, Criteria: []json.RawMessage{[]byte(`{"type":"moonPhase"}`)}}}}

@@ -18,48 +18,25 @@ import (
 // Built is what the gateways of a group are told, less the private keys.
 type Built struct {
 	Snapshot *model.Snapshot
-	Keys     []Key             // the private keys that it lacks
-	Sum      [sha256.Size]byte // of everything, the keys too, but not of the revision: equal where nothing changed for the group
+	Secrets  []string          // ids of the private keys that it lacks
+	Sum      [sha256.Size]byte // of all but the revision and the aliases, with the ids: equal where nothing changed for the group
 }
 
-// Key is a private key that a snapshot lacks.
-type Key struct {
-	Service, Key int    // Snapshot.Services[Service].Keys[Key]
-	Secret       string // the secret's id
-}
-
-// For is the snapshot with the sealed keys, by their secrets' ids. Parts are shared
-// with b's.
-func (b *Built) For(sealed map[string][]byte) *model.Snapshot {
-	s := *b.Snapshot
-	s.Services = slices.Clone(s.Services)
-	for i := range s.Services {
-		s.Services[i].Keys = slices.Clone(s.Services[i].Keys)
+// SumFor is the sum of what one gateway of the group is told.
+func (b *Built) SumFor(gateway string) [sha256.Size]byte {
+	aliases, err := json.Marshal(b.Snapshot.Aliases[gateway])
+	if err != nil {
+		panic(err) // addresses have a form
 	}
-	for _, k := range b.Keys {
-		s.Services[k.Service].Keys[k.Key].SealedKey = sealed[k.Secret]
-	}
-	return &s
-}
-
-// valid wants what a gateway wants.
-func (b *Built) valid() error {
-	there := make(map[string][]byte, len(b.Keys))
-	for _, k := range b.Keys {
-		there[k.Secret] = []byte{0}
-	}
-	return b.For(there).Validate()
+	return sha256.Sum256(append(b.Sum[:], aliases...))
 }
 
 func (b *Built) sum() error {
 	s := *b.Snapshot
-	s.Revision = 0
+	s.Revision, s.Aliases = 0, nil
 	h := sha256.New()
 	if err := json.NewEncoder(h).Encode(&s); err != nil {
 		return err
-	}
-	for _, k := range b.Keys {
-		fmt.Fprintln(h, k.Service, k.Key, k.Secret)
 	}
 	h.Sum(b.Sum[:0])
 	return nil
@@ -91,7 +68,7 @@ func (r *Reading) Build(group string) (*Built, error) {
 	b.addObjects()
 	err := errors.Join(b.faults...)
 	if err == nil {
-		err = errors.Join(b.valid(), b.sum())
+		err = errors.Join(b.Snapshot.Validate(), b.sum())
 	}
 	if err != nil {
 		return nil, faultf(b.group, "%w", err)
@@ -243,9 +220,9 @@ func (b *builder) addService(site, group, service *store.Object, rules []model.S
 	b.read(group, &s)
 	b.read(service, &s)
 	s.Site, s.ServerGroup, s.Name, s.Inbound = site.Name, group.Name, service.Name, rules
-	for i, k := range b.certs[service.ID] {
-		s.Keys = append(s.Keys, model.SnapshotKey{Name: k.Name, Certificate: k.Certificate})
-		b.Keys = append(b.Keys, Key{Service: len(b.Snapshot.Services), Key: i, Secret: k.SecretID})
+	for _, k := range b.certs[service.ID] {
+		s.Keys = append(s.Keys, model.SnapshotKey{Name: k.Name, Certificate: k.Certificate, Secret: k.SecretID})
+		b.Secrets = append(b.Secrets, k.SecretID)
 	}
 	for _, o := range b.under(service.ID, model.HostMapping) {
 		m := model.SnapshotMapping{Priority: number(o)}

@@ -148,10 +148,10 @@ func TestASnapshotHoldsWhatItsGroupNeeds(t *testing.T) {
 		}
 	})
 	b := build(t, s, usual)
-	if diff := cmp.Diff([]configuration.Key{{Secret: "the secret's id"}}, b.Keys); diff != "" {
-		t.Errorf("keys (-want +got)\n%s", diff)
+	if diff := cmp.Diff([]string{"the secret's id"}, b.Secrets); diff != "" {
+		t.Errorf("secrets (-want +got)\n%s", diff)
 	}
-	text, err := json.Marshal(b.For(map[string][]byte{"the secret's id": []byte("sealed")}))
+	text, err := json.Marshal(b.Snapshot)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +161,7 @@ func TestASnapshotHoldsWhatItsGroupNeeds(t *testing.T) {
 	}
 	shop := read.Services[0]
 	if len(read.Services) != 1 || shop.Name != "Shop" || shop.Site != model.DefaultSite || shop.ServerGroup != "Servers" || shop.Mode != "active" ||
-		shop.DefaultApplication != model.DefaultApp || shop.HostMappings[0].Application != model.DefaultApp || string(shop.Keys[0].SealedKey) != "sealed" {
+		shop.DefaultApplication != model.DefaultApp || shop.HostMappings[0].Application != model.DefaultApp || shop.Keys[0].Secret != "the secret's id" {
 		t.Errorf("the service: %+v", read.Services)
 	}
 	if in := shop.Inbound[0]; in.Alias != "front" || in.Outbound[0].Priority != 9 || in.Outbound[1].Priority != 10 {
@@ -204,6 +204,10 @@ func TestTheSumFollowsWhatGatewaysAreTold(t *testing.T) {
 	write(t, s, func(c change) { c.create(model.RootID, model.IPGroup, "Unused", doc{}) })
 	if again := build(t, s, usual); again.Sum != first.Sum || again.Snapshot.Revision == first.Snapshot.Revision {
 		t.Error("an object that nobody of the group needs changed the sum")
+	}
+	write(t, s, func(c change) { c.gateway(usual, "gw2", "192.0.2.11") })
+	if again := build(t, s, usual); again.SumFor("gw1") != first.SumFor("gw1") || again.SumFor("gw2") == first.SumFor("gw2") {
+		t.Error("a gateway that came changed the sum of the others, or not its own")
 	}
 	write(t, s, func(c change) { c.update(servers, doc{"operationMode": "active"}) })
 	active := build(t, s, usual)
@@ -291,8 +295,8 @@ func seeded(t testing.TB, scale float64) *store.Store {
 func TestASeededServerIsTold(t *testing.T) {
 	s := seeded(t, 0.001)
 	b := build(t, s, usual)
-	if len(b.Snapshot.Services) == 0 || len(b.Snapshot.Policies) == 0 || len(b.Keys) == 0 {
-		t.Errorf("%d services, %d policies, %d keys", len(b.Snapshot.Services), len(b.Snapshot.Policies), len(b.Keys))
+	if len(b.Snapshot.Services) == 0 || len(b.Snapshot.Policies) == 0 || len(b.Secrets) == 0 {
+		t.Errorf("%d services, %d policies, %d keys", len(b.Snapshot.Services), len(b.Snapshot.Policies), len(b.Secrets))
 	}
 }
 

@@ -75,6 +75,14 @@ func (r *Reading) Groups() []string {
 	return ids
 }
 
+// GroupName is what a gateway group is called.
+func (r *Reading) GroupName(id string) string {
+	if o := r.objects[id]; o != nil {
+		return o.Name
+	}
+	return ""
+}
+
 // under are the objects of a kind under a parent, in the order of their names.
 func (r *Reading) under(parent, kind string) []*store.Object {
 	return r.children[family{parent, kind}]

@@ -12,6 +12,7 @@ import (
 	"sealgate/appliance"
 	"sealgate/appliance/certificate"
 	"sealgate/appliance/disk"
+	"sealgate/daemon/link/hub"
 	"sealgate/daemon/mx/openapi"
 )
 
@@ -57,21 +58,26 @@ func checkCertificate(a *Alarms) (*fault, error) {
 	return &fault{"certificate-expires", "management", "the management address's certificate ends at " + info.NotAfter.UTC().Format(timeLayout)}, nil
 }
 
-// Alarms are what is wrong with this appliance. It is looked for when it is asked
-// for: an alarm is as old as the first answer that had it, and ends with its cause.
+// Gateways know what is wrong with gateways: *hub.Hub.
+type Gateways interface{ Alarms() []hub.Alarm }
+
+// Alarms are what is wrong with this appliance and its gateways. It is looked for when
+// it is asked for: an alarm is as old as its cause, or as the first answer that had
+// it, and ends with its cause.
 type Alarms struct {
-	home   appliance.Home
-	config appliance.Config
-	now    func() time.Time
-	log    *slog.Logger
+	home     appliance.Home
+	config   appliance.Config
+	gateways Gateways
+	now      func() time.Time
+	log      *slog.Logger
 
 	mu    sync.Mutex
-	since map[string]time.Time // by type
+	since map[string]time.Time // by type and name
 }
 
 // NewAlarms returns the alarms of an appliance.
-func NewAlarms(home appliance.Home, config appliance.Config, now func() time.Time, log *slog.Logger) *Alarms {
-	return &Alarms{home: home, config: config, now: now, log: log, since: make(map[string]time.Time)}
+func NewAlarms(home appliance.Home, config appliance.Config, gateways Gateways, now func() time.Time, log *slog.Logger) *Alarms {
+	return &Alarms{home: home, config: config, gateways: gateways, now: now, log: log, since: make(map[string]time.Time)}
 }
 
 func (a *Alarms) operations() []openapi.Operation {
@@ -87,25 +93,37 @@ func (a *Alarms) active(_ context.Context, call *openapi.Call) (any, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	since := make(map[string]time.Time)
+	raise := func(r alarm, begin time.Time) {
+		key := r.Type + "\x00" + r.Element + "\x00" + r.Name
+		known, ok := a.since[key]
+		if begin.IsZero() {
+			if begin = known; !ok {
+				begin = a.now()
+			}
+		}
+		if !ok {
+			a.log.Warn("an alarm was raised", "type", r.Type, "of", r.Name, "words", r.Short)
+		}
+		since[key] = begin
+		r.Discovered, r.Deployment = begin.UTC().Format(timeLayout), a.config.Name
+		list = append(list, r)
+	}
+	host, _, _ := net.SplitHostPort(a.config.Listen)
 	for _, check := range checks {
 		f, err := check(a)
 		if err != nil {
 			return nil, err
 		}
-		if f == nil {
-			continue
+		if f != nil {
+			raise(alarm{Type: f.typ, Short: f.words, SubSystem: f.subSystem, Element: "managementServer", Name: a.config.Name, IP: host}, time.Time{})
 		}
-		begin, ok := a.since[f.typ]
-		if !ok {
-			begin = a.now()
-			a.log.Warn("an alarm was raised", "type", f.typ, "words", f.words)
+	}
+	for _, f := range a.gateways.Alarms() {
+		r := alarm{Type: f.Type, Short: f.Words, SubSystem: "gateways", Element: "gateway", Name: f.Gateway, IP: f.Address}
+		if f.Gateway == "" {
+			r.Element, r.Name = "gatewayGroup", f.Group
 		}
-		since[f.typ] = begin
-		host, _, _ := net.SplitHostPort(a.config.Listen)
-		list = append(list, alarm{
-			Discovered: begin.UTC().Format(timeLayout), Type: f.typ, Short: f.words, SubSystem: f.subSystem,
-			Element: "managementServer", Name: a.config.Name, IP: host, Deployment: a.config.Name,
-		})
+		raise(r, f.Since)
 	}
 	a.since = since
 	return list, nil

@@ -8,7 +8,51 @@ import (
 
 	"sealgate/appliance/model"
 	"sealgate/appliance/store"
+	"sealgate/daemon/link"
 )
+
+// codeRuns is that of a gateway that runs, so that it cannot be deleted.
+const codeRuns = 10210
+
+// Gateways know how gateways are: *hub.Hub.
+type Gateways interface {
+	// Live is what a gateway said last, and whether it said it lately.
+	Live(id string) (said link.Poll, running bool)
+}
+
+// live is a gateway's object with what the gateway says of itself.
+func (a *API) live(o store.Object) (store.Object, error) {
+	if o.Kind != model.Gateway || a.gateways == nil {
+		return o, nil
+	}
+	document, err := documentOf(o)
+	if err != nil {
+		return o, err
+	}
+	said, running := a.gateways.Live(o.ID)
+	document["running"] = running
+	for field, value := range map[string]string{"gatewayModel": said.Model, "gatewayIP": said.DataAddress, "platformType": said.Platform, "softwareVersion": said.Software} {
+		if value != "" {
+			document[field] = value
+		}
+	}
+	if len(said.Addresses) > 0 {
+		document["networkInterfaceList"] = said.Addresses
+	}
+	o.Document, err = model.AppendJSON(nil, document)
+	return o, err
+}
+
+// stopped refuses to delete a gateway that runs: it would go on with what it has.
+func (a *API) stopped(o store.Object) error {
+	if o.Kind != model.Gateway || a.gateways == nil {
+		return nil
+	}
+	if _, running := a.gateways.Live(o.ID); running {
+		return Faultf(codeRuns, "gateway %q runs: stop it, or unregister it there (impctl gateway unregister)", short(o.Name))
+	}
+	return nil
+}
 
 // What is written by hand here moves objects, or creates two at once.
 func (a *API) gatewayOperations() []Operation {
@@ -41,6 +85,10 @@ func (r resource) gateways(ctx context.Context, c *Call) (any, error) {
 			return err
 		}
 		for _, o := range objects {
+			o, err := r.live(o)
+			if err != nil {
+				return err
+			}
 			document, err := documentOf(o)
 			if err != nil {
 				return err

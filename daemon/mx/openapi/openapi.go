@@ -26,6 +26,7 @@ type Config struct {
 	Store      *store.Store
 	Sessions   Sessions
 	Sealer     store.Sealer // of the secrets that clients write
+	Gateways   Gateways     // nil knows none
 	Operations []Operation  // besides those of the declared resources
 	Log        *slog.Logger
 }
@@ -35,6 +36,7 @@ type API struct {
 	store    *store.Store
 	sessions Sessions
 	sealer   store.Sealer
+	gateways Gateways
 	log      *slog.Logger
 	routes   node
 	all      []Operation   // in the order of paths
@@ -45,7 +47,7 @@ type API struct {
 // New makes an API. It panics where two operations have one method and path: that
 // is a mistake of the program.
 func New(c Config) *API {
-	a := &API{store: c.Store, sessions: c.Sessions, sealer: c.Sealer, log: c.Log, large: make(chan struct{}, largeBodies), pkcs12: make(chan struct{}, 1)}
+	a := &API{store: c.Store, sessions: c.Sessions, sealer: c.Sealer, gateways: c.Gateways, log: c.Log, large: make(chan struct{}, largeBodies), pkcs12: make(chan struct{}, 1)}
 	a.all = slices.Concat(a.declared(), a.written(), c.Operations)
 	slices.SortFunc(a.all, func(x, y Operation) int {
 		return strings.Compare(x.Path+" "+x.Method, y.Path+" "+y.Method)

@@ -165,7 +165,11 @@ func (r resource) get(fields []model.Field) func(context.Context, *Call) (any, e
 			if err != nil {
 				return err
 			}
-			answer, err = r.wire(nil, chain[len(chain)-1], fields, !view, r.reading(ctx, c, q, chain))
+			o, err := r.live(chain[len(chain)-1])
+			if err != nil {
+				return err
+			}
+			answer, err = r.wire(nil, o, fields, !view, r.reading(ctx, c, q, chain))
 			return err
 		})
 		return answer, err
@@ -616,6 +620,9 @@ func (r resource) remove(ctx context.Context, c *Call) (any, error) {
 			if f := r.kind.Stays(parent, o.Name); f != nil {
 				return Faults{*f}
 			}
+		}
+		if err := r.stopped(o); err != nil {
+			return err
 		}
 		err = tx.Delete(ctx, o.ID)
 		if errors.Is(err, store.ErrPredefined) {

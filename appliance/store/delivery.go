@@ -1,0 +1,125 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Delivery is what a gateway's spool held from one record to another.
+type Delivery struct {
+	GatewayID  string
+	Epoch      string // of the spool
+	Last       uint64 // number of the last record
+	Violations []Delivered
+}
+
+// Delivered is a violation and its number in the spool.
+type Delivered struct {
+	Sequence  uint64
+	Violation Violation
+}
+
+// Times that are believed, from when a violation was seen first. One that is further
+// off is stored with that time: a clock gone wrong, or a gateway that means harm,
+// makes no days that nobody looks at.
+const (
+	earliest = -366 * 24 * time.Hour
+	latest   = 24 * time.Hour
+)
+
+// Deliver stores what gateways deliver, each violation once however often it is sent:
+// an error leaves a delivery stored in part or whole, and it is sent again. Nil says
+// that all of it is on the disk. What is stored already is passed over by its id, and
+// not by its number, which a gateway that was set back to an older state of its disk
+// gives again. Where the time is not believed, the number decides: the id may lie in
+// another day. It returns how many those are.
+func (a *Aggregator) Deliver(ctx context.Context, deliveries []Delivery) (off int, err error) {
+	at := a.store.milliseconds()
+	var violations []Violation
+	var unseen []string // gateways
+	for _, d := range deliveries {
+		kept, err := a.store.kept(ctx, d)
+		if err != nil {
+			return 0, err
+		}
+		seen, before := kept.seen, off
+		if seen == 0 {
+			seen = at
+		}
+		for _, v := range d.Violations {
+			if !believed(v.Violation.Time, seen) {
+				if v.Sequence <= kept.sequence {
+					continue
+				}
+				v.Violation.Time = seen
+				off++
+			}
+			violations = append(violations, v.Violation)
+		}
+		if off > before && kept.seen == 0 {
+			unseen = append(unseen, d.GatewayID)
+		}
+	}
+	// A time that is given here is remembered first: sent again after a crash, the
+	// violation must not come to lie in another day.
+	if err := a.store.see(ctx, unseen, at); err != nil {
+		return 0, err
+	}
+	if err := a.Append(ctx, violations); err != nil {
+		return 0, err
+	}
+	return off, a.store.keepDeliveries(ctx, deliveries)
+}
+
+func believed(at, seen int64) bool {
+	return at >= seen+earliest.Milliseconds() && at <= seen+latest.Milliseconds()
+}
+
+// keptDelivery is up to where a spool's epoch is kept.
+type keptDelivery struct {
+	sequence uint64
+	seen     int64
+}
+
+func (s *Store) kept(ctx context.Context, d Delivery) (k keptDelivery, err error) {
+	var epoch string
+	err = s.reader.QueryRowContext(ctx, "SELECT epoch, sequence, seen FROM gateway_keys WHERE gateway_id = $1", d.GatewayID).Scan(&epoch, &k.sequence, &k.seen)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	if epoch != d.Epoch {
+		k.sequence = 0
+	}
+	return k, err
+}
+
+func (s *Store) see(ctx context.Context, gateways []string, at int64) error {
+	if len(gateways) == 0 {
+		return nil
+	}
+	return s.transaction(ctx, func(tx *sql.Tx) error {
+		for _, id := range gateways {
+			if _, err := tx.ExecContext(ctx, "UPDATE gateway_keys SET seen = $1 WHERE gateway_id = $2", at, id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (s *Store) keepDeliveries(ctx context.Context, deliveries []Delivery) error {
+	return s.transaction(ctx, func(tx *sql.Tx) error {
+		for _, d := range deliveries {
+			// A delivery that was overtaken by a later one takes nothing back.
+			_, err := tx.ExecContext(ctx, "UPDATE gateway_keys SET seen = 0, sequence = CASE WHEN epoch = $1 AND sequence > $2 THEN sequence ELSE $2 END, epoch = $1 WHERE gateway_id = $3",
+				d.Epoch, int64(d.Last), d.GatewayID)
+			if err != nil {
+				return fmt.Errorf("note what a gateway delivered: %w", err)
+			}
+		}
+		return nil
+	})
+}

@@ -1,0 +1,91 @@
+package commands
+
+import (
+	"context"
+	"fmt"
+
+	"sealgate/appliance"
+)
+
+// What a management server may ask of its gateways, in the words of the link.
+const (
+	GatewayRestart  = "restart"
+	GatewayDrain    = "drain"
+	GatewayTechInfo = "get-tech-info"
+)
+
+// AskGateway is the work of the management server's impctl gateway commands.
+type AskGateway struct {
+	Gateway string `json:"gateway"`
+	Kind    string `json:"kind"`
+	Author  string `json:"author"`
+}
+
+// GatewayAnswer says what a gateway has done.
+type GatewayAnswer struct {
+	Gateway string `json:"gateway"`
+	Kind    string `json:"kind"`
+	Name    string `json:"name,omitempty"` // of the bundle
+	Bytes   int64  `json:"bytes,omitempty"`
+}
+
+type gatewayRestartCmd struct {
+	Name string `arg:"" optional:"" help:"on a management server: the gateway"`
+}
+
+func (gatewayRestartCmd) Help() string {
+	return `On a gateway it restarts the gateway. On a management server it says which; the
+gateway restarts when it has heard of it, which it does within moments if it is
+connected.`
+}
+
+func (c *gatewayRestartCmd) Run(ctx context.Context, e *Env) error {
+	if e.Host.Config().Role == appliance.Gateway {
+		if c.Name != "" {
+			return usage("impctl gateway restart", "a gateway restarts itself and no other")
+		}
+		return restartCmd{}.Run(ctx, e)
+	}
+	if c.Name == "" {
+		return usage("impctl gateway restart gw1", "which gateway?")
+	}
+	return e.askGateway(ctx, c.Name, GatewayRestart)
+}
+
+type gatewayDrainCmd struct {
+	Name string `arg:"" help:"the gateway"`
+}
+
+func (gatewayDrainCmd) Help() string {
+	return `The gateway closes its listeners, so that load balancers leave it; requests that are
+under way end. It serves again when it is restarted.`
+}
+
+func (c *gatewayDrainCmd) Run(ctx context.Context, e *Env) error {
+	return e.askGateway(ctx, c.Name, GatewayDrain)
+}
+
+type gatewayTechInfoCmd struct {
+	Name string `arg:"" help:"the gateway"`
+}
+
+func (gatewayTechInfoCmd) Help() string {
+	return `The gateway makes the bundle that impctl support get-tech-info makes there, and sends
+it here, at most 1 GiB, into techinfo/gateways.`
+}
+
+func (c *gatewayTechInfoCmd) Run(ctx context.Context, e *Env) error {
+	return e.askGateway(ctx, c.Name, GatewayTechInfo)
+}
+
+func (e *Env) askGateway(ctx context.Context, name, kind string) error {
+	r, err := e.Host.AskGateway(ctx, e.Caller, AskGateway{Gateway: name, Kind: kind}, e.UI)
+	if err != nil {
+		return err
+	}
+	text := fmt.Sprintf("gateway %s: it %s\n", quote(r.Gateway), map[string]string{GatewayRestart: "restarts", GatewayDrain: "takes no more connections until it is restarted"}[kind])
+	if kind == GatewayTechInfo {
+		text = fmt.Sprintf("%s: %s, in techinfo/gateways\n", r.Name, size(r.Bytes))
+	}
+	return e.Out(r, text)
+}

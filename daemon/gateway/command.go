@@ -1,0 +1,115 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+
+	"sealgate/daemon/link"
+)
+
+// Daemon is what the role may ask of the process that started it.
+type Daemon interface {
+	// RestartRole ends the role in order and starts it again.
+	RestartRole(ctx context.Context) error
+	// TechInfo makes a support bundle, and returns its name in the folder of results.
+	TechInfo(ctx context.Context) (name string, err error)
+}
+
+var errNoDaemon = errors.New("the gateway's daemon cannot be asked")
+
+// obey carries out commands. Each ends with a result, at the next poll.
+func (j *joined) obey(ctx context.Context, client *link.Client, commands []link.Command) {
+	for _, c := range commands {
+		j.log.Info("the management server asks", "for", c.Kind)
+		switch c.Kind {
+		case link.Restart:
+			j.restartSoon(c)
+		case link.Drain:
+			j.end(c, j.drain())
+			j.drained()
+		case link.TechInfo:
+			go func() { j.end(c, j.sendTechInfo(ctx, client, c)) }()
+		default:
+			j.end(c, fmt.Errorf("a gateway of this release does not know the command %.40q", c.Kind))
+		}
+	}
+}
+
+// end notes the result of a command.
+func (j *joined) end(c link.Command, err error) {
+	result := link.Result{Command: c.ID}
+	if err != nil {
+		result.Error = err.Error()
+		j.log.Warn("what the management server asked for failed", "command", c.Kind, "error", result.Error)
+	}
+	j.mu.Lock()
+	j.results = append(j.results, result)
+	j.mu.Unlock()
+	j.hasNews()
+}
+
+func (j *joined) drained() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	before := j.status
+	j.status.Draining = true
+	j.note(before)
+}
+
+// restartSoon restarts once the server knows that it was told.
+func (j *joined) restartSoon(c link.Command) {
+	if j.daemon == nil {
+		j.end(c, errNoDaemon)
+		return
+	}
+	j.mu.Lock()
+	j.restart = true
+	j.mu.Unlock()
+	j.end(c, nil)
+}
+
+func (j *joined) restartRole() {
+	go func() {
+		if err := j.daemon.RestartRole(context.Background()); err != nil {
+			j.log.Error("the gateway does not restart", "error", err.Error())
+		}
+	}()
+}
+
+// sendTechInfo has a support bundle made, and sends it.
+func (j *joined) sendTechInfo(ctx context.Context, client *link.Client, c link.Command) error {
+	if j.daemon == nil {
+		return errNoDaemon
+	}
+	name, err := j.daemon.TechInfo(ctx)
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(j.home.Results(), filepath.Base(name))
+	defer os.Remove(path)
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	resp, err := client.Do(ctx, http.MethodPut, link.PathResults+c.ID, http.Header{"Content-Type": {"application/gzip"}}, file)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	_, err = io.Copy(io.Discard, io.LimitReader(resp.Body, link.MaxMessage))
+	return err
+}
+
+// forgetBundles removes what was on its way when the role ended.
+func (j *joined) forgetBundles() {
+	entries, _ := os.ReadDir(j.home.Results()) // there may be none
+	for _, e := range entries {
+		os.Remove(filepath.Join(j.home.Results(), e.Name()))
+	}
+}

@@ -1,0 +1,115 @@
+package link
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+
+	"sealgate/appliance/spool"
+)
+
+const (
+	maxBatch     = 2000 // records; half as many after each failure
+	minBatch     = 50
+	gatherEvents = 100 * time.Millisecond // that a batch waits for more when there was none
+	sendTimeout  = 2 * time.Minute
+
+	firstPause    = 500 * time.Millisecond // after what failed; twice as long each time
+	longestPause  = 30 * time.Second
+	strangerPause = time.Minute // of a gateway that is not registered
+)
+
+// Pause waits after a number of failures, the last one err: longer each time, and not
+// as long as all the others. It says whether ctx goes on.
+func Pause(ctx context.Context, failures int, err error) bool {
+	pause := min(firstPause<<min(failures, 10), longestPause)
+	if p, ok := errors.AsType[*Problem](err); ok {
+		switch {
+		case p.Code == UnknownKey || p.Code == DeletedKey || p.Code == BadVersion:
+			pause = strangerPause
+		case p.After > 0:
+			pause = time.Duration(min(p.After, 60)) * time.Second
+		}
+	}
+	return Rest(ctx, pause/2+rand.N(pause/2+1))
+}
+
+// Rest waits, and says whether ctx goes on.
+func Rest(ctx context.Context, pause time.Duration) bool {
+	select {
+	case <-time.After(pause):
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// Deliver sends what is in a spool, in order, until ctx ends, and lets go of what the
+// server has on its disk. What fails is sent again: the server knows what it has.
+func (c *Client) Deliver(ctx context.Context, s *spool.Spool, log *slog.Logger) {
+	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true))
+	if err != nil {
+		panic(err) // the options are constant
+	}
+	failures := 0
+	for ctx.Err() == nil {
+		grown := s.Grown()
+		records, err := s.Read(s.Taken(), max(maxBatch>>failures, minBatch))
+		if err == nil && len(records) == 0 {
+			select {
+			case <-grown:
+				Rest(ctx, gatherEvents)
+			case <-ctx.Done():
+			}
+			continue
+		}
+		if err == nil {
+			err = c.send(ctx, encoder, s, records)
+		}
+		if err == nil {
+			failures = 0
+			continue
+		}
+		if failures == 0 && ctx.Err() == nil {
+			log.Warn("events wait for the management server", "error", err.Error())
+		}
+		Pause(ctx, failures, err)
+		failures++
+	}
+}
+
+// send sends a batch, and lets go of it.
+func (c *Client) send(ctx context.Context, encoder *zstd.Encoder, s *spool.Spool, records []spool.Record) error {
+	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
+	defer cancel()
+	first, last := records[0].Sequence, records[len(records)-1].Sequence
+	var lines bytes.Buffer
+	for _, r := range records {
+		fmt.Fprintf(&lines, `{"sequence":%d,"record":%s}`+"\n", r.Sequence, r.Body)
+	}
+	resp, err := c.Do(ctx, http.MethodPost, PathEvents, http.Header{
+		HeaderEpoch: {s.Epoch()}, HeaderFirst: {strconv.FormatUint(first, 10)}, HeaderLast: {strconv.FormatUint(last, 10)},
+		"Content-Type": {"application/zstd"},
+	}, bytes.NewReader(encoder.EncodeAll(lines.Bytes(), nil)))
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	var done Acknowledged
+	if err := ReadJSON(resp.Body, MaxMessage, &done); err != nil {
+		return err
+	}
+	if done.Sequence < first || done.Sequence > last {
+		return errors.New("the management server acknowledges what it was not sent")
+	}
+	s.Acknowledge(done.Sequence)
+	return nil
+}

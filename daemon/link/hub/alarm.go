@@ -1,0 +1,92 @@
+package hub
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// When there is an alarm of a gateway, beside silence.
+const (
+	behindAfter = 10 * time.Second
+	spoolNear   = 80              // percent of its bound
+	clockOff    = 5 * time.Second // either way
+	droppedFor  = time.Hour       // that dropped events are told of
+	dateLayout  = "2006-01-02 15:04:05 UTC"
+)
+
+// Alarm is something that is wrong with a gateway, or with what its group is told.
+type Alarm struct {
+	Type    string
+	Words   string
+	Since   time.Time // zero: nobody knows
+	Gateway string    // its name; or
+	Group   string    // the group's
+	Address string    // the gateway's
+}
+
+// Alarms are what is wrong now.
+func (h *Hub) Alarms() []Alarm {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var list []Alarm
+	for _, in := range h.groups {
+		if in.failure != "" {
+			list = append(list, Alarm{Type: "configuration-not-built", Group: in.name, Since: in.failed,
+				Words: "the group's gateways keep the configuration before, because of the newest one " + plain(in.failure, 500)})
+		}
+	}
+	for _, g := range h.gateways {
+		for _, a := range h.alarmsOf(g) {
+			a.Gateway, a.Address = g.name, g.said.DataAddress
+			list = append(list, a)
+		}
+	}
+	slices.SortFunc(list, func(a, b Alarm) int { return strings.Compare(a.Group+a.Gateway+a.Type, b.Group+b.Gateway+b.Type) })
+	return list
+}
+
+// alarmsOf are a gateway's, with h.mu held. Of one that is silent nothing else is
+// known.
+func (h *Hub) alarmsOf(g *gateway) []Alarm {
+	if h.silent(g) {
+		if g.seen.IsZero() {
+			return []Alarm{{Type: "gateway-silent", Words: "the gateway has not been heard of since the management server started", Since: h.began}}
+		}
+		return []Alarm{{Type: "gateway-silent", Words: "the gateway was heard of last at " + g.seen.UTC().Format(dateLayout), Since: g.seen}}
+	}
+	if g.seen.IsZero() {
+		return nil
+	}
+	now := h.Now()
+	var list []Alarm
+	if in := h.groups[g.group]; in != nil && in.built != nil {
+		want, said := in.want(g.name, now), g.said
+		refused := said.Refused != nil && said.Refused.SHA256 == want.SHA256
+		switch {
+		case refused:
+			list = append(list, Alarm{Type: "gateway-configuration-refused", Since: want.since,
+				Words: fmt.Sprintf("the gateway refuses revision %d and keeps revision %d: %s", want.Number, said.Running.Number, said.Refused.Reason)})
+		case said.Running.SHA256 != want.SHA256 && now.Sub(want.since) > behindAfter && now.Sub(g.since) > behindAfter:
+			list = append(list, Alarm{Type: "gateway-behind", Since: want.since,
+				Words: fmt.Sprintf("the gateway runs revision %d, it is to run revision %d", said.Running.Number, want.Number)})
+		}
+	}
+	if s := g.said.Spool; s.Max > 0 && s.Bytes/spoolNear*100 >= s.Max {
+		list = append(list, Alarm{Type: "gateway-spool-near-limit",
+			Words: fmt.Sprintf("%d events in %d MiB wait at the gateway, which keeps at most %d MiB and then drops the oldest", s.Records, s.Bytes>>20, s.Max>>20)})
+	}
+	if !g.droppedAt.IsZero() && now.Sub(g.droppedAt) < droppedFor {
+		list = append(list, Alarm{Type: "gateway-events-dropped", Since: g.droppedAt,
+			Words: fmt.Sprintf("the gateway has dropped %d events since it started, the last ones were told of at %s", g.dropped, g.droppedAt.UTC().Format(dateLayout))})
+	}
+	if g.clock > clockOff || g.clock < -clockOff {
+		direction := "ahead"
+		if g.clock < 0 {
+			direction = "behind"
+		}
+		list = append(list, Alarm{Type: "gateway-clock-off", Words: fmt.Sprintf("the gateway's clock is %s %s", g.clock.Abs().Round(time.Second), direction)})
+	}
+	return list
+}

@@ -1,0 +1,135 @@
+package hub_test
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"sealgate/appliance/model"
+	"sealgate/appliance/store"
+	"sealgate/daemon/mx/openapi"
+	"sealgate/internal/peers"
+)
+
+// alarms are the types of what is wrong with a gateway or a group.
+func (m *mx) alarms(of string) (types string, words string) {
+	for _, a := range m.hub.Alarms() {
+		if a.Gateway == of || a.Group == of {
+			types, words = strings.TrimSpace(types+" "+a.Type), words+a.Words
+		}
+	}
+	return types, words
+}
+
+// What a gateway cannot take leaves it with what it has, says why, and is over with
+// the next change that it can take.
+func TestARefusedConfigurationKeepsTheOneBefore(t *testing.T) {
+	server := peers.Nginx(t, peers.NginxConfig{Open: true, Server: []string{`location / { return 200 "hello"; }`}})
+	m := newMX(t)
+	g := m.newGateway("gw1")
+	port := freePort(t)
+	url := fmt.Sprintf("http://127.0.0.1:%d/", port)
+	var s shop
+	m.write(func(tx *store.Tx) error {
+		s = m.newShop(tx, m.aliasOf(tx, g.id), port, "127.0.0.1", server.Port, model.ModeActive)
+		return nil
+	})
+	eventually(t, "the service", func() bool { status, _ := get(url); return status == 200 })
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer taken.Close()
+	var second string
+	m.write(func(tx *store.Tx) error {
+		m.update(tx, s.servers, map[string]any{"operationMode": model.ModeDisabled})
+		second = m.create(tx, s.service, model.InboundRule, "second@front", map[string]any{
+			"gatewayGroupName": model.DefaultID(model.GatewayGroup, model.DefaultGroupName), "aliasName": m.aliasOf(tx, g.id),
+			"gatewayPorts": []int{taken.Addr().(*net.TCPAddr).Port}})
+		m.create(tx, second, model.OutboundRule, "10", map[string]any{"internalIpHost": "127.0.0.1", "serverPort": server.Port})
+		return nil
+	})
+	eventually(t, "the alarm", func() bool { types, _ := m.alarms("gw1"); return types == "gateway-configuration-refused" })
+	if _, words := m.alarms("gw1"); !strings.Contains(words, "address already in use") {
+		t.Errorf("the alarm says %q", words)
+	}
+	if status, body := get(url); status != 200 || body != "hello" {
+		t.Errorf("with the refused configuration: %d %q", status, body)
+	}
+	m.write(func(tx *store.Tx) error { return tx.Delete(t.Context(), second) })
+	eventually(t, "the next configuration", func() bool { status, _ := get(url); return status == 503 })
+	eventually(t, "the alarm's end", func() bool { types, _ := m.alarms("gw1"); return types == "" })
+	// A group that cannot be built is one alarm, and keeps what it had.
+	m.write(func(tx *store.Tx) error {
+		m.update(tx, model.DefaultID(model.GatewayGroup, model.DefaultGroupName), map[string]any{"advancedConfiguration": "no XML <"})
+		return nil
+	})
+	eventually(t, "the group's alarm", func() bool {
+		types, words := m.alarms(model.DefaultGroupName)
+		return types == "configuration-not-built" && words != ""
+	})
+	if status, _ := get(url); status != 503 {
+		t.Errorf("with a group that cannot be built: %d", status)
+	}
+}
+
+// anybody is a user who may do everything.
+type anybody struct{}
+
+func (anybody) Caller(*http.Request) (openapi.Caller, error) {
+	return openapi.Caller{Name: "admin", Address: netip.MustParseAddr("127.0.0.1")}, nil
+}
+
+// The OpenAPI tells whether a gateway runs, and deletes one that does not.
+func TestTheOpenAPIKnowsWhatGatewaysSay(t *testing.T) {
+	m := newMX(t)
+	c := new(clock)
+	m.stop()
+	m.start(m.address, c)
+	g := m.newGateway("gw1")
+	api := openapi.New(openapi.Config{Store: m.store, Sessions: anybody{}, Sealer: m.keys, Gateways: m.hub, Log: logger(t)})
+	call := func(method string) (int, string) {
+		answer := httptest.NewRecorder()
+		api.ServeHTTP(answer, httptest.NewRequest(method, openapi.Base+"/v1/conf/gateways/gw1", nil))
+		return answer.Code, answer.Body.String()
+	}
+	eventually(t, "its polls", func() bool { _, text := call(http.MethodGet); return strings.Contains(text, `"running":true`) })
+	if status, text := call(http.MethodGet); status != 200 || !strings.Contains(text, `"gatewayIP":"127.0.0.1"`) || !strings.Contains(text, `"platformType":"linux`) || strings.Contains(text, `"softwareVersion":""`) {
+		t.Errorf("%d %s", status, text)
+	}
+	if status, text := call(http.MethodDelete); status != 406 || !strings.Contains(text, "IMP-10210") {
+		t.Errorf("deleting one that runs: %d %s", status, text)
+	}
+	g.stop()
+	c.pass(2 * time.Minute)
+	if types, _ := m.alarms("gw1"); types != "gateway-silent" {
+		t.Errorf("alarms of one that stopped: %q", types)
+	}
+	if status, text := call(http.MethodGet); !strings.Contains(text, `"running":false`) {
+		t.Errorf("one that stopped: %d %s", status, text)
+	}
+	if status, text := call(http.MethodDelete); status != 200 {
+		t.Errorf("deleting: %d %s", status, text)
+	}
+	if status, text := call(http.MethodDelete); status != 406 || !strings.Contains(text, "IMP-10102") {
+		t.Errorf("deleting again: %d %s", status, text)
+	}
+	eventually(t, "the end of its alarms", func() bool { types, _ := m.alarms("gw1"); return types == "" })
+}
+
+// A clock that is off is told of; one that jumps takes nothing with it.
+func TestClocksThatAreOff(t *testing.T) {
+	m := newMX(t)
+	c := new(clock)
+	m.stop()
+	m.start(m.address, c)
+	c.pass(-time.Minute)
+	m.newGateway("gw1")
+	eventually(t, "the alarm", func() bool { types, _ := m.alarms("gw1"); return types == "gateway-clock-off" })
+	if _, words := m.alarms("gw1"); words != "the gateway's clock is 1m0s ahead" {
+		t.Errorf("it says %q", words)
+	}
+}

@@ -1,0 +1,141 @@
+package link
+
+import (
+	"crypto/ecdh"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/big"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"sealgate/appliance"
+	"sealgate/appliance/atomicfile"
+	"sealgate/appliance/ownership"
+	"sealgate/appliance/secret"
+	"sealgate/appliance/token"
+)
+
+// Identity is who a gateway is, and where it is registered. The keys come first and
+// stay until it is unregistered: a registration that was cut is made again with them.
+type Identity struct {
+	Key     ed25519.PrivateKey `json:"key"`
+	Sealing []byte             `json:"sealing"` // private X25519 key
+	Registration
+}
+
+// Registration is where a gateway belongs; the zero value is nowhere.
+type Registration struct {
+	Server      string    `json:"server,omitempty"` // HOST:PORT
+	Pin         token.Pin `json:"pin,omitzero"`     // of the server's key
+	ServerName  string    `json:"server_name,omitempty"`
+	Name        string    `json:"name,omitempty"`
+	Group       string    `json:"group,omitempty"`
+	DataAddress string    `json:"data_address,omitempty"`
+	Since       time.Time `json:"since,omitzero"`
+}
+
+// Registered says whether the gateway belongs to a management server.
+func (r Registration) Registered() bool { return r.Server != "" }
+
+// ErrNoIdentity means that a gateway has no keys yet.
+var ErrNoIdentity = errors.New("the gateway has no identity yet")
+
+const maxIdentity = 16 << 10
+
+func identityFile(home appliance.Home) string { return filepath.Join(home.Link(), "identity.json") }
+
+// NewIdentity makes fresh keys.
+func NewIdentity() (*Identity, error) {
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	sealing, err := ecdh.X25519().GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	return &Identity{Key: key, Sealing: sealing.Bytes()}, nil
+}
+
+// ReadIdentity reads the identity of a gateway, from a folder that the role shares.
+func ReadIdentity(home appliance.Home) (*Identity, error) {
+	f, err := os.OpenFile(identityFile(home), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, ErrNoIdentity
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxIdentity))
+	if err != nil {
+		return nil, err
+	}
+	var id Identity
+	if json.Unmarshal(data, &id) != nil || len(id.Key) != ed25519.PrivateKeySize {
+		return nil, fmt.Errorf("%s is damaged", identityFile(home))
+	}
+	if _, err := secret.NewOpener(id.Sealing); err != nil {
+		return nil, fmt.Errorf("%s is damaged", identityFile(home))
+	}
+	return &id, nil
+}
+
+// Write keeps the identity.
+func (id *Identity) Write(home appliance.Home) error {
+	data, err := json.MarshalIndent(id, "", "  ")
+	if err != nil {
+		return err
+	}
+	mode, err := ownership.FileMode(home.Link())
+	if err != nil {
+		return err
+	}
+	return atomicfile.Write(identityFile(home), append(data, '\n'), mode)
+}
+
+// Forget removes the identity: the gateway belongs nowhere, and is somebody else
+// from now on.
+func Forget(home appliance.Home) error {
+	err := os.Remove(identityFile(home))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return errors.Join(err, atomicfile.SyncDir(home.Link()))
+}
+
+// Pin is what the management server knows the gateway by.
+func (id *Identity) Pin() token.Pin {
+	der, err := x509.MarshalPKIXPublicKey(id.Key.Public())
+	if err != nil {
+		panic(err) // an Ed25519 key has a form
+	}
+	return sha256.Sum256(der)
+}
+
+// Opener opens what was sealed to the gateway.
+func (id *Identity) Opener() (secret.Opener, error) { return secret.NewOpener(id.Sealing) }
+
+// certificate is the identity's key in the form that TLS wants. Nobody reads the rest.
+func (id *Identity) certificate() (tls.Certificate, error) {
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1),
+		Subject:      pkix.Name{CommonName: "sealgate gateway"},
+		NotBefore:    time.Unix(0, 0),
+		NotAfter:     time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC), // RFC 5280: none
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, id.Key.Public(), id.Key)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: id.Key}, err
+}

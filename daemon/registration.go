@@ -1,0 +1,139 @@
+package daemon
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"sealgate/appliance"
+	"sealgate/appliance/secret"
+	"sealgate/commands"
+	"sealgate/control"
+	"sealgate/daemon/job"
+	"sealgate/daemon/link"
+)
+
+// A new gateway registers by itself, and tries until it has.
+const (
+	firstJoin   = time.Second // between attempts; longer each time
+	longestJoin = 5 * time.Minute
+)
+
+// pending is how a registration that waits went last; the zero value is none.
+type pending struct {
+	mu   sync.Mutex
+	text string
+}
+
+func (p *pending) set(text string) (changed bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	changed = p.text != text
+	p.text = text
+	return changed
+}
+
+func (p *pending) get() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.text
+}
+
+// Register joins a management server. What waited to register is given up.
+func (d *Daemon) Register(ctx context.Context, c commands.Caller, r commands.Register, ui control.UI) (commands.Registration, error) {
+	var got link.Registration
+	spec := job.Spec{Home: d.home, Register: &job.Register{Register: r, Name: d.config.Name}}
+	if err := d.jobs.run(ctx, job.KindRegistration, c, spec, ui, &got); err != nil {
+		return commands.Registration{}, err
+	}
+	d.log.Info("the gateway is registered", "server", got.Server, "group", got.Group, "user", c.Name)
+	d.pending.set("")
+	return d.registrationOf(got), secret.DropRegistration(string(d.home))
+}
+
+// Unregister leaves the management server.
+func (d *Daemon) Unregister(ctx context.Context, c commands.Caller, forget bool, ui control.UI) (commands.Registration, error) {
+	var was link.Registration
+	err := d.jobs.run(ctx, job.KindRegistration, c, job.Spec{Home: d.home, Leave: &job.Leave{Forget: forget}}, ui, &was)
+	if err != nil {
+		return commands.Registration{}, err
+	}
+	d.log.Info("the gateway is not registered any more", "server", was.Server, "user", c.Name)
+	return d.registrationOf(was), nil
+}
+
+func (d *Daemon) registrationOf(r link.Registration) commands.Registration {
+	shown := commands.Registration{Name: d.config.Name, Server: r.Server, ServerName: r.ServerName, Group: r.Group, DataAddress: r.DataAddress, Since: r.Since}
+	if r.Registered() {
+		shown.Pin = hex.EncodeToString(r.Pin[:])
+	}
+	return shown
+}
+
+// registration is where the gateway belongs now, nil where that cannot be said. The
+// files are the role's, too.
+func (d *Daemon) registration() *commands.Registration {
+	if d.config.Role != appliance.Gateway {
+		return nil
+	}
+	var r link.Registration
+	id, err := link.ReadIdentity(d.home)
+	switch {
+	case err == nil:
+		r = id.Registration
+	case !errors.Is(err, link.ErrNoIdentity):
+		d.log.Error("the gateway's identity cannot be read", "error", err.Error())
+		return nil
+	}
+	shown := d.registrationOf(r)
+	shown.Pending = d.pending.get()
+	if !r.Registered() {
+		return &shown
+	}
+	s, err := link.ReadStatus(d.home)
+	if err != nil {
+		d.log.Error("how the gateway is connected cannot be read", "error", err.Error())
+		return &shown
+	}
+	shown.Connected, shown.Changed, shown.Error, shown.Revision = s.Connected && d.role.Status().State == running, s.Since, s.Error, s.Running.Number
+	if s.Refused != nil {
+		shown.Refused = s.Refused.Reason
+	}
+	return &shown
+}
+
+// keepJoining registers a new gateway with what it was created with, until it is
+// registered or ctx ends.
+func (d *Daemon) keepJoining(ctx context.Context) {
+	for wait := firstJoin; ctx.Err() == nil; wait = min(2*wait, longestJoin) {
+		waiting, err := d.join(ctx)
+		if !waiting || ctx.Err() != nil {
+			return
+		}
+		text := commands.ResultOf(err).Error
+		if d.pending.set(text) {
+			d.log.Warn("the gateway is not registered yet, trying again", "error", text, "again_in", wait.String())
+		}
+		select {
+		case <-time.After(wait/2 + rand.N(wait)):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// join tries once. waiting says whether there is still something to be tried.
+func (d *Daemon) join(ctx context.Context) (waiting bool, err error) {
+	with, waiting, err := d.secrets.PendingRegistration(string(d.home))
+	if err != nil || !waiting {
+		return err != nil, err
+	}
+	if id, err := link.ReadIdentity(d.home); err == nil && id.Registered() {
+		return false, secret.DropRegistration(string(d.home)) // the last attempt was cut after it
+	}
+	r := commands.Register{Joining: d.config.Joining, Password: with.Password, Token: with.Token}
+	_, err = d.Register(ctx, commands.Caller{Name: "first start"}, r, silent{})
+	return err != nil, err
+}
