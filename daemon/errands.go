@@ -86,7 +86,7 @@ type errands struct {
 	ctx     context.Context // of the daemon
 	exports sync.WaitGroup  // that were asked for
 
-	strangers, comings refusals // of gateways, in the audit log
+	strangers, comings, chains refusals // of gateways, in the audit log
 
 	mu       sync.Mutex
 	exported time.Time // the last time that it was asked

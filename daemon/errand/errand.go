@@ -46,6 +46,7 @@ type Host interface {
 	Jobs() []Job
 	Abort(id string) error
 	StartExport() error
+	AuditHead() string
 	Gateways
 }
 
@@ -60,6 +61,7 @@ type message struct {
 	Do     string `json:"do,omitempty"`
 	Job    string `json:"job,omitempty"`
 	Jobs   []Job  `json:"jobs,omitempty"`
+	Head   string `json:"head,omitempty"`
 	Code   string `json:"code,omitempty"`
 	Error  string `json:"error,omitempty"`
 
@@ -106,6 +108,8 @@ func answer(host Host, m message) (a message, unknown error) {
 		err = host.Abort(m.Job)
 	case "export":
 		err = host.StartExport()
+	case "audit head":
+		a.Head = host.AuditHead()
 	default:
 		if m.Gateway == nil {
 			m.Gateway = new(gateway)
@@ -218,6 +222,12 @@ func (c *Client) Abort(ctx context.Context, id string) error {
 func (c *Client) StartExport(ctx context.Context) error {
 	_, err := c.ask(ctx, message{Do: "export"})
 	return err
+}
+
+// AuditHead is the line that witnesses of the audit log keep.
+func (c *Client) AuditHead(ctx context.Context) (string, error) {
+	m, err := c.ask(ctx, message{Do: "audit head"})
+	return m.Head, err
 }
 
 var errEnded = errors.New("the daemon is gone")

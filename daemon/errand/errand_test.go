@@ -35,6 +35,8 @@ func (*host) Abort(id string) error {
 	return errand.ErrNoJob
 }
 
+func (*host) AuditHead() string { return "head" }
+
 func (h *host) StartExport() error {
 	if h.exports++; h.exports > 1 {
 		return fmt.Errorf("%w: another export runs", errand.ErrBusy)
@@ -85,6 +87,9 @@ func TestErrandsForGateways(t *testing.T) {
 	}
 	if _, err := client.FinishExchange(ctx, []byte("a"), []byte("b"), []byte("wrong")); !errors.Is(err, errand.ErrWrong) {
 		t.Errorf("a wrong proof: %v", err)
+	}
+	if head, err := client.AuditHead(ctx); err != nil || head != "head" {
+		t.Errorf("%q, %v", head, err)
 	}
 	if got, err := client.SealFor(ctx, []byte("a"), "b", []byte("c")); err != nil || string(got) != "abc" {
 		t.Errorf("%q, %v", got, err)

@@ -18,6 +18,8 @@ type Daemon interface {
 	// TechInfo makes a support bundle, and returns the file, in a folder that the role
 	// reads and clears.
 	TechInfo(ctx context.Context) (path string, err error)
+	// AuditHead is the line that witnesses of the audit log keep.
+	AuditHead(ctx context.Context) (string, error)
 }
 
 var errNoDaemon = errors.New("the gateway's daemon cannot be asked")

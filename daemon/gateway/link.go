@@ -198,6 +198,12 @@ func (j *joined) poll(ctx context.Context, client *link.Client, id *link.Identit
 	asking, cancel := context.WithTimeout(ctx, pollTimeout)
 	defer cancel()
 	said := j.tell(id)
+	if j.daemon != nil {
+		var err error
+		if said.AuditHead, err = j.daemon.AuditHead(asking); err != nil {
+			return fmt.Errorf("the head of the audit log: %w", err)
+		}
+	}
 	var answer link.Polled
 	if err := client.Call(asking, link.PathPoll, said, &answer); err != nil {
 		return err

@@ -93,6 +93,7 @@ type Poll struct {
 	Clock       int64    `json:"clock"` // milliseconds since 1970
 	Spool       Spool    `json:"spool"`
 	Results     []Result `json:"results,omitempty"`
+	AuditHead   string   `json:"audit_head,omitempty"` // of the gateway's audit log, as witnesses keep it
 }
 
 // Refused is a configuration that the gateway did not take.

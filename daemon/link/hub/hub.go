@@ -19,6 +19,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"sealgate/appliance/store"
+	"sealgate/daemon/errand"
 	"sealgate/daemon/link"
 )
 
@@ -34,10 +35,16 @@ type Sealer interface {
 	SealFor(ctx context.Context, recipient []byte, id string, sealed []byte) ([]byte, error)
 }
 
+// Audit has this server's audit log say something: *errand.Client.
+type Audit interface {
+	Note(context.Context, errand.Note) error
+}
+
 // Config is what a hub works with.
 type Config struct {
 	Store  *store.Store
 	Sealer Sealer
+	Audit  Audit
 	Log    *slog.Logger
 	Now    func() time.Time
 }
