@@ -52,6 +52,9 @@ func (e *gatewayErrands) may(what string) error {
 	return nil
 }
 
+// AuditHead is what witnesses of the audit log keep.
+func (e *gatewayErrands) AuditHead() string { return e.audit.Head().Line(e.config.ID) }
+
 // RestartRole restarts the role beside the answer, which the role must be there for.
 func (e *gatewayErrands) RestartRole() error {
 	if err := e.may("impctl gateway restart"); err != nil {

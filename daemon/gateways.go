@@ -17,14 +17,21 @@ const ofGateway audit.Event = "gateway"
 const (
 	comingsTold  = 2000
 	comingsEvery = time.Hour
+
+	headsTold = 1000 // of gateways' audit logs, in headEvery
 )
 
 // Note keeps what happened to a gateway. Who was refused is any stranger, so of them
 // it keeps as few as of other strangers.
 func (e *errands) Note(n errand.Note) error {
 	exit, told, most, every := control.ExitDenied, &e.strangers, refusalsTold, refusalsEvery
-	if n.Kind == errand.Registered || n.Kind == errand.Unregistered {
+	switch n.Kind {
+	case errand.Registered, errand.Unregistered:
 		exit, told, most, every = control.ExitDone, &e.comings, comingsTold, comingsEvery
+	case errand.AuditHead:
+		exit, told, most, every = control.ExitDone, &e.chains, headsTold, headEvery
+	case errand.AuditRewritten:
+		exit, told, most, every = control.ExitFailed, &e.chains, headsTold, headEvery
 	}
 	more, tell := told.tell(time.Now(), most, every)
 	if !tell {

@@ -49,6 +49,16 @@ func readHead(dir string) (Head, error) {
 	return parseHead(string(m[1]), string(m[2]))
 }
 
+// ParseLine finds the head, and of which appliance, in a line that Line wrote.
+func ParseLine(line string) (appliance string, h Head, ok bool) {
+	m := headLine.FindStringSubmatch(line)
+	if m == nil {
+		return "", Head{}, false
+	}
+	h, err := parseHead(m[2], m[3])
+	return m[1], h, err == nil
+}
+
 // ReadHeads finds the heads of an appliance's log in lines that a witness
 // kept, whatever else stands in them.
 func ReadHeads(r io.Reader, appliance string) ([]Head, error) {

@@ -59,6 +59,8 @@ type GatewayHost interface {
 	RestartRole() error
 	// TechInfo makes a support bundle; it returns its name in the folder of results.
 	TechInfo() (name string, err error)
+	// AuditHead is the line that witnesses of the audit log keep.
+	AuditHead() string
 }
 
 const (
@@ -72,6 +74,7 @@ type message struct {
 	Do     string `json:"do,omitempty"`
 	Job    string `json:"job,omitempty"`
 	Jobs   []Job  `json:"jobs,omitempty"`
+	Head   string `json:"head,omitempty"`
 	Code   string `json:"code,omitempty"`
 	Error  string `json:"error,omitempty"`
 
@@ -161,6 +164,8 @@ func answerGateway(host GatewayHost, m message) (a message, unknown error) {
 		err = host.RestartRole()
 	case "tech-info":
 		a.File, err = host.TechInfo()
+	case "audit head":
+		a.Head = host.AuditHead()
 	default:
 		return a, fmt.Errorf("the process asked for what is no errand: %.40q", m.Do)
 	}
@@ -302,6 +307,12 @@ func (c *Client) RestartRole(ctx context.Context) error {
 func (c *Client) TechInfo(ctx context.Context) (name string, err error) {
 	m, err := c.ask(ctx, message{Do: "tech-info"})
 	return m.File, err
+}
+
+// AuditHead is the line that witnesses of the audit log keep.
+func (c *Client) AuditHead(ctx context.Context) (string, error) {
+	m, err := c.ask(ctx, message{Do: "audit head"})
+	return m.Head, err
 }
 
 var errEnded = errors.New("the daemon is gone")

@@ -215,3 +215,32 @@ func TestNobodyWaitsForTheProcess(t *testing.T) {
 		ours.Close()
 	})
 }
+
+// gatewayHost is the daemon of a gateway.
+type gatewayHost struct{ restarts int }
+
+func (h *gatewayHost) RestartRole() error { h.restarts++; return nil }
+
+func (*gatewayHost) TechInfo() (string, error) { return "", errand.ErrBusy }
+
+func (*gatewayHost) AuditHead() string { return "head" }
+
+func TestErrandsOfGateways(t *testing.T) {
+	ours, theirs := net.Pipe()
+	defer ours.Close()
+	h, client := new(gatewayHost), errand.NewClient(theirs)
+	go errand.NewServer(ours).ServeGateway(h)
+	go client.Run()
+	if head, err := client.AuditHead(t.Context()); err != nil || head != "head" {
+		t.Errorf("%q, %v", head, err)
+	}
+	if err := client.RestartRole(t.Context()); err != nil || h.restarts != 1 {
+		t.Errorf("%v, %d restarts", err, h.restarts)
+	}
+	if _, err := client.TechInfo(t.Context()); !errors.Is(err, errand.ErrBusy) {
+		t.Errorf("%v", err)
+	}
+	if err := client.StartExport(t.Context()); err == nil {
+		t.Error("a gateway's process started an export")
+	}
+}

@@ -33,10 +33,14 @@ const (
 	NotAccepted  Kind = "gateway refused: it asks for what cannot be"
 	UnknownKey   Kind = "gateway refused: its key is not registered"
 	DeletedKey   Kind = "gateway refused: its key was deleted"
+
+	// A gateway's audit log, of which this one is a witness.
+	AuditHead      Kind = "head of a gateway's audit log"
+	AuditRewritten Kind = "a gateway's audit log was rewritten"
 )
 
 var kinds = map[Kind]bool{Registered: true, Unregistered: true, WrongSecret: true, WrongToken: true, NoSession: true, TooMany: true,
-	NameTaken: true, NoLicence: true, NotAccepted: true, UnknownKey: true, DeletedKey: true}
+	NameTaken: true, NoLicence: true, NotAccepted: true, UnknownKey: true, DeletedKey: true, AuditHead: true, AuditRewritten: true}
 
 // Note is a record that the role asks for.
 type Note struct {

@@ -18,6 +18,8 @@ type Daemon interface {
 	RestartRole(ctx context.Context) error
 	// TechInfo makes a support bundle, and returns its name in the folder of results.
 	TechInfo(ctx context.Context) (name string, err error)
+	// AuditHead is the line that witnesses of the audit log keep.
+	AuditHead(ctx context.Context) (string, error)
 }
 
 var errNoDaemon = errors.New("the gateway's daemon cannot be asked")

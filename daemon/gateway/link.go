@@ -165,6 +165,12 @@ func (j *joined) keepTelling(ctx context.Context, client *link.Client, id *link.
 func (j *joined) poll(ctx context.Context, client *link.Client, id *link.Identity, now bool) error {
 	said := j.tell(id)
 	said.Now = now
+	if j.daemon != nil {
+		var err error
+		if said.AuditHead, err = j.daemon.AuditHead(ctx); err != nil {
+			return fmt.Errorf("the head of the audit log: %w", err)
+		}
+	}
 	answer, err := client.Poll(ctx, said)
 	if err != nil {
 		return err

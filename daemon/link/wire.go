@@ -93,7 +93,8 @@ type Poll struct {
 	Clock       int64    `json:"clock"` // milliseconds since 1970
 	Spool       Spool    `json:"spool"`
 	Results     []Result `json:"results,omitempty"`
-	Now         bool     `json:"now,omitempty"` // it is answered at once
+	Now         bool     `json:"now,omitempty"`        // it is answered at once
+	AuditHead   string   `json:"audit_head,omitempty"` // of the gateway's audit log, as witnesses keep it
 }
 
 // Refused is a configuration that the gateway did not take.

@@ -59,7 +59,7 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 	if err != nil {
 		return err
 	}
-	known, err := hub.New(ctx, hub.Config{Home: home, Store: db, Sealer: daemon, Log: log, Now: time.Now})
+	known, err := hub.New(ctx, hub.Config{Home: home, Store: db, Sealer: daemon, Audit: daemon, Log: log, Now: time.Now})
 	if err != nil {
 		return fmt.Errorf("the events of gateways: %w", err)
 	}

@@ -81,6 +81,10 @@ func (h *Hub) alarmsOf(g *gateway) []Alarm {
 		list = append(list, Alarm{Type: "gateway-events-dropped", Since: g.droppedAt,
 			Words: fmt.Sprintf("the gateway has dropped %d events since it started, the last ones were told of at %s", g.dropped, g.droppedAt.UTC().Format(dateLayout))})
 	}
+	if !g.chain.rewritten.IsZero() {
+		list = append(list, Alarm{Type: "gateway-audit-rewritten", Since: g.chain.rewritten,
+			Words: "the gateway's audit log is not the one that this management server was told of: the heads are in the audit log here, and sealgated verify-audit --heads there compares them"})
+	}
 	if g.clock > clockOff || g.clock < -clockOff {
 		direction := "ahead"
 		if g.clock < 0 {

@@ -26,8 +26,9 @@ type gateway struct {
 	sealed          map[string][]byte // private keys, by secret
 	sealing         string            // the key that they are sealed to
 	changed         chan struct{}     // closed when a poll that waits must look again
-	polls           int               // that came; the last one is answered
-	asked           bool              // commands wait
+	chain           chain
+	polls           int  // that came; the last one is answered
+	asked           bool // commands wait
 }
 
 // wake has the gateway's poll look again, with h.mu held.
@@ -50,6 +51,7 @@ func (h *Hub) poll(w http.ResponseWriter, r *http.Request, from link.Gateway) er
 	if err != nil {
 		return err
 	}
+	h.witness(r.Context(), g, from, said.AuditHead)
 	if err := h.endCommands(r.Context(), g, said.Results); err != nil {
 		return err
 	}

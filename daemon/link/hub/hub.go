@@ -20,6 +20,7 @@ import (
 
 	"sealgate/appliance"
 	"sealgate/appliance/store"
+	"sealgate/daemon/errand"
 	"sealgate/daemon/link"
 )
 
@@ -35,11 +36,17 @@ type Sealer interface {
 	SealFor(ctx context.Context, recipient []byte, id string, sealed []byte) ([]byte, error)
 }
 
+// Audit has this server's audit log say something: *errand.Client.
+type Audit interface {
+	Note(context.Context, errand.Note) error
+}
+
 // Config is what a hub works with.
 type Config struct {
 	Home   appliance.Home
 	Store  *store.Store
 	Sealer Sealer
+	Audit  Audit
 	Log    *slog.Logger
 	Now    func() time.Time
 }

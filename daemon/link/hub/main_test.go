@@ -55,6 +55,14 @@ func (s supervisor) SealFor(_ context.Context, recipient []byte, id string, seal
 
 func (supervisor) Note(context.Context, errand.Note) error { return nil }
 
+// Note is the audit log's.
+func (m *mx) Note(_ context.Context, n errand.Note) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.notes = append(m.notes, n)
+	return nil
+}
+
 // mx is a management server: a real store, real keys, and the link on loopback.
 type mx struct {
 	t       testing.TB
@@ -64,6 +72,9 @@ type mx struct {
 	hub     *hub.Hub
 	address string
 	stop    func()
+
+	mu    sync.Mutex
+	notes []errand.Note // in the audit log
 }
 
 // clock is a clock that tests turn.
@@ -124,7 +135,7 @@ func (m *mx) start(address string, c *clock) {
 	must(m.t, err)
 	server, err := link.NewServer(link.Config{Home: m.home, Name: "mx1", Store: m.store, Log: log, Now: c.now, Supervisor: supervisor{keys: m.keys}})
 	must(m.t, err)
-	m.hub, err = hub.New(m.t.Context(), hub.Config{Home: m.home, Store: m.store, Sealer: supervisor{keys: m.keys}, Log: log, Now: c.now})
+	m.hub, err = hub.New(m.t.Context(), hub.Config{Home: m.home, Store: m.store, Sealer: supervisor{keys: m.keys}, Audit: m, Log: log, Now: c.now})
 	must(m.t, err)
 	m.hub.Attach(server)
 	srv := &http.Server{TLSConfig: &tls.Config{GetCertificate: keeper.Get, MinVersion: tls.VersionTLS12}, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
@@ -221,6 +232,8 @@ func (g *gw) RestartRole(context.Context) error {
 func (g *gw) TechInfo(context.Context) (string, error) {
 	return "bundle.tgz", os.WriteFile(filepath.Join(g.home.Results(), "bundle.tgz"), []byte("\x1f\x8b of "+g.name), 0o600)
 }
+
+func (g *gw) AuditHead(context.Context) (string, error) { return "", nil }
 
 func newHome(t testing.TB, name string) appliance.Home {
 	t.Helper()

@@ -1,0 +1,68 @@
+package hub_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"sealgate/appliance/audit"
+	"sealgate/daemon/errand"
+	"sealgate/daemon/link"
+)
+
+// The management server's audit log keeps the heads of a gateway's at intervals, and
+// says at once that one does not continue what it kept.
+func TestHeadsOfAuditLogsAreWitnessed(t *testing.T) {
+	m := newMX(t)
+	m.stop()
+	c := new(clock)
+	m.start(m.address, c)
+	id, _ := m.register("gw1")
+	client, err := link.NewClient(m.address, id.Registration.Pin, id)
+	must(t, err)
+	defer client.Close()
+	tell := func(of string, records uint64, hash string) {
+		t.Helper()
+		said := link.Poll{Version: link.Version, Clock: c.now().UnixMilli(), AuditHead: audit.Head{Seq: records, Hash: strings.Repeat(hash, 64)}.Line(of)}
+		var answer link.Polled
+		must(t, client.Call(t.Context(), link.PathPoll, said, &answer))
+	}
+	kept := func(want ...string) {
+		t.Helper()
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		var got []string
+		for _, n := range m.notes {
+			_, head, ok := audit.ParseLine(n.Detail)
+			if !ok || n.Gateway != "gw1" || n.Origin != "127.0.0.1" {
+				t.Errorf("the note %+v", n)
+			}
+			word := "kept "
+			if n.Kind == errand.AuditRewritten {
+				word = "rewritten "
+			}
+			got = append(got, word+head.Hash[:1])
+		}
+		if strings.Join(got, ", ") != strings.Join(want, ", ") {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	tell("one", 5, "a")
+	tell("one", 5, "a")
+	tell("one", 6, "b")
+	kept("kept a")
+	c.pass(6 * time.Minute)
+	tell("one", 7, "c")
+	kept("kept a", "kept c")
+	const alarm = "gateway-audit-rewritten"
+	if types, _ := m.alarms("gw1"); strings.Contains(types, alarm) {
+		t.Errorf("alarms %q", types)
+	}
+	tell("one", 7, "d")
+	kept("kept a", "kept c", "rewritten d")
+	if types, _ := m.alarms("gw1"); !strings.Contains(types, alarm) {
+		t.Errorf("alarms %q", types)
+	}
+	tell("two", 1, "e") // another machine in its place
+	kept("kept a", "kept c", "rewritten d", "kept e")
+}
