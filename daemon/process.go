@@ -44,7 +44,13 @@ func (r *role) start(listener, life, log *os.File) (*process, error) {
 		return nil, err
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- endOf(cmd.Wait()) }()
+	go func() {
+		err := endOf(cmd.Wait())
+		if cmd.SysProcAttr.Credential != nil {
+			err = errors.Join(err, rootd.EndProcesses(credential.Uid)) // as the root service does
+		}
+		ended <- err
+	}()
 	return &process{pid: cmd.Process.Pid, account: accountOf(uid), ended: ended, kill: func() { cmd.Process.Kill() }}, nil
 }
 

@@ -16,6 +16,7 @@ import (
 // and pipes in their place. What must hold: the export fails or leaves them out,
 // at once, and no byte from elsewhere is in it.
 func TestRoleCannotAimTheExport(t *testing.T) {
+	t.Parallel()
 	key := func(src Source) []byte {
 		data, err := os.ReadFile(filepath.Join(string(src.Home), "keys", "master.key"))
 		if err != nil {

@@ -134,7 +134,8 @@ func entries(t *testing.T, r io.Reader) ([]string, map[string][]byte) {
 	return names, content
 }
 
-// sumOf is what the tool of coreutils prints.
+// sumOf is what the tool of coreutils prints. Tests that start programs are not parallel:
+// until it runs, a new process has what others have locked.
 func sumOf(t *testing.T, hash string, data []byte) string {
 	t.Helper()
 	tool := map[string][]string{"sha256": {"sha256sum"}, "blake2b": {"b2sum", "-l", "256"}}[hash]
@@ -215,6 +216,7 @@ func TestManifestTellsTheTruth(t *testing.T) {
 
 // Each option leaves its kind out, byte by byte, and nothing else.
 func TestOptionsLeaveKindsOut(t *testing.T) {
+	t.Parallel()
 	src := sourceOf(t, 0.001)
 	// A certificate may hold the same base64 as a key.
 	sslSecret, credentialSecret := `"value":"`+seed.MarkSSLSecret, `"value":"`+seed.MarkCredentialPass

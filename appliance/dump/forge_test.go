@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -64,6 +65,7 @@ func forge(t *testing.T, data []byte) *forged {
 	if err := json.Unmarshal(content[headerName], &f.header); err != nil {
 		t.Fatal(err)
 	}
+	f.header["hash"] = "sha256" // whichever was faster
 	for _, name := range names {
 		if name != headerName && name != manifestName {
 			f.add(name, content[name])
@@ -154,7 +156,7 @@ func (f *forged) bytes() []byte {
 	counts, list := map[string]int{}, []any{}
 	for _, p := range f.parts {
 		put(p.header, p.data)
-		listed := map[string]any{"name": p.header.Name, "size": len(p.data), "sum": sumOf(f.t, "sha256", p.data)}
+		listed := map[string]any{"name": p.header.Name, "size": len(p.data), "sum": fmt.Sprintf("%x", sha256.Sum256(p.data))}
 		if p.rows {
 			levels := strings.Split(p.header.Name, "/")
 			table, rows := levels[len(levels)-2], bytes.Count(p.data, []byte("\n"))
@@ -163,10 +165,7 @@ func (f *forged) bytes() []byte {
 		}
 		list = append(list, listed)
 	}
-	m["hash"], m["parts"], m["counts"] = "sha256", list, counts
-	if f.header["hash"] != nil {
-		m["hash"] = f.header["hash"]
-	}
+	m["parts"], m["counts"] = list, counts
 	if f.manifest != nil {
 		f.manifest(m)
 	}

@@ -34,6 +34,7 @@ func golden(format int, passphrase string) string {
 // Dumps of every format are imported, whatever the schema was, and hold the same
 // then as before.
 func TestGoldenDumps(t *testing.T) {
+	t.Parallel()
 	if *update {
 		src := tiny(t)
 		for _, passphrase := range []string{"", goldenPassphrase} {

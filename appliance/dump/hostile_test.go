@@ -51,6 +51,7 @@ func state(t *testing.T, home appliance.Home) map[string]string {
 // What must hold: it is refused by the check that it breaks, with what to do about
 // it, and the home is as it was to the last byte.
 func TestForgedDumps(t *testing.T) {
+	t.Parallel()
 	to := target(t)
 	before := state(t, to.Home)
 	whole := tinyDump(t, Options{FailedArchives: true})
@@ -187,6 +188,7 @@ func (f *forged) orphan() {
 
 // The same of what only an encrypted dump may bring.
 func TestForgedSecrets(t *testing.T) {
+	t.Parallel()
 	to := target(t)
 	before := state(t, to.Home)
 	whole := tinyDump(t, Options{FailedArchives: true, Passphrase: "p"})
@@ -217,6 +219,7 @@ func TestForgedSecrets(t *testing.T) {
 
 // A dump may be cut, or flipped, anywhere.
 func TestDamagedDumps(t *testing.T) {
+	t.Parallel()
 	to := target(t)
 	before := state(t, to.Home)
 	src := tiny(t)
@@ -262,6 +265,7 @@ func unzipped(data []byte) []byte {
 // The hole: a few kilobytes may become as many gigabytes, or ask for as much
 // memory or time before they are known to be good.
 func TestBombs(t *testing.T) {
+	t.Parallel()
 	to := target(t)
 	before := state(t, to.Home)
 	whole := tinyDump(t, Options{})
@@ -309,6 +313,7 @@ func TestBombs(t *testing.T) {
 }
 
 func TestPassphrases(t *testing.T) {
+	t.Parallel()
 	to := target(t)
 	src := tiny(t)
 	_, plain := export(t, src, Options{})

@@ -127,6 +127,7 @@ func TestImportKeepsLicences(t *testing.T) {
 // The hole: licences are judged by the newest write, and a dump brings its own. The
 // attack: one that is dated in the next century. What must hold: no licence ends for it.
 func TestDumpFromTheFuture(t *testing.T) {
+	t.Parallel()
 	src := tiny(t)
 	_, err := src.Store.Write(t.Context(), store.Change{Author: "t", At: time.Now().AddDate(100, 0, 0)}, func(tx *store.Tx) error {
 		_, err := tx.Create(t.Context(), store.Object{ParentID: model.RootID, Kind: model.Site, Name: "of the future"})
@@ -155,6 +156,7 @@ func TestDumpFromTheFuture(t *testing.T) {
 }
 
 func TestImport(t *testing.T) {
+	t.Parallel()
 	src := tiny(t)
 	for _, passphrase := range []string{"", "p"} {
 		o := Options{FailedArchives: true, Passphrase: passphrase}
@@ -170,6 +172,7 @@ func TestImport(t *testing.T) {
 
 // What is here stays, what is missing comes, and what was written later wins.
 func TestMerge(t *testing.T) {
+	t.Parallel()
 	src := tiny(t)
 	o := Options{FailedArchives: true, Passphrase: "p"}
 	_, data := export(t, src, o)
@@ -207,6 +210,7 @@ func TestMerge(t *testing.T) {
 
 // A rule's name has the id of its alias, which another appliance knows by another id.
 func TestMergeRenamesByID(t *testing.T) {
+	t.Parallel()
 	src := fresh(t)
 	rule := func(s *store.Store, service string, here bool) (alias string) {
 		ctx := t.Context()
@@ -250,6 +254,7 @@ func TestMergeRenamesByID(t *testing.T) {
 // Where an older release took a field for no reference, a dump may have anything: what
 // names nothing is taken out, and told.
 func TestUncheckedReferences(t *testing.T) {
+	t.Parallel()
 	f := forge(t, tinyDump(t, Options{FailedArchives: true}))
 	f.replace("config/objects/0001.jsonl", `"ignoreIpGroup":"`, `"ignoreIpGroup":"x`)
 	f.replace("config/refs/0001.jsonl", `"field":"ignoreIpGroup"`, `"field":"note"`)

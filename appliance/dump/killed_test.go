@@ -258,6 +258,7 @@ func fill(t *testing.T, path string, leave int64) {
 
 // A disk that has no room at some point says so, and nothing changes.
 func TestImportOnAFullDisk(t *testing.T) {
+	t.Parallel()
 	small := t.TempDir()
 	if err := unix.Mount("tmpfs", small, "tmpfs", 0, "size=8m,mode=0700"); err != nil {
 		t.Fatalf("mount a tmpfs (needs root): %v", err)
@@ -297,6 +298,7 @@ func TestImportOnAFullDisk(t *testing.T) {
 // Where it is known that what is here does not fit a second time, nothing of the dump
 // is read.
 func TestImportNeedsRoom(t *testing.T) {
+	t.Parallel()
 	small := t.TempDir()
 	if err := unix.Mount("tmpfs", small, "tmpfs", 0, "size=16m,mode=0700"); err != nil {
 		t.Fatalf("mount a tmpfs (needs root): %v", err)

@@ -31,6 +31,7 @@ var engines = []engine{{"SQLite", fresh, target}}
 // for stores of every kind and every combination of options, from any engine to
 // any other.
 func TestRoundTrips(t *testing.T) {
+	t.Parallel()
 	fills := []func(*testing.T, *rand.Rand, Source){
 		func(*testing.T, *rand.Rand, Source) {}, // empty
 		func(t *testing.T, _ *rand.Rand, s Source) { fillTiny(t, s.Store, s.Secrets) },
@@ -226,6 +227,7 @@ func TestLeftOutIsAbsent(t *testing.T) {
 // Every kind that holds a credential names it after an import that brought it, names
 // none after one that did not, and can be changed again either way.
 func TestCredentialsOfEachKind(t *testing.T) {
+	t.Parallel()
 	src := fresh(t)
 	holders := fillCredentials(t, src)
 	for name, o := range map[string]Options{"with": {Passphrase: "p"}, "without": {Passphrase: "p", NoCredentials: true}, "in clear": {}} {
@@ -325,6 +327,7 @@ func TestPasswordsStay(t *testing.T) {
 
 // --copyfiles 2 leaves the files that are here.
 func TestCopyFiles(t *testing.T) {
+	t.Parallel()
 	src := tiny(t)
 	_, data := export(t, src, Options{})
 	for _, merge := range []bool{false, true} {

@@ -68,9 +68,9 @@ func (m *merger) report() []Taken {
 	return list
 }
 
-// byName are all kinds, parents before children, and those whose names have ids, with
+// mergeOrder is all kinds, parents before children, and those whose names have ids, with
 // what lies below them, after all others.
-func byName() []model.Kind {
+func mergeOrder() []model.Kind {
 	marked := map[string]bool{}
 	var first, then []model.Kind
 	for _, k := range model.Kinds {
@@ -94,7 +94,7 @@ func (m *merger) named(kind model.Kind, name string) string {
 
 // objects matches objects, parents first, and adds those that are missing.
 func (m *merger) objects(ctx context.Context) error {
-	for _, kind := range byName() {
+	for _, kind := range mergeOrder() {
 		rows, err := m.from.reader.QueryContext(ctx, "SELECT "+objectColumns+" FROM objects WHERE kind = $1 ORDER BY id", kind.Name)
 		if err != nil {
 			return err

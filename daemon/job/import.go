@@ -21,7 +21,7 @@ import (
 
 // importCollectAt is collectAt for imports, which beside the heap need memory for two
 // databases.
-const importCollectAt = 200
+const importCollectAt = 100
 
 // takeDump imports a dump from the export folder, or from a server.
 func takeDump(ctx context.Context, home appliance.Home, x commands.Import, ui control.UI) (commands.ImportResult, error) {

@@ -65,13 +65,15 @@ func (s *service) startRole(ctx context.Context, c call) (any, error) {
 	}
 	s.log.Info("the role runs", "role", x.Role, "process", cmd.Process.Pid, "account", account.Role)
 	c.session.Text(control.Out, strconv.Itoa(cmd.Process.Pid))
+	var end string
 	select {
-	case end := <-ended:
-		return roleEnd{end}, nil
+	case end = <-ended:
 	case <-ctx.Done():
 		cmd.Process.Kill()
-		return roleEnd{<-ended}, nil
+		end = <-ended
 	}
+	// What it has started would write on, into the data that an import replaces.
+	return roleEnd{end}, EndProcesses(credential.Uid)
 }
 
 // checkRoleFiles looks at what the caller hands over.

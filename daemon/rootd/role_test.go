@@ -71,6 +71,35 @@ func ownAccount(t *testing.T, pid int) {
 	}
 }
 
+// The hole: an import replaces the data while the role is stopped. The attack: a role
+// that was taken over leaves a process behind, in a session of its own. What must hold:
+// when the role has ended, so have all processes of its account.
+func TestRoleLeavesNoProcess(t *testing.T) {
+	startRoot(t)
+	app := newAppliance(t)
+	if err := app.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer app.Stop()
+	rolePID(t, app)
+	c := credential(t, "sealgate-role")
+	left := exec.Command("sleep", "600")
+	left.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: c.Uid, Gid: c.Gid}, Setsid: true}
+	if err := left.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer left.Process.Kill()
+	if out, err := app.Run("impctl server stop"); err != nil {
+		t.Fatalf("stop: %s", out)
+	}
+	status := statusOf(t, left.Process.Pid, "status", "State:")
+	if !strings.HasPrefix(status, "Z") { // ours to wait for
+		t.Errorf("a process of the role is %q", status)
+	}
+	left.Process.Kill()
+	left.Wait()
+}
+
 func TestRoleHasItsOwnAccount(t *testing.T) {
 	startRoot(t)
 	app := newAppliance(t)

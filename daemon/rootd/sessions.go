@@ -18,6 +18,12 @@ func endSessions(uid int) error {
 	if uid < firstUID {
 		return errors.New("that uid is no person's")
 	}
+	return EndProcesses(uint32(uid))
+}
+
+// EndProcesses kills every process of a uid, whatever group or session it is in, and
+// waits until they are gone.
+func EndProcesses(uid uint32) error {
 	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		processes, err := filepath.Glob("/proc/[0-9]*")
 		if err != nil {
@@ -25,7 +31,7 @@ func endSessions(uid int) error {
 		}
 		left := 0
 		for _, p := range processes {
-			if kill(p, uint32(uid)) {
+			if kill(p, uid) {
 				left++
 			}
 		}
