@@ -109,6 +109,9 @@ func Run(ctx context.Context, home appliance.Home, console io.Writer, setUp *ftl
 		}
 	}
 	d.role = newRole(home, config, log, everywhere)
+	d.role.ready = func(s commands.Service) {
+		setUp.Step(ftl.Start, ftl.Done, fmt.Sprintf("the %s runs at %s", config.Role.Title(), s.Address))
+	}
 	d.jobs.log, d.jobs.childLog = log, everywhere
 	d.audit = audit.New(home.Audit())
 	d.keep(audit.Record{Event: audit.Start, Note: "version " + control.Version})
@@ -132,8 +135,6 @@ func Run(ctx context.Context, home appliance.Home, console io.Writer, setUp *ftl
 	if err := d.role.Start(ctx); err != nil && ctx.Err() == nil {
 		log.Error("the role does not start, trying again", "role", config.Role, "error", err)
 		setUp.Step(ftl.Start, ftl.Waiting, commands.ResultOf(err).Error)
-	} else if err == nil {
-		setUp.Step(ftl.Start, ftl.Done, fmt.Sprintf("the %s runs at %s", config.Role.Title(), d.role.Status().Address))
 	}
 	log.Info("the appliance runs", "version", control.Version, "role", config.Role, "name", config.Name,
 		"home", home, "address", d.role.Status().Address)

@@ -52,6 +52,8 @@ type role struct {
 	port     string             // what port 0 became: kept over a restart
 	held     string             // why it may not be started
 
+	ready func(commands.Service) // is told that it can be used; may be nil
+
 	errands errand.Host    // answers what the process asks; nil refuses
 	asking  *errand.Server // of the process that runs; nil is none
 }
@@ -327,6 +329,9 @@ func (r *role) awaitReady(life *net.UnixConn, p *process) {
 			p.kill()
 		}
 		return
+	}
+	if r.ready != nil {
+		r.ready(r.Status())
 	}
 	r.update(func(s *commands.Service) { s.State = running })
 	if r.errands == nil {
