@@ -126,6 +126,9 @@ func Run(ctx context.Context, home appliance.Home, o Options) error {
 		}
 	}
 	d.role = newRole(home, config, log, everywhere)
+	d.role.ready = func(s commands.Service) {
+		d.setUp.Step(ftl.Start, ftl.Done, fmt.Sprintf("the %s runs at %s", config.Role.Title(), s.Address))
+	}
 	d.jobs.log, d.jobs.childLog = log, everywhere
 	d.audit = audit.New(home.Audit())
 	d.keep(audit.Record{Event: audit.Start, Note: "version " + control.Version})
@@ -159,8 +162,6 @@ func Run(ctx context.Context, home appliance.Home, o Options) error {
 	if err := d.role.Start(ctx); err != nil && ctx.Err() == nil {
 		log.Error("the role does not start, trying again", "role", config.Role, "error", err)
 		d.setUp.Step(ftl.Start, ftl.Waiting, commands.ResultOf(err).Error)
-	} else if err == nil {
-		d.setUp.Step(ftl.Start, ftl.Done, fmt.Sprintf("the %s runs at %s", config.Role.Title(), d.role.Status().Address))
 	}
 	log.Info("the appliance runs", "version", control.Version, "role", config.Role, "name", config.Name,
 		"home", home, "address", d.role.Status().Address)

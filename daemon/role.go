@@ -52,6 +52,8 @@ type role struct {
 	port     string             // what port 0 became: kept over a restart
 	held     *appliance.Fault   // why it may not be started
 
+	ready func(commands.Service) // is told that it can be used; may be nil
+
 	errands func(*errand.Server) error // answers what the process asks, to its end
 	asking  *errand.Server             // of the process that runs; nil is none
 }
@@ -342,6 +344,9 @@ func (r *role) awaitReady(life *net.UnixConn, p *process) {
 			p.kill()
 		}
 		return
+	}
+	if r.ready != nil {
+		r.ready(r.Status())
 	}
 	r.update(func(s *commands.Service) { s.State = running })
 	if r.errands == nil {

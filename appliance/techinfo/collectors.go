@@ -140,6 +140,9 @@ func (src Source) logs(c *collection, o Options) error {
 	return logFiles(c, serverlog.Server, src.Home.Logs(), o)
 }
 
+// maxArchives bounds the files of a log: in the role's folder there may be any number.
+const maxArchives = 1000
+
 // logFiles are the files of a log that were asked for.
 func logFiles(c *collection, log serverlog.Name, dir string, o Options) error {
 	aside, err := log.Aside(dir)
@@ -156,6 +159,10 @@ func logFiles(c *collection, log serverlog.Name, dir string, o Options) error {
 		at, _ := log.TimeOf(name)
 		if at.Before(o.Since) || o.Archives > 0 && wanted == o.Archives {
 			c.note("%d older logs were not asked for", len(aside)-wanted)
+			break
+		}
+		if wanted == maxArchives {
+			c.note("%d older logs are left out: at most %d are collected", len(aside)-wanted, maxArchives)
 			break
 		}
 		c.log(filepath.Join(dir, name), limit)

@@ -148,7 +148,7 @@ const timeFormat = "[02/Jan/2006:15:04:05 -0700] "
 
 func (e *Entry) append(b, stamp []byte, now time.Time) []byte {
 	if e.Client.IsValid() {
-		b = e.Client.AppendTo(b)
+		b = e.Client.WithZone("").AppendTo(b) // a zone may be any text
 	} else {
 		b = append(b, '-')
 	}
@@ -178,8 +178,11 @@ func (e *Entry) append(b, stamp []byte, now time.Time) []byte {
 }
 
 // appendTarget leaves out the query and parameters of the path, and shows where they
-// were.
+// were. Of an absolute URL, which may have a password in it, the path alone is left.
 func appendTarget(b []byte, target string) []byte {
+	if _, rest, ok := strings.Cut(target, "://"); ok && target[0] != '/' {
+		target = strings.TrimLeftFunc(rest, func(r rune) bool { return r != '/' })
+	}
 	end := strings.IndexAny(target, "?;")
 	if end < 0 {
 		return appendWord(b, target, maxTarget)

@@ -58,20 +58,25 @@ func TestLines(t *testing.T) {
 	}
 	l.Add(Entry{Client: netip.MustParseAddr("2001:db8::1"), Began: time.Now(), Status: 400, Bytes: -1})
 	l.Add(Entry{Began: time.Now(), Method: "GET", Target: "/\n192.0.2.1 - x \x1b[2J\xff" + strings.Repeat("/", 2000), Protocol: "HTTP/1.1", Status: 200})
+	zoned := netip.MustParseAddr("fe80::1").WithZone("\n192.0.2.1 - x")
+	l.Add(Entry{Client: zoned, Began: time.Now(), Method: "GET", Target: "http://u:S3cret@host;S3cret/p", Protocol: "HTTP/1.1", Status: 200})
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
 	got := strings.Split(strings.TrimSuffix(to.text.String(), "\n"), "\n")
-	if len(got) != 5 {
+	if len(got) != 6 {
 		t.Fatalf("%d lines:\n%s", len(got), to.text.String())
 	}
-	for i, part := range []string{`127.0.0.1 - - [`, `127.0.0.1 - zo\xc3\xab\x20\x22the\x22\x20admin [`, `"GET /p;... HTTP/1.1" 200 5 `, `2001:db8::1 - - [`, `"GET /\x0a192.0.2.1\x20-\x20x\x20\x1b[2J\xff/`} {
+	for i, part := range []string{`127.0.0.1 - - [`, `127.0.0.1 - zo\xc3\xab\x20\x22the\x22\x20admin [`, `"GET /p;... HTTP/1.1" 200 5 `, `2001:db8::1 - - [`, `"GET /\x0a192.0.2.1\x20-\x20x\x20\x1b[2J\xff/`, `fe80::1 - - [`} {
 		if !line.MatchString(got[i]) || !strings.Contains(got[i], part) {
 			t.Errorf("line %d: %s", i, got[i])
 		}
 	}
 	if !strings.Contains(got[0], `"GET /a/b?... HTTP/1.1" 200 5 `) || !strings.Contains(got[1], `" 418 5 `) || !strings.Contains(got[3], `] "-" 400 - `) {
 		t.Errorf("%s", strings.Join(got, "\n"))
+	}
+	if !strings.Contains(got[5], `"GET /p HTTP/1.1" `) {
+		t.Errorf("%s", got[5])
 	}
 	if strings.Contains(to.text.String(), "S3cret") || len(got[4]) > 2*maxTarget {
 		t.Errorf("%s", to.text.String())

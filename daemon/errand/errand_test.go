@@ -229,7 +229,10 @@ func TestErrandsOfGateways(t *testing.T) {
 	ours, theirs := net.Pipe()
 	defer ours.Close()
 	h, client := new(gatewayHost), errand.NewClient(theirs)
-	go errand.NewServer(ours).ServeGateway(h)
+	go func() {
+		errand.NewServer(ours).ServeGateway(h)
+		ours.Close()
+	}()
 	go client.Run()
 	if head, err := client.AuditHead(t.Context()); err != nil || head != "head" {
 		t.Errorf("%q, %v", head, err)
