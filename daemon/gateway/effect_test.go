@@ -10,9 +10,13 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"sealgate/appliance/store"
 )
 
 // Each test here shows that what a path of the OpenAPI changes changes a verdict, an
@@ -387,6 +391,55 @@ func TestHTTPProtocolPoliciesCheckRequests(t *testing.T) {
 	w.wants(200, "/")
 	w.do("PUT", policies+"httpProtocolPolicies/Strict", `{"exceptions":[{"ruleName":"URL Too Long","predicates":[{"type":"httpRequestUrl","match":"prefix","values":["/xx"]}]}]}`)
 	w.wants(200, "/"+strings.Repeat("x", 50))
+}
+
+func TestHTTP2ProtocolPoliciesCheckConnections(t *testing.T) {
+	w := newTraffic(t)
+	w.do("PUT", shop, `{"http2":true}`)
+	const strict = policies + "http2ProtocolPolicies/Strict"
+	w.do("POST", strict, `{"rules":[{"name":"Header List Too Large","action":"block","parameters":{"bytes":500}},
+		{"name":"Excessive Streams","action":"block","parameters":{"streams":2}},{"name":"Rapid Reset","action":"block","parameters":{"resets":1}},
+		{"name":"Malformed HTTP/2 Frame"}],`+applied(false)+`}`)
+	client := w.client(8080, nil)
+	transport := client.Transport.(*http.Transport)
+	transport.DisableKeepAlives, transport.Protocols = false, new(http.Protocols)
+	transport.Protocols.SetUnencryptedHTTP2(true)
+	defer transport.CloseIdleConnections()
+	ask := func(ctx context.Context, path string, header ...string) int {
+		r, err := http.NewRequestWithContext(ctx, "GET", "http://shop.example"+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := 0; i+1 < len(header); i += 2 {
+			r.Header.Set(header[i], header[i+1])
+		}
+		status, _ := w.send(client, r)
+		return status
+	}
+	background := context.Background()
+	if status := ask(background, "/"); status != 200 {
+		t.Fatalf("a request: %d", status)
+	}
+	if status := ask(background, "/", "X-Long", strings.Repeat("x", 500)); status != 403 {
+		t.Errorf("large headers: %d", status)
+	}
+	w.wants(200, "/", "X-Long", strings.Repeat("x", 500)) // of HTTP/1.1
+	// Two streams that wait, and a third.
+	ctx, cancel := context.WithCancel(background)
+	var waiting sync.WaitGroup
+	for range 2 {
+		waiting.Go(func() { ask(ctx, "/wait") })
+	}
+	w.arrived(2)
+	if status := ask(background, "/"); status != 403 {
+		t.Errorf("a third stream: %d", status)
+	}
+	cancel()
+	waiting.Wait()
+	eventually(t, "that two resets are seen", func() bool { return ask(background, "/") == 403 })
+	if events := w.told(3); !slices.ContainsFunc(events, func(v store.Violation) bool { return v.Type == "Rapid Reset" }) {
+		t.Errorf("%+v", events)
+	}
 }
 
 func TestSignaturePoliciesSwitchDictionaries(t *testing.T) {
