@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -251,6 +252,17 @@ func (w *traffic) told(want int) []store.Violation {
 	}
 	w.t.Fatalf("%d events came: %+v", len(events), events)
 	return nil
+}
+
+// toldOf waits for an event that is so; others before it are dropped.
+func (w *traffic) toldOf(is func(store.Violation) bool) store.Violation {
+	w.t.Helper()
+	for {
+		events := w.told(1)
+		if i := slices.IndexFunc(events, is); i >= 0 {
+			return events[i]
+		}
+	}
 }
 
 // address is where an address of the configuration really is, "" where nobody listens.
