@@ -7,12 +7,12 @@ import (
 )
 
 // Kinds of policies with rules, by the names that the OpenAPI has for them.
-// Rules of HTTP/2 are the proxy's: nothing of a frame comes here.
 const (
 	ApplicationSignatures = "webApplicationSignaturesPolicy"
 	ProtocolSignatures    = "httpProtocolSignaturesPolicy"
 	StreamSignatures      = "streamSignaturesPolicy"
 	Protocol              = "httpProtocolPolicy"
+	HTTP2                 = "http2ProtocolPolicy"
 	Correlation           = "webCorrelationPolicy"
 	WebProfile            = "webProfilePolicy"
 )
@@ -23,7 +23,7 @@ type Policies struct {
 	Rules        []RulePolicy
 	Custom       []CustomPolicy
 	Dictionaries map[string][]Signature // the dictionaries' own signatures
-	IPGroups     map[string][]IPEntry
+	IPGroups     map[string][]IPEntry   `json:"-"` // those that criteria name
 	Masking      []Mask
 	Types        map[string]string   // parameter types: name to regular expression
 	Profiles     map[string]*Profile // by web application

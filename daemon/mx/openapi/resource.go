@@ -624,7 +624,9 @@ func (r resource) remove(ctx context.Context, c *Call) (any, error) {
 		if err := r.stopped(o); err != nil {
 			return err
 		}
-		err = tx.Delete(ctx, o.ID)
+		if err = handOver(ctx, tx, o); err == nil {
+			err = tx.Delete(ctx, o.ID)
+		}
 		if errors.Is(err, store.ErrPredefined) {
 			return Faultf(r.kept(), "%s %q is predefined, so it cannot be deleted", r.kind.Title, short(o.Name))
 		}
