@@ -26,7 +26,7 @@ import (
 // Bounds of the server.
 const (
 	maxStrangers      = 2048 // connections of keys that are not registered
-	maxOfAddress      = 1024 // of them, from one address
+	maxOfAddress      = 1024 // of them, from one address or IPv6 network
 	maxTurnedAway     = 256  // more of them, which hear that they come back later
 	strangerLife      = time.Minute
 	turnedAwayLife    = 15 * time.Second
@@ -71,9 +71,12 @@ type Server struct {
 	pen     sync.Mutex // held by who writes them
 
 	mu        sync.Mutex
-	strangers map[netip.Addr]int
+	strangers map[netip.Prefix]int // by network
 	total     int
 	known     map[token.Pin][]*Peer
+
+	refusedSince time.Time
+	refusals     int
 }
 
 // NewServer needs the link's certificate to be there.
@@ -83,7 +86,7 @@ func NewServer(c Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{Config: c, cert: cert, pin: sha256.Sum256(cert.Leaf.RawSubjectPublicKeyInfo), wrong: attempts{now: c.Now}, mux: http.NewServeMux(), in: handover{make(chan net.Conn), make(chan struct{})},
-		strangers: make(map[netip.Addr]int), known: make(map[token.Pin][]*Peer)}
+		strangers: make(map[netip.Prefix]int), known: make(map[token.Pin][]*Peer)}
 	protocols := new(http.Protocols)
 	protocols.SetUnencryptedHTTP2(true) // the connections that are handed over are TLS inside
 	s.http = &http.Server{
@@ -105,7 +108,7 @@ func NewServer(c Config) (*Server, error) {
 	return s, nil
 }
 
-// Run serves what Take hands over, until ctx ends.
+// Run serves the connections that were handed over, until ctx ends.
 func (s *Server) Run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { s.http.Close() })
 	defer stop()
@@ -176,14 +179,14 @@ func (s *Server) enter(p *Peer, known bool) bool {
 		return true
 	}
 	life := strangerLife
-	if s.total >= maxStrangers || s.strangers[p.Address] >= maxOfAddress {
+	if s.total >= maxStrangers || s.strangers[network(p.Address)] >= maxOfAddress {
 		p.turnedAway, life = true, turnedAwayLife
-		if s.total >= maxStrangers+maxTurnedAway || s.strangers[p.Address] >= maxOfAddress+maxTurnedAway {
+		if s.total >= maxStrangers+maxTurnedAway || s.strangers[network(p.Address)] >= maxOfAddress+maxTurnedAway {
 			return false
 		}
 	}
 	s.total++
-	s.strangers[p.Address]++
+	s.strangers[network(p.Address)]++
 	p.stranger = time.AfterFunc(life, func() { p.Close() })
 	return true
 }
@@ -213,8 +216,8 @@ func (s *Server) forget(p *Peer) bool {
 	p.stranger.Stop()
 	p.stranger = nil
 	s.total--
-	if s.strangers[p.Address]--; s.strangers[p.Address] == 0 {
-		delete(s.strangers, p.Address)
+	if s.strangers[network(p.Address)]--; s.strangers[network(p.Address)] == 0 {
+		delete(s.strangers, network(p.Address))
 	}
 	return true
 }
@@ -296,12 +299,36 @@ func (s *Server) stranger(ctx context.Context, p *Peer) error {
 	return &Problem{Code: UnknownKey, Text: "the management server does not know the gateway's key"}
 }
 
-// note has the audit log say what happened. The role's log has it in any case.
-func (s *Server) note(ctx context.Context, p *Peer, kind errand.Kind, gateway, detail string) {
-	level := slog.LevelWarn
-	if kind == errand.Registered || kind == errand.Unregistered {
-		level = slog.LevelInfo
+// Refusals that are told of in a minute: strangers fill no log, and keep no errand waiting.
+const (
+	refusalsTold  = 60
+	refusalsEvery = time.Minute
+)
+
+// tells says whether one more refusal is told of.
+func (s *Server) tells() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now := s.Now(); now.Sub(s.refusedSince).Abs() >= refusalsEvery {
+		s.refusedSince, s.refusals = now, 0
 	}
+	s.refusals++
+	return s.refusals <= refusalsTold
+}
+
+// maxNoted bounds what is told of a stranger's name, in bytes.
+const maxNoted = 64
+
+// note has the role's log and the audit log say what happened.
+func (s *Server) note(ctx context.Context, p *Peer, kind errand.Kind, gateway, detail string) {
+	level := slog.LevelInfo
+	if kind != errand.Registered && kind != errand.Unregistered {
+		level = slog.LevelWarn
+		if !s.tells() {
+			return
+		}
+	}
+	gateway = gateway[:min(len(gateway), maxNoted)]
 	s.Log.Log(ctx, level, string(kind), "gateway", gateway, "address", p.Address.String(), "detail", detail)
 	if err := s.Supervisor.Note(context.WithoutCancel(ctx), errand.Note{Kind: kind, Origin: p.Address.String(), Gateway: gateway, Detail: detail}); err != nil {
 		s.Log.Error("what happened to a gateway is not in the audit log", "error", err.Error())
