@@ -52,7 +52,8 @@ func (r Registration) Registered() bool { return r.Server != "" }
 // ErrNoIdentity means that a gateway has no keys yet.
 var ErrNoIdentity = errors.New("the gateway has no identity yet")
 
-const maxIdentity = 16 << 10
+// maxShared bounds a file of the link, in bytes.
+const maxShared = 16 << 10
 
 func identityFile(home appliance.Home) string { return filepath.Join(home.Link(), "identity.json") }
 
@@ -71,15 +72,10 @@ func NewIdentity() (*Identity, error) {
 
 // ReadIdentity reads the identity of a gateway, from a folder that the role shares.
 func ReadIdentity(home appliance.Home) (*Identity, error) {
-	f, err := os.OpenFile(identityFile(home), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	data, err := readShared(identityFile(home))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, ErrNoIdentity
 	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxIdentity))
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +91,22 @@ func ReadIdentity(home appliance.Home) (*Identity, error) {
 
 // Write keeps the identity.
 func (id *Identity) Write(home appliance.Home) error {
-	data, err := json.MarshalIndent(id, "", "  ")
+	return writeShared(home, identityFile(home), id)
+}
+
+// readShared reads a file of a folder that the role shares: whatever is there, it is
+// read as a file, and not for long.
+func readShared(path string) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxShared))
+}
+
+func writeShared(home appliance.Home, path string, v any) error {
+	data, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return err
 	}
@@ -103,7 +114,7 @@ func (id *Identity) Write(home appliance.Home) error {
 	if err != nil {
 		return err
 	}
-	return atomicfile.Write(identityFile(home), append(data, '\n'), mode)
+	return atomicfile.Write(path, append(data, '\n'), mode)
 }
 
 // Forget removes the identity: the gateway belongs nowhere, and is somebody else

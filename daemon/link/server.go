@@ -26,7 +26,7 @@ import (
 // Bounds of the server.
 const (
 	maxStrangers      = 2048 // connections of keys that are not registered
-	maxOfAddress      = 1024 // of them, from one address
+	maxOfAddress      = 1024 // of them, from one address or IPv6 network
 	maxTurnedAway     = 256  // more of them, which hear that they come back later
 	strangerLife      = time.Minute
 	turnedAwayLife    = 15 * time.Second
@@ -71,7 +71,7 @@ type Server struct {
 	pen     sync.Mutex // held by who writes them
 
 	mu        sync.Mutex
-	strangers map[netip.Addr]int
+	strangers map[netip.Prefix]int // by network
 	total     int
 	known     map[token.Pin][]*Peer
 }
@@ -83,7 +83,7 @@ func NewServer(c Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{Config: c, cert: cert, pin: sha256.Sum256(cert.Leaf.RawSubjectPublicKeyInfo), wrong: attempts{now: c.Now}, mux: http.NewServeMux(), in: handover{make(chan net.Conn), make(chan struct{})},
-		strangers: make(map[netip.Addr]int), known: make(map[token.Pin][]*Peer)}
+		strangers: make(map[netip.Prefix]int), known: make(map[token.Pin][]*Peer)}
 	protocols := new(http.Protocols)
 	protocols.SetUnencryptedHTTP2(true) // the connections that are handed over are TLS inside
 	s.http = &http.Server{
@@ -176,14 +176,14 @@ func (s *Server) enter(p *Peer, known bool) bool {
 		return true
 	}
 	life := strangerLife
-	if s.total >= maxStrangers || s.strangers[p.Address] >= maxOfAddress {
+	if s.total >= maxStrangers || s.strangers[network(p.Address)] >= maxOfAddress {
 		p.turnedAway, life = true, turnedAwayLife
-		if s.total >= maxStrangers+maxTurnedAway || s.strangers[p.Address] >= maxOfAddress+maxTurnedAway {
+		if s.total >= maxStrangers+maxTurnedAway || s.strangers[network(p.Address)] >= maxOfAddress+maxTurnedAway {
 			return false
 		}
 	}
 	s.total++
-	s.strangers[p.Address]++
+	s.strangers[network(p.Address)]++
 	p.stranger = time.AfterFunc(life, func() { p.Close() })
 	return true
 }
@@ -213,8 +213,8 @@ func (s *Server) forget(p *Peer) bool {
 	p.stranger.Stop()
 	p.stranger = nil
 	s.total--
-	if s.strangers[p.Address]--; s.strangers[p.Address] == 0 {
-		delete(s.strangers, p.Address)
+	if s.strangers[network(p.Address)]--; s.strangers[network(p.Address)] == 0 {
+		delete(s.strangers, network(p.Address))
 	}
 	return true
 }

@@ -3,17 +3,11 @@ package link
 import (
 	"encoding/json"
 	"errors"
-	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"sealgate/appliance"
-	"sealgate/appliance/atomicfile"
-	"sealgate/appliance/ownership"
 )
 
 // Status is how a gateway's end of the link is, as its role wrote it down last: at
@@ -27,21 +21,14 @@ type Status struct {
 	Draining  bool      `json:"draining,omitempty"`
 }
 
-const maxStatus = 16 << 10
-
 func statusFile(home appliance.Home) string { return filepath.Join(home.Link(), "status.json") }
 
 // ReadStatus reads the status of a gateway; one that never had any is the zero value.
 func ReadStatus(home appliance.Home) (s Status, err error) {
-	f, err := os.OpenFile(statusFile(home), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	data, err := readShared(statusFile(home))
 	if errors.Is(err, fs.ErrNotExist) {
 		return s, nil
 	}
-	if err != nil {
-		return s, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxStatus))
 	if err != nil {
 		return s, err
 	}
@@ -50,13 +37,5 @@ func ReadStatus(home appliance.Home) (s Status, err error) {
 
 // Write keeps the status.
 func (s Status) Write(home appliance.Home) error {
-	data, err := json.Marshal(s)
-	if err != nil {
-		return err
-	}
-	mode, err := ownership.FileMode(home.Link())
-	if err != nil {
-		return err
-	}
-	return atomicfile.Write(statusFile(home), append(data, '\n'), mode)
+	return writeShared(home, statusFile(home), s)
 }
