@@ -104,11 +104,11 @@ var policyKinds = []Kind{
 	{
 		Name: SnippetPolicy, Title: "snippet injection policy", Missing: 10033, Path: policyBase + "snippetInjectionPolicies" + policySegment, List: "policies",
 		Fields: []Field{
-			flag("enabled").otherwise(true), text("invocationFrequency").within(0, 100), number("invocationFrequencyInSec").within(1, 86400*30),
-			text("snippetLocation").within(0, 100), text("snippetCustomLocation").within(0, 1024), text("snippetContent").within(0, 64<<10).code(15050),
+			flag("enabled").otherwise(true), text("invocationFrequency").oneOf(SnippetAlways, SnippetSession).otherwise(SnippetSession), number("invocationFrequencyInSec").within(1, 86400*30),
+			text("snippetLocation").oneOf(SnippetInHead, SnippetInBody, SnippetCustom).otherwise(SnippetInHead), text("snippetCustomLocation").within(0, 1024), text("snippetContent").within(0, 64<<10).code(15050),
 			headCriteria("matchCriteria").otherwise([]string{}), applyTo(WebApplication),
 		},
-		Check: checkCustom,
+		Check: checkSnippet,
 		Defaults: []Default{{Name: "Default Snippet Injection Policy", Document: object{
 			"enabled": false, "invocationFrequency": "session", "snippetLocation": "head", "snippetContent": "",
 			"matchCriteria": []object{}, "applyTo": []string{},
@@ -227,6 +227,14 @@ func checkSeverity(_ string, document map[string]any) []Fault {
 
 func checkCustom(name string, document map[string]any) []Fault {
 	return append(checkSeverity(name, document), checkCriteria(document["matchCriteria"], "matchCriteria")...)
+}
+
+func checkSnippet(name string, document map[string]any) []Fault {
+	faults := checkCustom(name, document)
+	if textOf(document, "snippetLocation") == SnippetCustom && textOf(document, "snippetCustomLocation") == "" {
+		faults = append(faults, Fault{CodeMandatory, "snippetCustomLocation is missing; snippetLocation custom needs the text behind which the snippet goes"})
+	}
+	return faults
 }
 
 func checkRulePolicy(name string, document map[string]any) []Fault {

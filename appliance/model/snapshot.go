@@ -197,6 +197,27 @@ type FirewallSettings struct {
 	} `json:"rules"`
 }
 
+// SnippetSettings are a snippet injection policy.
+type SnippetSettings struct {
+	Enabled        bool              `json:"enabled"`
+	Frequency      string            `json:"invocationFrequency"`
+	Seconds        int               `json:"invocationFrequencyInSec"` // instead of Frequency
+	Location       string            `json:"snippetLocation"`
+	CustomLocation string            `json:"snippetCustomLocation"`
+	Content        string            `json:"snippetContent"`
+	Criteria       []json.RawMessage `json:"matchCriteria"`
+}
+
+// How often snippets come, and where they go: behind an element's beginning, or behind
+// a text.
+const (
+	SnippetAlways  = "always"
+	SnippetSession = "session" // once for each
+	SnippetInHead  = "head"
+	SnippetInBody  = "body"
+	SnippetCustom  = "custom"
+)
+
 // ApplyTo names what a policy is for; an empty name stands for all below.
 type ApplyTo struct {
 	Site        string `json:"siteName"`

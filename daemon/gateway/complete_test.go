@@ -40,7 +40,7 @@ var read = map[string]any{
 	}{},
 	model.HTTPPolicy: waf.RulePolicy{}, model.HTTPSignaturesPolicy: waf.RulePolicy{}, model.StreamPolicy: waf.RulePolicy{},
 	model.AppSignaturesPolicy: waf.RulePolicy{}, model.CorrelationPolicy: waf.RulePolicy{}, model.ProfilePolicy: waf.RulePolicy{},
-	model.AppCustomPolicy: waf.CustomPolicy{}, model.ServiceCustomPolicy: waf.CustomPolicy{}, model.FirewallPolicy: model.FirewallSettings{},
+	model.AppCustomPolicy: waf.CustomPolicy{}, model.ServiceCustomPolicy: waf.CustomPolicy{}, model.FirewallPolicy: model.FirewallSettings{}, model.SnippetPolicy: model.SnippetSettings{},
 }
 
 // notRead are the fields that no gateway reads, with the reason.
@@ -79,7 +79,7 @@ var notReadKinds = map[string]string{
 	model.ProtectedIP: "a reverse proxy goes where outbound rules say", model.Server: "it is where connectivityStatus tries", model.DataSet: "no criterion asks for its records",
 	model.SystemDefinition: "the management server's", model.HTTPProxy: "the management server's", model.ArchiveSettings: "the management server's",
 	model.SystemExport: "the management server's", model.StrictMode: "the API's",
-	model.HTTP2Policy: "what its rules name is always refused, by the library that reads frames", model.SnippetPolicy: "answers are not changed",
+	model.HTTP2Policy: "what its rules name is always refused, by the library that reads frames",
 }
 
 // Reasons.

@@ -420,6 +420,48 @@ func TestAnswersAreInspectedForDirectoryListings(t *testing.T) {
 	w.wants(200, "/page")
 }
 
+func TestSnippetsGoIntoPages(t *testing.T) {
+	w := newTraffic(t)
+	const snippets = policies + "snippetInjectionPolicies/Banner"
+	const page = "<html><head><title>Shop</title></head><body>welcome</body></html>"
+	w.do("POST", snippets, `{"invocationFrequency":"always","snippetContent":"<script>1</script>",`+applied(true)+`,"matchCriteria":[{"type":"httpRequestUrl","operation":"excludeAll","values":["/listing"]}]}`)
+	if body := w.wants(200, "/page", "Accept-Encoding", "gzip"); body != strings.Replace(page, "<head>", "<head><script>1</script>", 1) {
+		t.Errorf("in the head: %s", body)
+	}
+	if body := w.wants(200, "/page", "Range", "bytes=0-"); body != page {
+		t.Errorf("a part: %s", body)
+	}
+	for _, path := range []string{"/listing", "/text"} {
+		if body := w.wants(200, path); strings.Contains(body, "<script>") {
+			t.Errorf("%s: %s", path, body)
+		}
+	}
+	w.do("PUT", snippets, `{"snippetLocation":"body"}`)
+	if body := w.wants(200, "/page"); body != strings.Replace(page, "<body>", "<body><script>1</script>", 1) {
+		t.Errorf("in the body: %s", body)
+	}
+	w.do("PUT", snippets, `{"snippetLocation":"custom","snippetCustomLocation":"wel"}`)
+	if body := w.wants(200, "/page"); body != strings.Replace(page, "wel", "wel<script>1</script>", 1) {
+		t.Errorf("behind a text: %s", body)
+	}
+	w.do("PUT", snippets, `{"snippetCustomLocation":"nowhere"}`)
+	if body := w.wants(200, "/page"); body != page {
+		t.Errorf("without the place: %s", body)
+	}
+	w.do("PUT", snippets, `{"snippetLocation":"head","invocationFrequency":"session"}`)
+	for _, c := range []struct {
+		session string
+		comes   bool
+	}{{"sid=1", true}, {"sid=1", false}, {"sid=2", true}} {
+		if body := w.wants(200, "/page", "Cookie", c.session); strings.Contains(body, "<script>") != c.comes {
+			t.Errorf("%s: %s", c.session, body)
+		}
+	}
+	if answer := w.answer("PUT", snippets, `{"snippetLocation":"custom","snippetCustomLocation":""}`); answer.Code != 406 {
+		t.Errorf("custom without a place: %d", answer.Code)
+	}
+}
+
 func TestDictionariesHoldSignatures(t *testing.T) {
 	w := newTraffic(t)
 	w.do("POST", "/v1/conf/dictionaries/Ours", `{"description":"our own"}`)

@@ -59,7 +59,7 @@ func start(t *testing.T, home appliance.Home) *role {
 	return &role{t, home, stop}
 }
 
-func newHome(t *testing.T) appliance.Home {
+func newHome(t testing.TB) appliance.Home {
 	t.Helper()
 	home := appliance.Home(t.TempDir())
 	config := appliance.NewConfig("5ea19a7e-0000-4000-8000-000000000001", appliance.Gateway, "gw1", time.Now())
@@ -81,7 +81,7 @@ func freePort(t *testing.T) int {
 	return ln.Addr().(*net.TCPAddr).Port
 }
 
-func deliver(t *testing.T, home appliance.Home, s model.Snapshot) {
+func deliver(t testing.TB, home appliance.Home, s model.Snapshot) {
 	t.Helper()
 	data, err := json.Marshal(s)
 	if err != nil {

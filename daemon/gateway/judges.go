@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 
@@ -16,8 +17,9 @@ import (
 type judges struct {
 	memory *waf.Memory
 
-	mu   sync.Mutex
-	kept map[string]judge // by site, server group and web service
+	mu     sync.Mutex
+	kept   map[string]judge // by site, server group and web service
+	groups ipGroups
 }
 
 type judge struct {
@@ -25,21 +27,36 @@ type judge struct {
 	engine   waf.Engine
 }
 
+// ipGroups are the IP groups of a snapshot, which may be large and are many web
+// services'.
+type ipGroups struct {
+	of      *model.Snapshot
+	entries map[string][]waf.IPEntry
+	sums    map[string][sha256.Size]byte
+}
+
 func newJudges() *judges { return &judges{memory: waf.NewMemory(), kept: make(map[string]judge)} }
 
 // engine is the judge of a web service.
 func (j *judges) engine(s *model.Snapshot, service *model.SnapshotService) (waf.Engine, error) {
-	policies, err := policiesOf(s, service)
-	if err != nil {
-		return nil, err
-	}
-	text, err := json.Marshal(policies)
-	if err != nil {
-		return nil, err
-	}
-	sum, key := sha256.Sum256(text), service.Site+"\x00"+service.ServerGroup+"\x00"+service.Name
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if j.groups.of != s {
+		groups, err := newIPGroups(s)
+		if err != nil {
+			return nil, err
+		}
+		j.groups = groups
+	}
+	policies, err := policiesOf(s, service, j.groups.entries)
+	if err != nil {
+		return nil, err
+	}
+	sum, err := j.groups.sum(&policies)
+	if err != nil {
+		return nil, err
+	}
+	key := service.Site + "\x00" + service.ServerGroup + "\x00" + service.Name
 	if known, ok := j.kept[key]; ok && known.policies == sum {
 		return known.engine, nil
 	}
@@ -51,10 +68,40 @@ func (j *judges) engine(s *model.Snapshot, service *model.SnapshotService) (waf.
 	return engine, nil
 }
 
+func newIPGroups(s *model.Snapshot) (ipGroups, error) {
+	g := ipGroups{s, make(map[string][]waf.IPEntry, len(s.IPGroups)), make(map[string][sha256.Size]byte, len(s.IPGroups))}
+	for name, entries := range s.IPGroups {
+		list := make([]waf.IPEntry, len(entries))
+		for i, e := range entries {
+			list[i] = waf.IPEntry(e)
+		}
+		text, err := json.Marshal(list)
+		if err != nil {
+			return g, err
+		}
+		g.entries[name], g.sums[name] = list, sha256.Sum256(text)
+	}
+	return g, nil
+}
+
+// sum tells policies apart.
+func (g *ipGroups) sum(p *waf.Policies) (sum [sha256.Size]byte, err error) {
+	h := sha256.New()
+	if err := json.NewEncoder(h).Encode(p); err != nil {
+		return sum, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.IPGroups)) {
+		of := g.sums[name]
+		fmt.Fprintf(h, "%q %x\n", name, of)
+	}
+	h.Sum(sum[:0])
+	return sum, nil
+}
+
 // policiesOf is what a web service is held to.
-func policiesOf(s *model.Snapshot, service *model.SnapshotService) (waf.Policies, error) {
+func policiesOf(s *model.Snapshot, service *model.SnapshotService, groups map[string][]waf.IPEntry) (waf.Policies, error) {
 	p := waf.Policies{
-		Dictionaries: make(map[string][]waf.Signature, len(s.Dictionaries)), IPGroups: make(map[string][]waf.IPEntry, len(s.IPGroups)),
+		Dictionaries: make(map[string][]waf.Signature, len(s.Dictionaries)), IPGroups: make(map[string][]waf.IPEntry),
 		Types: s.ParameterTypes, BodyLimit: s.Group.Limits.InspectedBytes, Responses: service.InspectResponses, FailOpen: s.Group.FailMode != model.FailClosed,
 	}
 	for name, signatures := range s.Dictionaries {
@@ -63,13 +110,6 @@ func policiesOf(s *model.Snapshot, service *model.SnapshotService) (waf.Policies
 			list = append(list, waf.Signature{Name: d.Name, Pattern: d.Pattern, SearchIn: d.SearchIn, Off: d.Status == "disabled"})
 		}
 		p.Dictionaries[name] = list
-	}
-	for name, entries := range s.IPGroups {
-		list := make([]waf.IPEntry, len(entries))
-		for i, e := range entries {
-			list[i] = waf.IPEntry(e)
-		}
-		p.IPGroups[name] = list
 	}
 	for _, m := range s.DataMaskingGroups[service.DataMaskingGroup] {
 		p.Masking = append(p.Masking, waf.Mask{Name: m.Name, Match: m.Match, Parameters: m.InParameters, Headers: m.InHeaders, Cookies: m.InCookies, Enabled: m.Enabled})
@@ -89,7 +129,27 @@ func policiesOf(s *model.Snapshot, service *model.SnapshotService) (waf.Policies
 			return p, err
 		}
 	}
+	for _, c := range asked(&p) {
+		for _, name := range c.IPGroups {
+			if entries, ok := groups[name]; ok {
+				p.IPGroups[name] = entries
+			}
+		}
+	}
 	return p, nil
+}
+
+// asked are all criteria of policies.
+func asked(p *waf.Policies) (all []waf.Criterion) {
+	for _, rules := range p.Rules {
+		for _, e := range rules.Exceptions {
+			all = append(all, e.Predicates...)
+		}
+	}
+	for _, custom := range p.Custom {
+		all = append(all, custom.MatchCriteria...)
+	}
+	return all
 }
 
 // addPolicy adds a policy of a kind that the engine keeps. The others are the proxy's,

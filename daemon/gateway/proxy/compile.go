@@ -42,6 +42,7 @@ type site struct {
 	firewall firewall
 	pages    pages
 	rewrites []rewrite
+	snippets []snippet
 	masker   *waf.Masker
 	mappings []mapping
 }
@@ -107,6 +108,9 @@ func (p *Proxy) compileService(s *model.Snapshot, service *model.SnapshotService
 		return err
 	}
 	if st.rewrites, err = newRewrites(s, service); err != nil {
+		return err
+	}
+	if st.snippets, err = newSnippets(s, service); err != nil {
 		return err
 	}
 	if st.masker, err = newMasker(s.DataMaskingGroups[service.DataMaskingGroup]); err != nil {

@@ -19,7 +19,11 @@ import (
 // forward sends the request to a server and its answer to the client.
 func (x *exchange) forward(to *upstream) {
 	begin := time.Now()
+	snippet := x.chooseSnippet()
 	r, upgrade := x.outgoing(to)
+	if snippet != nil {
+		r.Header.Del("Accept-Encoding") // pages are changed as they are
+	}
 	resp, err := to.roundTrip(r, isGRPC(r.Header))
 	x.p.metrics.upstream.Observe(time.Since(begin))
 	if err != nil {
@@ -36,6 +40,12 @@ func (x *exchange) forward(to *upstream) {
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		x.tunnel(resp, upgrade)
 		return
+	}
+	if snippet != nil {
+		if err := x.inject(snippet, resp); err != nil {
+			x.plain(http.StatusBadGateway, "the server broke off its answer")
+			return
+		}
 	}
 	x.copyResponse(resp)
 }

@@ -64,10 +64,11 @@ type Proxy struct {
 	ctx       context.Context // ends with the proxy
 	cancel    context.CancelFunc
 
-	config  atomic.Pointer[config]
-	clients clients
-	blocks  blocks
-	held    atomic.Int64 // bytes of bodies that wait for a verdict
+	config   atomic.Pointer[config]
+	clients  clients
+	blocks   blocks
+	held     atomic.Int64 // bytes of bodies that wait for a verdict
+	snippets *waf.Memory  // of whom got which snippet
 }
 
 // config is what holds for all web services of a snapshot.
@@ -93,7 +94,7 @@ func New(o Options) *Proxy {
 	if o.Event == nil {
 		o.Event = func(*store.Violation, []model.Action) {}
 	}
-	p := &Proxy{o: o, listeners: make(map[netip.AddrPort]*listener)}
+	p := &Proxy{o: o, listeners: make(map[netip.AddrPort]*listener), snippets: waf.NewMemory()}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.clients.perAddress = make(map[netip.Addr]int)
 	p.metrics = newCounters(p)

@@ -56,8 +56,8 @@ func (m *Memory) count(key string, within time.Duration, most int) int {
 	return len(e.times)
 }
 
-// first says whether a key comes for the first time within a time.
-func (m *Memory) first(key string, within time.Duration) bool { return m.count(key, within, 2) == 1 }
+// First says whether a key comes for the first time within a time.
+func (m *Memory) First(key string, within time.Duration) bool { return m.count(key, within, 2) == 1 }
 
 func (m *Memory) get(key string) *entry {
 	if found, ok := m.entries[key]; ok {

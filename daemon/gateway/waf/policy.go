@@ -23,7 +23,7 @@ type Policies struct {
 	Rules        []RulePolicy
 	Custom       []CustomPolicy
 	Dictionaries map[string][]Signature // the dictionaries' own signatures
-	IPGroups     map[string][]IPEntry
+	IPGroups     map[string][]IPEntry   `json:"-"` // those that criteria name
 	Masking      []Mask
 	Types        map[string]string   // parameter types: name to regular expression
 	Profiles     map[string]*Profile // by web application

@@ -185,7 +185,7 @@ func (t *transaction) judge(at stage) {
 const alertTime = time.Hour
 
 func (t *transaction) firstAlert(policy string) bool {
-	return t.engine.memory.first("alert\x00"+t.view.where()+"\x00"+policy+"\x00"+t.view.session(), alertTime)
+	return t.engine.memory.First("alert\x00"+t.view.where()+"\x00"+policy+"\x00"+t.view.session(), alertTime)
 }
 
 // sign notes an own signature.

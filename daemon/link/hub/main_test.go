@@ -91,9 +91,11 @@ func must(t testing.TB, err error) {
 	}
 }
 
-func newMX(t testing.TB) *mx {
+func newMX(t testing.TB) *mx { return newMXIn(t, t.TempDir()) }
+
+func newMXIn(t testing.TB, dir string) *mx {
 	t.Helper()
-	home := appliance.Home(t.TempDir())
+	home := appliance.Home(dir)
 	must(t, secret.Create(string(home), "System-pw-17", "Secure-pw-17"))
 	must(t, store.Create(t.Context(), string(home), "admin", "no verifier", store.Options{}))
 	must(t, certificate.Ensure(home, certificate.Names{Common: "mx1"}, time.Now()))

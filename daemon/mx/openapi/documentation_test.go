@@ -36,7 +36,7 @@ var effects = map[string]string{
 	security + "http2ProtocolPolicies":       storedOnly("what its rules name is always refused, by the library that reads frames"),
 	security + "httpProtocolPolicies":        "TestHTTPProtocolPoliciesCheckRequests",
 	security + "httpProtocolSignatures":      "TestSignaturePoliciesSwitchDictionaries",
-	security + "snippetInjectionPolicies":    storedOnly("answers are not changed"),
+	security + "snippetInjectionPolicies":    "TestSnippetsGoIntoPages",
 	security + "streamSignaturesPolicies":    "TestSignaturePoliciesSwitchDictionaries",
 	security + "webApplicationCustom":        "TestCustomPoliciesAskForCriteria",
 	security + "webApplicationSignatures":    "TestSignaturePoliciesSwitchDictionaries",

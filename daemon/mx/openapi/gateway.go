@@ -101,8 +101,8 @@ func (r resource) gateways(ctx context.Context, c *Call) (any, error) {
 	return map[string]any{"gateways": list}, err
 }
 
-// move puts a gateway into another group. One whose aliases rules use stays: their
-// group would not have the alias any more.
+// move puts a gateway into another group. One that has the last alias that rules use
+// stays: their group would not have the alias any more.
 func (r resource) move(ctx context.Context, c *Call) (any, error) {
 	return nil, r.write(ctx, c, r.summary("move", c), func(tx *store.Tx) error {
 		chain, err := c.locate(ctx, tx, r.steps)
@@ -118,6 +118,9 @@ func (r resource) move(ctx context.Context, c *Call) (any, error) {
 			return err
 		}
 		if err := sameMode(ctx, tx, gateway.ParentID, target); err != nil {
+			return err
+		}
+		if err := handOver(ctx, tx, gateway); err != nil {
 			return err
 		}
 		aliases, err := tx.List(ctx, gateway.ID, model.Alias)

@@ -29,3 +29,26 @@ func TestGatewaysMove(t *testing.T) {
 		t.Errorf("it does not name the alias: %s", answer)
 	}
 }
+
+// Gateways of a scaling group come and go: rules stay as long as one of them has their
+// alias.
+func TestGatewaysGoAndTheirRulesStay(t *testing.T) {
+	s := newServer(t)
+	s.gateway("gw1", "front")
+	s.ok("POST", group, "")
+	s.ok("POST", service, "")
+	const rule = service + "/krpInboundRules/Default%20Gateway%20Group/front/80,443"
+	s.ok("POST", rule, `{"outboundRules":{"1":{"internalIpHost":"10.0.0.1","serverPort":80}}}`)
+	before := s.ok("GET", rule, "")
+	s.refused("DELETE", "/v1/conf/gateways/gw1", "", "IMP-10178")
+	s.refused("DELETE", "/v1/conf/gateways/gw1/reverseProxy/aliases/front", "", "IMP-10178")
+	s.gateway("gw2", "front")
+	s.gateway("gw3", "other")
+	s.ok("DELETE", "/v1/conf/gateways/gw1", "")
+	if after := s.ok("GET", rule, ""); after != before {
+		t.Errorf("the rule was %s and is %s", before, after)
+	}
+	s.refused("POST", service+"/krpInboundRules/Default%20Gateway%20Group/front/443", `{"outboundRules":{"1":{"internalIpHost":"10.0.0.1","serverPort":80}}}`, "IMP-10059")
+	s.refused("DELETE", "/v1/conf/gateways/gw2", "", "IMP-10178")
+	s.ok("DELETE", "/v1/conf/gateways/gw3", "")
+}

@@ -606,7 +606,9 @@ func (r resource) remove(ctx context.Context, c *Call) (any, error) {
 		if err := r.stopped(chain[len(chain)-1]); err != nil {
 			return err
 		}
-		err = tx.Delete(ctx, chain[len(chain)-1].ID)
+		if err = handOver(ctx, tx, chain[len(chain)-1]); err == nil {
+			err = tx.Delete(ctx, chain[len(chain)-1].ID)
+		}
 		if errors.Is(err, store.ErrPredefined) {
 			return Faultf(r.kept(), "%s %q is predefined, so it cannot be deleted", r.kind.Title, short(chain[len(chain)-1].Name))
 		}
