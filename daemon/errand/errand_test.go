@@ -151,3 +151,41 @@ func TestNoErrandEndsTheConnection(t *testing.T) {
 		theirs.Close()
 	}
 }
+
+// gatewayHost is a gateway's daemon.
+type gatewayHost struct{ restarts int }
+
+func (h *gatewayHost) RestartRole() error {
+	if h.restarts++; h.restarts > 1 {
+		return fmt.Errorf("%w: a moment ago", errand.ErrBusy)
+	}
+	return nil
+}
+
+func (*gatewayHost) TechInfo() (string, error) { return "bundle.tgz", nil }
+
+// A gateway's process may ask for two things, and ends for asking what a management
+// server's may.
+func TestAGatewayAsksForLittle(t *testing.T) {
+	daemon, process := net.Pipe()
+	served := make(chan error, 1)
+	go func() { served <- errand.NewServer(daemon).ServeGateway(new(gatewayHost)) }()
+	c := errand.NewClient(process)
+	go c.Run()
+	if err := c.RestartRole(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := c.RestartRole(t.Context()); !errors.Is(err, errand.ErrBusy) {
+		t.Errorf("again: %v", err)
+	}
+	if name, err := c.TechInfo(t.Context()); name != "bundle.tgz" || err != nil {
+		t.Errorf("%q, %v", name, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	go c.StartExport(ctx)
+	if err := <-served; err == nil || !strings.Contains(err.Error(), "no errand") {
+		t.Errorf("an export: %v", err)
+	}
+	cancel()
+	process.Close()
+}

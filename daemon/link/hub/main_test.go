@@ -259,18 +259,7 @@ func (g *gw) start() {
 	})
 }
 
-// spoolBefore puts violations into the spool of a gateway that does not run.
-func (g *gw) spoolBefore(violations ...store.Violation) {
-	g.t.Helper()
-	must(g.t, os.MkdirAll(g.home.Spool(), 0o700))
-	s, err := spool.Open(filepath.Join(g.home.Spool(), "events"), spool.Options{})
-	must(g.t, err)
-	defer s.Close()
-	for _, v := range violations {
-		put(g.t, s, v)
-	}
-}
-
+// put appends a violation as a gateway does.
 func put(t testing.TB, s *spool.Spool, v store.Violation) {
 	t.Helper()
 	body, err := json.Marshal(event.Record{Kind: event.Violation, Violation: &v})
