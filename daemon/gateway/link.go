@@ -62,6 +62,7 @@ func (j *joined) serve(ctx context.Context, id *link.Identity) {
 		return
 	}
 	defer client.Close()
+	defer j.leave()
 	ctx, cancel := context.WithCancel(ctx)
 	var both sync.WaitGroup
 	defer both.Wait()
@@ -75,6 +76,15 @@ func (j *joined) serve(ctx context.Context, id *link.Identity) {
 			return
 		}
 	}
+}
+
+// leave notes that nobody speaks with the management server any more.
+func (j *joined) leave() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	before := j.status
+	j.status.Connected, j.status.Since = false, time.Now().UTC().Truncate(time.Second)
+	j.note(before)
 }
 
 // keepPolling tells how the gateway is, and does what it hears.
