@@ -54,8 +54,12 @@ func (d *Daemon) Register(ctx context.Context, c commands.Caller, r commands.Reg
 	return d.registrationOf(got), secret.DropRegistration(string(d.home))
 }
 
-// Unregister leaves the management server.
+// Unregister leaves the management server, or gives up joining one.
 func (d *Daemon) Unregister(ctx context.Context, c commands.Caller, forget bool, ui control.UI) (commands.Registration, error) {
+	if d.pending.get() != "" {
+		d.pending.set("")
+		return d.registrationOf(link.Registration{Server: d.config.ManagementServer}), secret.DropRegistration(string(d.home))
+	}
 	var was link.Registration
 	err := d.jobs.run(ctx, job.KindRegistration, c, job.Spec{Home: d.home, Leave: &job.Leave{Forget: forget}}, ui, &was)
 	if err != nil {
@@ -110,7 +114,11 @@ func (d *Daemon) registration() *commands.Registration {
 func (d *Daemon) keepJoining(ctx context.Context) {
 	for wait := firstJoin; ctx.Err() == nil; wait = min(2*wait, longestJoin) {
 		waiting, err := d.join(ctx)
-		if !waiting || ctx.Err() != nil {
+		if !waiting {
+			d.pending.set("")
+			return
+		}
+		if ctx.Err() != nil {
 			return
 		}
 		text := commands.ResultOf(err).Error

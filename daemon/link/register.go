@@ -140,13 +140,19 @@ func by(verifier string) string {
 func (s *Server) prove(ctx context.Context, p *Peer, m Finish) (proof []byte, verifier string, err error) {
 	if m.Token != "" {
 		t, err := token.Parse(m.Token)
-		if err == nil && t.Pin != s.pin {
-			err = errors.New("it is another management server's")
-		}
-		if err != nil {
+		if err != nil || t.Pin != s.pin {
 			return nil, "", s.wrongToken(ctx, p, m.Name)
 		}
-		return nil, t.Verifier(), nil
+		// The transaction looks again; strangers do not get that far.
+		good := false
+		err = s.Store.Read(ctx, func(q *store.Reader) (err error) {
+			good, err = q.RegistrationToken(ctx, t.Verifier(), s.Now())
+			return err
+		})
+		if err == nil && !good {
+			err = s.wrongToken(ctx, p, m.Name)
+		}
+		return nil, t.Verifier(), err
 	}
 	p.mu.Lock()
 	session := p.session

@@ -312,6 +312,14 @@ func TestKeys(t *testing.T) {
 	m.link.Handle("POST /v1/test", func(w http.ResponseWriter, r *http.Request, g Gateway) error { return Answer(w, "in") })
 	call := func(c *Client) error { return c.Call(t.Context(), "/v1/test", struct{}{}, new(string)) }
 	has(t, call(m.client(t, newIdentity(t))), UnknownKey)
+	flood := m.client(t, newIdentity(t))
+	for range 2 * refusalsTold {
+		has(t, call(flood), UnknownKey)
+	}
+	if n := m.supervisor.noted(errand.UnknownKey); n != refusalsTold {
+		t.Errorf("strangers have %d records", n)
+	}
+	m.clock.pass(refusalsEvery)
 	id := newIdentity(t)
 	if _, err := id.Register(t.Context(), m.join("gw1")); err != nil {
 		t.Fatal(err)
@@ -325,7 +333,7 @@ func TestKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	has(t, call(c), DeletedKey, "deleted")
-	if m.supervisor.noted(errand.UnknownKey) != 1 || m.supervisor.noted(errand.DeletedKey) != 1 || m.supervisor.noted(errand.Unregistered) != 1 {
+	if m.supervisor.noted(errand.DeletedKey) != 1 || m.supervisor.noted(errand.Unregistered) != 1 {
 		t.Errorf("the audit log says %+v", m.supervisor.notes)
 	}
 	if group, _, _ := m.objects(t, "gw1"); group != "" {

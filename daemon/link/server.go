@@ -74,6 +74,9 @@ type Server struct {
 	strangers map[netip.Prefix]int // by network
 	total     int
 	known     map[token.Pin][]*Peer
+
+	refusedSince time.Time
+	refusals     int
 }
 
 // NewServer needs the link's certificate to be there.
@@ -105,7 +108,7 @@ func NewServer(c Config) (*Server, error) {
 	return s, nil
 }
 
-// Run serves what Take hands over, until ctx ends.
+// Run serves the connections that were handed over, until ctx ends.
 func (s *Server) Run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { s.http.Close() })
 	defer stop()
@@ -296,12 +299,36 @@ func (s *Server) stranger(ctx context.Context, p *Peer) error {
 	return &Problem{Code: UnknownKey, Text: "the management server does not know the gateway's key"}
 }
 
-// note has the audit log say what happened. The role's log has it in any case.
-func (s *Server) note(ctx context.Context, p *Peer, kind errand.Kind, gateway, detail string) {
-	level := slog.LevelWarn
-	if kind == errand.Registered || kind == errand.Unregistered {
-		level = slog.LevelInfo
+// Refusals that are told of in a minute: strangers fill no log, and keep no errand waiting.
+const (
+	refusalsTold  = 60
+	refusalsEvery = time.Minute
+)
+
+// tells says whether one more refusal is told of.
+func (s *Server) tells() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now := s.Now(); now.Sub(s.refusedSince).Abs() >= refusalsEvery {
+		s.refusedSince, s.refusals = now, 0
 	}
+	s.refusals++
+	return s.refusals <= refusalsTold
+}
+
+// maxNoted bounds what is told of a stranger's name, in bytes.
+const maxNoted = 64
+
+// note has the role's log and the audit log say what happened.
+func (s *Server) note(ctx context.Context, p *Peer, kind errand.Kind, gateway, detail string) {
+	level := slog.LevelInfo
+	if kind != errand.Registered && kind != errand.Unregistered {
+		level = slog.LevelWarn
+		if !s.tells() {
+			return
+		}
+	}
+	gateway = gateway[:min(len(gateway), maxNoted)]
 	s.Log.Log(ctx, level, string(kind), "gateway", gateway, "address", p.Address.String(), "detail", detail)
 	if err := s.Supervisor.Note(context.WithoutCancel(ctx), errand.Note{Kind: kind, Origin: p.Address.String(), Gateway: gateway, Detail: detail}); err != nil {
 		s.Log.Error("what happened to a gateway is not in the audit log", "error", err.Error())

@@ -3,6 +3,7 @@ package stories
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"net"
 	"os"
 	"os/exec"
@@ -158,15 +159,7 @@ func TestNoSecretInProc(t *testing.T) {
 			running = false
 		case <-time.After(2 * time.Millisecond):
 		}
-		paths, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-		for _, path := range paths {
-			line, _ := os.ReadFile(path)
-			environ, _ := os.ReadFile(filepath.Dir(path) + "/environ")
-			for _, secret := range []string{trial.System, "Dump-pw-17"} {
-				if bytes.Contains(line, []byte(secret)) || bytes.Contains(environ, []byte(secret)) {
-					t.Fatalf("%s: %q", path, line)
-				}
-			}
+		for path, line := range processes(t, trial.System, "Dump-pw-17") {
 			if limits, _ := os.ReadFile(filepath.Dir(path) + "/limits"); noCore.Match(limits) {
 				words := strings.Split(string(line), "\x00")
 				coreless[filepath.Base(words[0])] = true
@@ -185,6 +178,72 @@ func TestNoSecretInProc(t *testing.T) {
 		if !coreless[program] {
 			t.Errorf("%s may write a core file", program)
 		}
+	}
+}
+
+// processes are the command lines of those that run, by their path. None has one of
+// the secrets, and no environment has.
+func processes(t *testing.T, secrets ...string) map[string][]byte {
+	t.Helper()
+	lines := make(map[string][]byte)
+	paths, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, path := range paths {
+		line, _ := os.ReadFile(path)
+		environ, _ := os.ReadFile(filepath.Dir(path) + "/environ")
+		for _, secret := range secrets {
+			if bytes.Contains(line, []byte(secret)) || bytes.Contains(environ, []byte(secret)) {
+				t.Fatalf("%s: %q", path, line)
+			}
+		}
+		lines[path] = line
+	}
+	return lines
+}
+
+// The password that a gateway registers with is in none either, right or wrong.
+func TestNoSecretInProcOfRegistration(t *testing.T) {
+	mx := newAppliance(t)
+	gw, err := trial.New(bin, filepath.Join(t.TempDir(), "gw"), "gateway", "gw1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, app := range []*trial.Appliance{mx, gw} {
+		if err := app.Start(); err != nil {
+			t.Fatal(err)
+		}
+		defer app.Stop()
+	}
+	out, err := mx.Run("impctl server status --json")
+	var status struct{ Address string }
+	if err := errors.Join(err, json.Unmarshal([]byte(out), &status)); err != nil {
+		t.Fatal(err)
+	}
+	jobs := 0
+	for _, password := range []string{"Wrong-pw-1817", trial.Secure} {
+		cmd := gw.Command("impctl gateway register --licensing on-demand --management-server " + status.Address)
+		cmd.Stdin = strings.NewReader(password + "\n")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- cmd.Wait() }()
+		for running := true; running; {
+			select {
+			case err := <-ended:
+				if running = false; (err == nil) != (password == trial.Secure) {
+					t.Errorf("registering ends with %v", err)
+				}
+			case <-time.After(2 * time.Millisecond):
+			}
+			for _, line := range processes(t, password) {
+				if bytes.HasPrefix(line, []byte("sealgated\x00job")) {
+					jobs++
+				}
+			}
+		}
+	}
+	if jobs == 0 {
+		t.Error("no job was seen")
 	}
 }
 
