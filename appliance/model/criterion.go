@@ -132,7 +132,7 @@ var checksOfTypes = map[string]func(c map[string]any, at string) []Fault{
 		return eachRecord(c, "restrictions", checkRestriction, at)
 	},
 	"clientType": func(c map[string]any, at string) []Fault {
-		return eachText(c, "clientTypes", oneOfThese(ClientTypes), at)
+		return eachText(c, "clientTypes", oneOfThese(clientTypes), at)
 	},
 	"authenticatedSession": func(c map[string]any, at string) []Fault {
 		faults := eachRecord(c, "cookieNames", func(n map[string]any) *Fault { return comparison(textOf(n, "matchType"), textOf(n, "cookie")) }, at)
@@ -191,7 +191,7 @@ func comparison(how, with string) *Fault {
 
 // What criteria may name.
 var (
-	ClientTypes       = []string{"Browser", "Search Engine", "Bot", "Tool", "Unknown"}
+	clientTypes       = []string{"Browser", "Search Engine", "Bot", "Tool", "Unknown"}
 	requestParts      = []string{"parameter", "header", "cookie", "method", "url", "queryString", "host", "protocol", "body"} // the head's before the body
 	requestOperations = []string{"", "equals", "equal", "contains", "contain", "prefix", "startsWith", "suffix", "endsWith", "regex", "exists", "exist"}
 	countedFor        = []string{"", "ip", "session", "url", "site"}

@@ -38,7 +38,7 @@ var read = map[string]any{
 	model.ErrorPagePolicy: struct {
 		Rules []model.ErrorPageRule `json:"rules"`
 	}{},
-	model.HTTPPolicy: waf.RulePolicy{}, model.HTTPSignaturesPolicy: waf.RulePolicy{}, model.StreamPolicy: waf.RulePolicy{},
+	model.HTTPPolicy: waf.RulePolicy{}, model.HTTP2Policy: waf.RulePolicy{}, model.HTTPSignaturesPolicy: waf.RulePolicy{}, model.StreamPolicy: waf.RulePolicy{},
 	model.AppSignaturesPolicy: waf.RulePolicy{}, model.CorrelationPolicy: waf.RulePolicy{}, model.ProfilePolicy: waf.RulePolicy{},
 	model.AppCustomPolicy: waf.CustomPolicy{}, model.ServiceCustomPolicy: waf.CustomPolicy{}, model.FirewallPolicy: model.FirewallSettings{}, model.SnippetPolicy: model.SnippetSettings{},
 }
@@ -67,7 +67,8 @@ var notRead = map[string]string{
 	model.WebProfile + ".actionUrls": "logins are not followed", model.WebProfile + ".directories": learning, model.WebProfile + ".webProfileUrls.status": learning,
 	model.WebProfile + ".webProfileUrls.locked": learning, model.WebProfile + ".webProfileUrls.allowedMethods.status": learning,
 	model.WebProfile + ".webProfileUrls.parameters.readOnly": issued, model.WebProfile + ".webProfileUrls.parameters.base64Encoded": parsing,
-	model.HTTPPolicy + ".bytesPerSecond": "of HTTP/2 alone", model.HTTPPolicy + ".leadTime": "of HTTP/2 alone", model.HTTPPolicy + ".resendTime": "of HTTP/2 alone",
+	model.HTTPPolicy + ".bytesPerSecond": slow, model.HTTPPolicy + ".leadTime": slow, model.HTTPPolicy + ".resendTime": slow,
+	model.HTTP2Policy + ".bytesPerSecond": slow, model.HTTP2Policy + ".leadTime": slow, model.HTTP2Policy + ".resendTime": slow,
 	model.StreamPolicy + ".autoApply": "policies apply to what applyTo names", model.ProfilePolicy + ".apuConfig": learning, model.ProfilePolicy + ".disableLearning": learning,
 	model.CorrelationPolicy + ".displayResponsePageInAlerts": said, model.CorrelationPolicy + ".includeProfileInformation": said,
 	model.AppCustomPolicy + ".sendToCD": said, model.ServiceCustomPolicy + ".sendToCD": said, model.FirewallPolicy + ".sendToCd": said,
@@ -79,7 +80,6 @@ var notReadKinds = map[string]string{
 	model.ProtectedIP: "a reverse proxy goes where outbound rules say", model.Server: "it is where connectivityStatus tries", model.DataSet: "no criterion asks for its records",
 	model.SystemDefinition: "the management server's", model.HTTPProxy: "the management server's", model.ArchiveSettings: "the management server's",
 	model.SystemExport: "the management server's", model.StrictMode: "the API's",
-	model.HTTP2Policy: "what its rules name is always refused, by the library that reads frames",
 }
 
 // Reasons.
@@ -91,6 +91,7 @@ const (
 	learning  = "profiles are not learned"
 	network   = "the operating system has the address"
 	mail      = "the management server's"
+	slow      = "slow requests meet the limits slowSeconds and bodyRate of the group"
 	issued    = "it needs to know what the server gave out before"
 )
 

@@ -160,7 +160,7 @@ func addPolicy(p *waf.Policies, policy *model.SnapshotPolicy, service *model.Sna
 	}
 	var err error
 	switch policy.Kind {
-	case model.AppSignaturesPolicy, model.HTTPSignaturesPolicy, model.StreamPolicy, model.HTTPPolicy, model.CorrelationPolicy, model.ProfilePolicy:
+	case model.AppSignaturesPolicy, model.HTTPSignaturesPolicy, model.StreamPolicy, model.HTTPPolicy, model.HTTP2Policy, model.CorrelationPolicy, model.ProfilePolicy:
 		rules := waf.RulePolicy{}
 		err = json.Unmarshal(policy.Document, &rules)
 		rules.Kind, rules.Name, rules.Applications = policy.Kind, policy.Name, policy.Applications(service)

@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -35,6 +36,7 @@ type traffic struct {
 	api   *openapi.API
 	*proxy.Proxy
 	origin *httptest.Server
+	waits  chan bool // a value for each request of /wait that arrived there
 
 	mu       sync.Mutex
 	at       map[netip.AddrPort]string // where an address of the configuration really is
@@ -73,7 +75,8 @@ func (plain) Seal(_ string, plaintext []byte) []byte { return plaintext }
 // was asked.
 func newTraffic(t testing.TB) *traffic {
 	t.Helper()
-	w := &traffic{t: t, at: make(map[netip.AddrPort]string), origin: httptest.NewServer(http.HandlerFunc(echo))}
+	w := &traffic{t: t, at: make(map[netip.AddrPort]string), waits: make(chan bool, 10)}
+	w.origin = httptest.NewServer(http.HandlerFunc(w.echo))
 	t.Cleanup(w.origin.Close)
 	home := t.TempDir()
 	if err := store.Create(context.Background(), home, "admin", "verifier", store.Options{}); err != nil {
@@ -101,13 +104,14 @@ func newTraffic(t testing.TB) *traffic {
 }
 
 // echo says what it was asked. Some paths answer otherwise.
-func echo(w http.ResponseWriter, r *http.Request) {
+func (t *traffic) echo(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case "/moved":
 		w.Header().Set("Location", "http://inside.example/deep/path")
 		w.WriteHeader(http.StatusFound)
-	case "/missing":
-		w.WriteHeader(http.StatusNotFound)
+	case "/wait":
+		t.waits <- true
+		<-r.Context().Done()
 	case "/page":
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		io.WriteString(w, "<html><head><title>Shop</title></head><body>welcome</body></html>")
@@ -116,6 +120,13 @@ func echo(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, "<html><head><title>Index of /files</title></head><body><h1>Index of /files</h1><pre><a href=\"?C=N;O=D\">Name</a></pre></body></html>")
 	default:
 		fmt.Fprintf(w, "%s %s host=%s xff=%s", r.Method, r.RequestURI, r.Host, r.Header.Get("X-Forwarded-For"))
+	}
+}
+
+// arrived waits for requests of /wait.
+func (w *traffic) arrived(n int) {
+	for range n {
+		<-w.waits
 	}
 }
 
@@ -244,6 +255,17 @@ func (w *traffic) told(want int) []store.Violation {
 	}
 	w.t.Fatalf("%d events came: %+v", len(events), events)
 	return nil
+}
+
+// toldOf waits for an event that is so; others before it are dropped.
+func (w *traffic) toldOf(is func(store.Violation) bool) store.Violation {
+	w.t.Helper()
+	for {
+		events := w.told(1)
+		if i := slices.IndexFunc(events, is); i >= 0 {
+			return events[i]
+		}
+	}
 }
 
 // address is where an address of the configuration really is, "" where nobody listens.

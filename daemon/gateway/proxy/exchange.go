@@ -28,6 +28,8 @@ type exchange struct {
 	target  string // as it is sent: rewritten perhaps
 	host    string
 
+	openStreams, resets int // of the connection, where it speaks HTTP/2
+
 	judge  *judge // nil: nothing is inspected
 	status int    // of the answer
 	server netip.AddrPort
@@ -41,6 +43,15 @@ func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	x.client = x.peer.Addr()
 	defer x.done()
+	if of, ok := r.Context().Value(streamsKey{}).(*streams); ok {
+		x.openStreams, x.resets = int(of.open.Add(1)), int(of.resets.Load())
+		defer func() {
+			of.open.Add(-1)
+			if r.Context().Err() != nil {
+				of.resets.Add(1)
+			}
+		}()
+	}
 	switch {
 	case x.binding == nil:
 		x.plain(http.StatusNotFound, "no web service is here")
@@ -176,7 +187,7 @@ func (x *exchange) block() {
 func (x *exchange) subject() waf.Request {
 	return waf.Request{
 		ID: x.id, ClientIP: x.client, ClientPort: int(x.peer.Port()), ServerIP: x.l.at.Addr(), ServerPort: int(x.l.at.Port()),
-		Method: x.r.Method, URI: http1.OriginForm(x.r.RequestURI), Proto: x.r.Proto, Host: x.r.Host, Header: x.r.Header,
+		Method: x.r.Method, URI: http1.OriginForm(x.r.RequestURI), Proto: x.r.Proto, Host: x.r.Host, Header: x.r.Header, Streams: x.openStreams, Resets: x.resets,
 		Site: x.service.Site, ServerGroup: x.service.ServerGroup, Service: x.service.Name, Application: x.application(x.r.Host),
 	}
 }

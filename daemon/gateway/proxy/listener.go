@@ -50,11 +50,20 @@ func (p *Proxy) newListener(at netip.AddrPort, ln net.Listener) *listener {
 		}
 		l.waiting.give(c)
 	}
-	l.http2 = http.Server{Handler: l, ErrorLog: slog.NewLogLogger(p.o.Log.Handler(), slog.LevelDebug), Protocols: new(http.Protocols)}
+	l.http2 = http.Server{Handler: l, ErrorLog: slog.NewLogLogger(p.o.Log.Handler(), slog.LevelDebug), Protocols: new(http.Protocols),
+		ConnContext: func(ctx context.Context, _ net.Conn) context.Context {
+			return context.WithValue(ctx, streamsKey{}, new(streams))
+		}}
 	l.http2.Protocols.SetHTTP2(true)
 	l.http2.Protocols.SetUnencryptedHTTP2(true)
 	return l
 }
+
+// streams are those of an HTTP/2 connection: how many are open, and how many the
+// client took back before they were answered.
+type streams struct{ open, resets atomic.Int32 }
+
+type streamsKey struct{}
 
 // use makes b what holds for requests that begin now.
 func (l *listener) use(b *binding, limits limits) {

@@ -106,9 +106,14 @@ func (e *engine) add(k *compiler, p *RulePolicy) error {
 		known := false
 		switch p.Kind {
 		case Protocol:
-			if known, err = e.addCheck(p, d); err != nil {
+			if known, err = e.addCheck(p, d, checks); err != nil {
 				return err
 			}
+		case HTTP2:
+			if known, err = e.addCheck(p, d, http2Checks); err != nil {
+				return err
+			}
+			known = known || slices.Contains(refusedBefore, d.rule)
 		case WebProfile:
 			if known = slices.Contains(profileRules, d.rule) || slices.Contains(storedRules, d.rule); known {
 				e.known[d.rule] = append(e.known[d.rule], d)
@@ -117,10 +122,10 @@ func (e *engine) add(k *compiler, p *RulePolicy) error {
 		default:
 			return fmt.Errorf("a policy of this kind: %w", ErrUnsupported)
 		}
-		if p.Kind != WebProfile && e.addCore(d) {
+		if p.Kind != WebProfile && p.Kind != HTTP2 && e.addCore(d) {
 			known = true
 		}
-		if _, own := k.dictionaries[d.rule]; own && p.Kind != WebProfile && p.Kind != Protocol {
+		if _, own := k.dictionaries[d.rule]; own && p.Kind != WebProfile && p.Kind != Protocol && p.Kind != HTTP2 {
 			e.own[d.rule] = append(e.own[d.rule], decisions[i])
 			k.wanted[d.rule] = true
 			known = true
@@ -132,7 +137,7 @@ func (e *engine) add(k *compiler, p *RulePolicy) error {
 	return nil
 }
 
-func (e *engine) addCheck(p *RulePolicy, d *decision) (bool, error) {
+func (e *engine) addCheck(p *RulePolicy, d *decision, checks map[string]check) (bool, error) {
 	c, ok := checks[d.rule]
 	if !ok {
 		return d.rule == uninspected, nil

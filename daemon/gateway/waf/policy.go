@@ -7,12 +7,12 @@ import (
 )
 
 // Kinds of policies with rules, by the names that the OpenAPI has for them.
-// Rules of HTTP/2 are the proxy's: nothing of a frame comes here.
 const (
 	ApplicationSignatures = "webApplicationSignaturesPolicy"
 	ProtocolSignatures    = "httpProtocolSignaturesPolicy"
 	StreamSignatures      = "streamSignaturesPolicy"
 	Protocol              = "httpProtocolPolicy"
+	HTTP2                 = "http2ProtocolPolicy"
 	Correlation           = "webCorrelationPolicy"
 	WebProfile            = "webProfilePolicy"
 )

@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// check is a rule of an HTTP protocol policy that needs no core rule.
+// check is a rule of an HTTP or HTTP/2 protocol policy that needs no core rule.
 type check struct {
 	stage stage
 	limit int // unless the rule's parameters say otherwise; 0 is a check without a limit
@@ -96,6 +96,29 @@ var checks = map[string]check{
 		return place{"REQUEST_BODY", "", strconv.FormatInt(v.length, 10)}, limit > 0 && v.length > int64(limit)
 	}},
 }
+
+// http2Checks are the rules of HTTP/2 protocol policies by name.
+var http2Checks = map[string]check{
+	"Excessive Streams": {limit: 100, finds: func(v *view, limit int) (place, bool) {
+		return place{"REQUEST_PROTOCOL", "", strconv.Itoa(v.request.Streams)}, v.request.Streams > limit
+	}},
+	"Rapid Reset": {limit: 100, finds: func(v *view, limit int) (place, bool) {
+		return place{"REQUEST_PROTOCOL", "", strconv.Itoa(v.request.Resets)}, v.request.Resets > limit
+	}},
+	"Header List Too Large": {limit: 16 << 10, finds: func(v *view, limit int) (place, bool) {
+		size := 0
+		for name, values := range v.request.Header {
+			for _, value := range values {
+				size += len(name) + len(value) + 32 // as RFC 9113 counts
+			}
+		}
+		return place{"REQUEST_HEADERS", "", strconv.Itoa(size)}, v.request.Proto == "HTTP/2.0" && size > limit
+	}},
+}
+
+// refusedBefore are rules of HTTP/2 protocol policies for what never comes here: the
+// proxy, and the library that reads frames, always refuse it.
+var refusedBefore = []string{"Malformed HTTP/2 Frame", "Settings Flood", "Slow Stream"}
 
 // bodyTooLong is the rule for bodies longer than what is looked at. Its limit
 // is the engine's, unless the rule has a smaller one.

@@ -28,6 +28,10 @@ type Request struct {
 	Host       string
 	Header     http.Header
 
+	// Streams of its HTTP/2 connection that are open, and Resets that the client took
+	// back before.
+	Streams, Resets int
+
 	Site, ServerGroup, Service, Application string
 }
 

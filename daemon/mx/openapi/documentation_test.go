@@ -33,7 +33,7 @@ var effects = map[string]string{
 	globals + "webErrorPageGroups":           "TestErrorPagesAnswerBlockedRequests",
 	"/v1/conf/ipGroups":                      "TestIPGroupsAreAsked",
 	security + "firewallPolicies":            "TestFirewallPoliciesRefuseConnections",
-	security + "http2ProtocolPolicies":       storedOnly("what its rules name is always refused, by the library that reads frames"),
+	security + "http2ProtocolPolicies":       "TestHTTP2ProtocolPoliciesCheckConnections",
 	security + "httpProtocolPolicies":        "TestHTTPProtocolPoliciesCheckRequests",
 	security + "httpProtocolSignatures":      "TestSignaturePoliciesSwitchDictionaries",
 	security + "snippetInjectionPolicies":    "TestSnippetsGoIntoPages",
