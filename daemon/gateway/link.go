@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/url"
 	"os"
 	"runtime"
 	"slices"
@@ -111,11 +110,8 @@ func (j *joined) say(err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	before, text := j.status, ""
-	if of, ok := errors.AsType[*url.Error](err); ok {
-		err = of.Err // nobody asked for a URL
-	}
 	if err != nil {
-		text = err.Error()
+		text = link.Why(err)
 	}
 	j.status.Running = j.runs()
 	j.status.Connected, j.status.Error = err == nil, text
