@@ -36,7 +36,7 @@ check: ## gofmt, vet, staticcheck, import directions
 
 bench: build ## the figures of docs/BENCHMARKS.md, beside the peers'
 	@deploy/peers bench
-	$(GO) test -count=1 -timeout 120m -run '^$$' -bench . -benchtime 1x -v -p 1 ./internal/bench ./internal/login ./appliance/seed ./daemon/mx/monitor ./daemon/mx/openapi ./daemon/gateway/proxy ./daemon/gateway/waf ./daemon/mx/openapi
+	$(GO) test -count=1 -timeout 120m -run '^$$' -bench . -benchtime 1x -v -p 1 ./internal/bench ./internal/login ./appliance/seed ./daemon/mx/monitor ./daemon/mx/openapi ./daemon/gateway/proxy ./daemon/gateway/waf ./daemon/mx/openapi ./daemon/link/hub
 
 FUZZTIME ?= 2m
 soak: ## every fuzz target, FUZZTIME each, a thousand faults for each protocol and direction, 400 kills of imports, patches and activations, 100 of patched appliances
@@ -44,6 +44,7 @@ soak: ## every fuzz target, FUZZTIME each, a thousand faults for each protocol a
 	SEALGATE_KILLS=400 $(GO) test -count=1 -timeout 60m -v -run '^TestKilledImport$$' ./appliance/dump
 	SEALGATE_KILLS=400 $(GO) test -count=1 -timeout 60m -v -run '^TestKilled' ./daemon/job ./daemon/launch
 	SEALGATE_KILLS=100 $(GO) test -count=1 -timeout 60m -v -run '^TestKilledWhileItIsPatched$$' ./internal/stories
+	SEALGATE_LINK_TIME=10m $(GO) test -count=1 -timeout 30m -v -run '^TestFaultsLoseNothing$$' ./daemon/link/hub
 	@for pkg in $$($(GO) list ./...); do \
 	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep ^Fuzz); do \
 	    echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; done; done

@@ -216,34 +216,45 @@ func TestNobodyWaitsForTheProcess(t *testing.T) {
 	})
 }
 
-// gatewayHost is the daemon of a gateway.
+// gatewayHost is a gateway's daemon.
 type gatewayHost struct{ restarts int }
 
-func (h *gatewayHost) RestartRole() error { h.restarts++; return nil }
+func (h *gatewayHost) RestartRole() error {
+	if h.restarts++; h.restarts > 1 {
+		return fmt.Errorf("%w: a moment ago", errand.ErrBusy)
+	}
+	return nil
+}
 
-func (*gatewayHost) TechInfo() (string, error) { return "", errand.ErrBusy }
+func (*gatewayHost) TechInfo() (string, error) { return "bundle.tgz", nil }
 
 func (*gatewayHost) AuditHead() string { return "head" }
 
-func TestErrandsOfGateways(t *testing.T) {
-	ours, theirs := net.Pipe()
-	defer ours.Close()
-	h, client := new(gatewayHost), errand.NewClient(theirs)
-	go func() {
-		errand.NewServer(ours).ServeGateway(h)
-		ours.Close()
-	}()
-	go client.Run()
-	if head, err := client.AuditHead(t.Context()); err != nil || head != "head" {
+// A gateway's process may ask for three things, and ends for asking what a management
+// server's may.
+func TestAGatewayAsksForLittle(t *testing.T) {
+	daemon, process := net.Pipe()
+	served := make(chan error, 1)
+	go func() { served <- errand.NewServer(daemon).ServeGateway(new(gatewayHost)) }()
+	c := errand.NewClient(process)
+	go c.Run()
+	if err := c.RestartRole(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := c.RestartRole(t.Context()); !errors.Is(err, errand.ErrBusy) {
+		t.Errorf("again: %v", err)
+	}
+	if name, err := c.TechInfo(t.Context()); name != "bundle.tgz" || err != nil {
+		t.Errorf("%q, %v", name, err)
+	}
+	if head, err := c.AuditHead(t.Context()); head != "head" || err != nil {
 		t.Errorf("%q, %v", head, err)
 	}
-	if err := client.RestartRole(t.Context()); err != nil || h.restarts != 1 {
-		t.Errorf("%v, %d restarts", err, h.restarts)
+	ctx, cancel := context.WithCancel(t.Context())
+	go c.StartExport(ctx)
+	if err := <-served; err == nil || !strings.Contains(err.Error(), "no errand") {
+		t.Errorf("an export: %v", err)
 	}
-	if _, err := client.TechInfo(t.Context()); !errors.Is(err, errand.ErrBusy) {
-		t.Errorf("%v", err)
-	}
-	if err := client.StartExport(t.Context()); err == nil {
-		t.Error("a gateway's process started an export")
-	}
+	cancel()
+	process.Close()
 }

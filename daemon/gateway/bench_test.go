@@ -43,7 +43,7 @@ func runRole(home appliance.Home) {
 		io.Copy(io.Discard, os.Stdin)
 		cancel()
 	}()
-	if err := gateway.Run(ctx, home, ln, func() error { return nil }, slog.New(slog.NewJSONHandler(os.Stdout, nil))); err != nil {
+	if err := gateway.Run(ctx, home, ln, func() error { return nil }, nil, slog.New(slog.NewJSONHandler(os.Stdout, nil))); err != nil {
 		panic(err)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/url"
 	"os"
 	"runtime"
 	"slices"
@@ -62,6 +61,7 @@ func (j *joined) serve(ctx context.Context, id *link.Identity) {
 		return
 	}
 	defer client.Close()
+	defer j.leave()
 	ctx, cancel := context.WithCancel(ctx)
 	var both sync.WaitGroup
 	defer both.Wait()
@@ -75,6 +75,15 @@ func (j *joined) serve(ctx context.Context, id *link.Identity) {
 			return
 		}
 	}
+}
+
+// leave notes that nobody speaks with the management server any more.
+func (j *joined) leave() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	before := j.status
+	j.status.Connected, j.status.Since = false, time.Now().UTC().Truncate(time.Second)
+	j.note(before)
 }
 
 // keepPolling tells how the gateway is, and does what it hears.
@@ -101,11 +110,8 @@ func (j *joined) say(err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	before, text := j.status, ""
-	if of, ok := errors.AsType[*url.Error](err); ok {
-		err = of.Err // nobody asked for a URL
-	}
 	if err != nil {
-		text = err.Error()
+		text = link.Why(err)
 	}
 	j.status.Running = j.runs()
 	j.status.Connected, j.status.Error = err == nil, text

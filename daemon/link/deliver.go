@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -52,6 +53,14 @@ func Rest(ctx context.Context, pause time.Duration) bool {
 	}
 }
 
+// Why words an error without the URL, which nobody asked for.
+func Why(err error) string {
+	if of, ok := errors.AsType[*url.Error](err); ok {
+		err = of.Err
+	}
+	return err.Error()
+}
+
 // Deliver sends what is in a spool, in order, until ctx ends, and lets go of what the
 // server has on its disk. What fails is sent again: the server knows what it has.
 func (c *Client) Deliver(ctx context.Context, s *spool.Spool, log *slog.Logger) {
@@ -79,7 +88,7 @@ func (c *Client) Deliver(ctx context.Context, s *spool.Spool, log *slog.Logger) 
 			continue
 		}
 		if failures == 0 && ctx.Err() == nil {
-			log.Warn("events wait for the management server", "error", err.Error())
+			log.Warn("events wait for the management server", "error", Why(err))
 		}
 		Pause(ctx, failures, err)
 		failures++

@@ -12,6 +12,7 @@ import (
 
 	"sealgate/appliance/model"
 	"sealgate/appliance/store"
+	"sealgate/daemon/link"
 	"sealgate/daemon/mx/openapi"
 	"sealgate/internal/peers"
 )
@@ -131,5 +132,41 @@ func TestClocksThatAreOff(t *testing.T) {
 	eventually(t, "the alarm", func() bool { types, _ := m.alarms("gw1"); return types == "gateway-clock-off" })
 	if _, words := m.alarms("gw1"); words != "the gateway's clock is 1m0s ahead" {
 		t.Errorf("it says %q", words)
+	}
+}
+
+// What a gateway says of itself is weighed, and shown without what it must not say.
+func TestWhatGatewaysSayOfThemselves(t *testing.T) {
+	m := newMX(t)
+	c := new(clock)
+	m.stop()
+	m.start(m.address, c)
+	id, object := m.register("gw1")
+	client, err := link.NewClient(id.Server, id.Registration.Pin, id)
+	must(t, err)
+	defer client.Close()
+	says := func(p link.Poll) {
+		t.Helper()
+		p.Version, p.Now, p.Clock = link.Version, true, c.now().UnixMilli()
+		_, err := client.Poll(t.Context(), p)
+		must(t, err)
+	}
+	says(link.Poll{Software: "1.0\x1b[31m\n", Addresses: make([]string, 1000), Spool: link.Spool{Bytes: 79, Max: 100, Dropped: 5}})
+	if said, running := m.hub.Live(object); !running || said.Software != "1.0 [31m " || len(said.Addresses) != 64 {
+		t.Errorf("%+v, %v", said, running)
+	}
+	eventually(t, "dropped events", func() bool { types, _ := m.alarms("gw1"); return types == "gateway-events-dropped" })
+	c.pass(15 * time.Second)
+	says(link.Poll{Spool: link.Spool{Bytes: 81, Max: 100, Dropped: 5}})
+	if types, _ := m.alarms("gw1"); types != "gateway-behind gateway-events-dropped gateway-spool-near-limit" {
+		t.Errorf("alarms %q", types)
+	}
+	c.pass(time.Hour)
+	says(link.Poll{Spool: link.Spool{Max: 100, Dropped: 5}})
+	if types, _ := m.alarms("gw1"); types != "gateway-behind" {
+		t.Errorf("alarms an hour later %q", types)
+	}
+	if _, err := client.Poll(t.Context(), link.Poll{Version: 2}); err == nil || !strings.Contains(err.Error(), "version 2") {
+		t.Errorf("another version: %v", err)
 	}
 }

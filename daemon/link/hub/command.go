@@ -49,9 +49,11 @@ func (h *Hub) giveCommands(ctx context.Context, g *gateway) ([]link.Command, err
 	return commands, nil
 }
 
+const maxResults = 64 // of one poll
+
 // endCommands records what a gateway has done.
 func (h *Hub) endCommands(ctx context.Context, g *gateway, results []link.Result) error {
-	for _, r := range results {
+	for _, r := range results[:min(len(results), maxResults)] {
 		state := store.CommandDone
 		if r.Error != "" {
 			state = store.CommandFailed

@@ -93,14 +93,14 @@ func (h *Hub) build(ctx context.Context) error {
 }
 
 // settle keeps what did not change for a gateway as it was.
-func (next *group) settle(old *group, now time.Time) {
-	if next.built == old.built {
-		next.wanted = old.wanted
+func (in *group) settle(old *group, now time.Time) {
+	if in.built == old.built {
+		in.wanted = old.wanted
 		return
 	}
 	for name, before := range old.wanted {
-		if want := next.want(name, now); want.SHA256 == before.SHA256 {
-			next.wanted[name] = before
+		if want := in.want(name, now); want.SHA256 == before.SHA256 {
+			in.wanted[name] = before
 		}
 	}
 }

@@ -185,7 +185,7 @@ func (in *intake) store(ctx context.Context, list []*delivery) {
 	}
 	off, err := in.aggregator.Deliver(ctx, deliveries)
 	if err != nil {
-		if !in.failing.Swap(true) {
+		if ctx.Err() == nil && !in.failing.Swap(true) {
 			in.log.Error("events of gateways cannot be stored, they wait at the gateways", "error", err.Error())
 		}
 		err = &link.Problem{Code: link.Busy, Text: "the management server cannot store events", After: 5}

@@ -151,6 +151,9 @@ func TestFaultsLoseNothing(t *testing.T) {
 	length, err := time.ParseDuration(os.Getenv(faultTime))
 	if err != nil {
 		length = 8 * time.Second
+		if testing.Short() {
+			length = 3 * time.Second
+		}
 	}
 	kinds := []faultproxy.Kind{faultproxy.Cut, faultproxy.Reset, faultproxy.Corrupt}
 	if length > time.Minute { // one that swallows is noticed after half a minute

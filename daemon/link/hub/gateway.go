@@ -60,10 +60,10 @@ func (h *Hub) poll(w http.ResponseWriter, r *http.Request, from link.Gateway) er
 	for waiting := !said.Now; ; {
 		h.mu.Lock()
 		answer := link.Polled{Version: link.Version, Configuration: h.offer(g)}
-		changed, last := g.changed, g.polls == turn
+		changed, last := g.changed, g.polls == turn && h.gateways[g.id] == g
 		h.mu.Unlock()
-		if !last {
-			return link.Answer(w, link.Polled{Version: link.Version}) // it asks on another connection
+		if !last { // it asks on another connection, or is to hear that it is not registered any more
+			return link.Answer(w, link.Polled{Version: link.Version})
 		}
 		if answer.Commands, err = h.giveCommands(r.Context(), g); err != nil {
 			return err

@@ -102,9 +102,11 @@ func must(t testing.TB, err error) {
 	}
 }
 
-func newMX(t testing.TB) *mx {
+func newMX(t testing.TB) *mx { return newMXIn(t, t.TempDir()) }
+
+func newMXIn(t testing.TB, dir string) *mx {
 	t.Helper()
-	home := appliance.Home(t.TempDir())
+	home := appliance.Home(dir)
 	must(t, secret.Create(string(home), "System-pw-17", "Secure-pw-17"))
 	must(t, store.Create(t.Context(), string(home), "admin", "no verifier", store.Options{}))
 	must(t, certificate.Ensure(home, certificate.Names{Common: "mx1"}, time.Now()))
@@ -270,18 +272,7 @@ func (g *gw) start() {
 	})
 }
 
-// spoolBefore puts violations into the spool of a gateway that does not run.
-func (g *gw) spoolBefore(violations ...store.Violation) {
-	g.t.Helper()
-	must(g.t, os.MkdirAll(g.home.Spool(), 0o700))
-	s, err := spool.Open(filepath.Join(g.home.Spool(), "events"), spool.Options{})
-	must(g.t, err)
-	defer s.Close()
-	for _, v := range violations {
-		put(g.t, s, v)
-	}
-}
-
+// put appends a violation as a gateway does.
 func put(t testing.TB, s *spool.Spool, v store.Violation) {
 	t.Helper()
 	body, err := json.Marshal(event.Record{Kind: event.Violation, Violation: &v})

@@ -1,0 +1,126 @@
+package hub_test
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"sealgate/appliance/spool"
+	"sealgate/appliance/store/storetest"
+	"sealgate/daemon/gateway/event"
+	"sealgate/daemon/link"
+)
+
+// small is a folder on a disk of a few MiB.
+func small(t *testing.T, size string) string {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("a small disk is for root to mount")
+	}
+	dir := t.TempDir()
+	must(t, syscall.Mount("tmpfs", dir, "tmpfs", 0, "size="+size+",mode=0700"))
+	t.Cleanup(func() { syscall.Unmount(dir, syscall.MNT_DETACH) })
+	return dir
+}
+
+// fill leaves no room on a disk, until the file that it returns is removed.
+func fill(t *testing.T, dir string) string {
+	t.Helper()
+	path := filepath.Join(dir, "filler")
+	f, err := os.Create(path)
+	must(t, err)
+	defer f.Close()
+	for block := make([]byte, 4096); ; {
+		if _, err := f.Write(block); err != nil {
+			return path
+		}
+	}
+}
+
+// While the management server's disk is full events wait at the gateway, and none is
+// lost or doubled when there is room again.
+func TestAFullDiskOfTheManagementServer(t *testing.T) {
+	dir := small(t, "32m")
+	m := newMXIn(t, dir)
+	id, _ := m.register("gw1")
+	s, err := spool.Open(filepath.Join(t.TempDir(), "events"), spool.Options{})
+	must(t, err)
+	defer s.Close()
+	client, err := link.NewClient(id.Server, id.Registration.Pin, id)
+	must(t, err)
+	defer client.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		client.Deliver(ctx, s, logger(t))
+	}()
+	defer func() { cancel(); <-ended }()
+	n := 0
+	more := func(count int) {
+		for range count {
+			put(t, s, violation(n))
+			n++
+		}
+	}
+	more(100)
+	eventually(t, "the first ones", func() bool { return s.Stats().Records == 0 })
+	filler := fill(t, dir)
+	more(3000)
+	for range 50 { // the server has no room for them all
+		if s.Stats().Records == 0 {
+			t.Fatal("a full disk has taken everything")
+		}
+		link.Rest(ctx, 20*time.Millisecond)
+	}
+	must(t, os.Remove(filler))
+	eventually(t, "the rest", func() bool { return s.Stats().Records == 0 && m.stored() == int64(n) })
+	storetest.CheckAlerts(t, m.store)
+	if s.Stats().Dropped != 0 {
+		t.Errorf("%d events were dropped", s.Stats().Dropped)
+	}
+}
+
+// What a gateway's full disk does not take is counted, and told of.
+func TestAFullDiskOfAGateway(t *testing.T) {
+	dir := small(t, "1m")
+	m := newMX(t)
+	id, _ := m.register("gw1")
+	s, err := spool.Open(filepath.Join(dir, "events"), spool.Options{})
+	must(t, err)
+	defer s.Close()
+	client, err := link.NewClient(id.Server, id.Registration.Pin, id)
+	must(t, err)
+	defer client.Close()
+	poll := func() {
+		t.Helper()
+		_, err := client.Poll(t.Context(), link.Poll{Version: link.Version, Now: true, Clock: time.Now().UnixMilli(), Spool: link.Spool{Epoch: s.Epoch(), Dropped: int64(s.Stats().Dropped), Max: s.Stats().Max}})
+		must(t, err)
+	}
+	poll()
+	filler := fill(t, dir)
+	v := violation(1)
+	body, err := json.Marshal(event.Record{Kind: event.Violation, Violation: &v})
+	must(t, err)
+	refused := 0
+	for range 100 {
+		if _, err := s.Append(body); err != nil {
+			refused++
+		}
+	}
+	if refused == 0 || s.Stats().Dropped != uint64(refused) {
+		t.Errorf("%d were refused, %d are counted", refused, s.Stats().Dropped)
+	}
+	must(t, os.Remove(filler))
+	if _, err := s.Append(body); err != nil {
+		t.Errorf("with room again: %v", err)
+	}
+	poll()
+	if types, words := m.alarms("gw1"); types != "gateway-events-dropped" {
+		t.Errorf("%s: %s", types, words)
+	}
+}

@@ -1,0 +1,65 @@
+package hub
+
+import (
+	"bytes"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/klauspost/compress/zstd"
+
+	"sealgate/daemon/link"
+)
+
+// FuzzBatch reads batches of a gateway that means harm.
+func FuzzBatch(f *testing.F) {
+	record := `{"sequence":7,"record":{"kind":"violation","violation":{"id":"a","time":1,"gatewayName":"another"}}}` + "\n"
+	encoder, err := zstd.NewWriter(nil)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, lines := range []string{record, record + record, strings.Replace(record, "7", "99", 1), strings.Replace(record, "violation", "rumour", 1),
+		`{"sequence":8,"record":{"kind":"violation"}}`, "{", "\n\n", `{"sequence":-1}`} {
+		f.Add(encoder.EncodeAll([]byte(lines), nil), "5", "10", strings.Repeat("e", 32))
+	}
+	f.Add([]byte("no zstd"), "1", "1", strings.Repeat("e", 32))
+	f.Add([]byte{}, "2", "1", "")
+	in := newIntake(nil, slog.New(slog.DiscardHandler))
+	f.Fuzz(func(t *testing.T, body []byte, first, last, epoch string) {
+		r := httptest.NewRequest(http.MethodPost, link.PathEvents, bytes.NewReader(body))
+		r.Header = http.Header{link.HeaderFirst: {first}, link.HeaderLast: {last}, link.HeaderEpoch: {epoch}}
+		d, err := in.read(r, "id", "gw1")
+		if err != nil {
+			return
+		}
+		before := uint64(0)
+		for i, v := range d.Violations {
+			if v.Sequence > d.Last || i > 0 && v.Sequence <= before {
+				t.Errorf("number %d after %d, the last is %d", v.Sequence, before, d.Last)
+			}
+			if before = v.Sequence; v.Violation.Gateway != "gw1" || v.Violation.ID == "" {
+				t.Errorf("%+v", v.Violation)
+			}
+		}
+	})
+}
+
+func TestBatchesAreBounded(t *testing.T) {
+	encoder, err := zstd.NewWriter(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := newIntake(nil, slog.New(slog.DiscardHandler))
+	for name, body := range map[string][]byte{
+		"a bomb":     encoder.EncodeAll(make([]byte, link.MaxBatch+1), nil),
+		"a long one": bytes.Repeat([]byte("x"), link.MaxBatch+1),
+	} {
+		r := httptest.NewRequest(http.MethodPost, link.PathEvents, bytes.NewReader(body))
+		r.Header = http.Header{link.HeaderFirst: {"1"}, link.HeaderLast: {"2"}, link.HeaderEpoch: {strings.Repeat("e", 32)}}
+		if _, err := in.read(r, "id", "gw1"); err == nil {
+			t.Errorf("%s is taken", name)
+		}
+	}
+}
