@@ -1,12 +1,19 @@
 package trial
 
 import (
+	"crypto/ed25519"
 	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+
+	"filippo.io/age"
+
+	"sealgate/appliance"
+	"sealgate/appliance/anchor"
+	"sealgate/appliance/patch"
 )
 
 // Vendor makes patches with its own keys in a folder.
@@ -55,6 +62,41 @@ func (v *Vendor) Patch(folder, from, to string, sequence int, out string) error 
 		return err
 	}
 	return v.run("patch", "sign", "--key", v.path("vendor.key"), out)
+}
+
+// SignedPatch makes a patch of folder in this process, by a vendor whose patches
+// hold for home from then on.
+func SignedPatch(home appliance.Home, folder, out string, m patch.Manifest) error {
+	_, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		return err
+	}
+	_, public, err := anchor.MarshalKey(private)
+	if err != nil {
+		return err
+	}
+	identity, err := age.GenerateX25519Identity()
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(home.PatchAnchors(), 0o755); err != nil {
+		return err
+	}
+	for name, data := range map[string][]byte{"vendor.pub": public, "vendor.identity": []byte(identity.String() + "\n")} {
+		if err := os.WriteFile(filepath.Join(home.PatchAnchors(), name), data, 0o644); err != nil {
+			return err
+		}
+	}
+	file, err := os.Create(out)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if err := patch.Build(file, folder, m, identity.Recipient()); err != nil {
+		return err
+	}
+	_, err = patch.Sign(file, private)
+	return err
 }
 
 // nextSchema is what the database of a later release has and ours has not, so that
