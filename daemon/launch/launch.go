@@ -77,15 +77,15 @@ func (l *Launcher) Start(ctx context.Context) error {
 		}
 		t, program, err := l.next()
 		lock.Close()
-		switch {
-		case err != nil:
-			// Administrators get in all the same.
+		if err == nil && program != "" && t.State != patch.OnTrial {
+			err = unix.Exec(program, l.args(), os.Environ()) // a proven release takes our place
+		}
+		if err != nil { // administrators get in all the same
 			l.Log.Error("the release that is to run cannot", "error", err.Error())
 			return l.Run(ctx)
-		case program == "":
+		}
+		if program == "" {
 			return l.Run(ctx)
-		case t.State != patch.OnTrial:
-			return l.become(program)
 		}
 		if over, err := l.try(ctx, program, t); over {
 			return err
@@ -211,12 +211,6 @@ func (l *Launcher) activate(release string) error {
 	return rootd.Client{}.ActivateRelease(ctx, release)
 }
 
-// become is the proven release in this very process.
-func (l *Launcher) become(program string) error {
-	err := unix.Exec(program, l.args(), os.Environ())
-	return fmt.Errorf("start %s: %w", program, err)
-}
-
 func (l *Launcher) args(more ...string) []string {
 	return slices.Concat([]string{"sealgated", "serve"}, l.Args, more)
 }
@@ -249,8 +243,8 @@ func (l *Launcher) try(ctx context.Context, program string, t patch.Trial) (over
 	case <-c.healthy:
 	}
 	t.State, t.Starts = patch.Proven, 0
-	if err := errors.Join(t.Write(l.Home), l.keepData(t.DataBefore)); err != nil {
-		return true, errors.Join(err, c.stop())
+	if err := errors.Join(t.Write(l.Home), l.keepData(t.DataBefore)); err != nil { // the next start tries again
+		l.Log.Error("it is not kept that the release is healthy", "error", err.Error())
 	}
 	l.Log.Info("the release is healthy", "release", t.To)
 	notify(sd.SdNotifyReady)
