@@ -71,7 +71,8 @@ func (d *Daemon) Patch(ctx context.Context, c commands.Caller, x commands.Patch,
 	x.Base = d.releases.Base
 	if err := d.jobs.run(ctx, job.KindPatch, c, job.Spec{Home: d.home, Patch: &x}, ui, &r); err != nil {
 		release()
-		return r, errors.Join(err, sweepImport(d.home)) // what a killed one could not remove itself
+		// What a killed one could not remove itself.
+		return r, errors.Join(err, launch.KeepData(d.home), sweepImport(d.home))
 	}
 	d.waits(release, r.Release)
 	d.log.Info("a release waits for a restart", "release", r.Release, "before", r.Before, "user", c.Name)
@@ -100,12 +101,8 @@ func (d *Daemon) forget(t patch.Trial) error {
 	if err := t.Ended().Write(d.home); err != nil {
 		return err
 	}
-	err := store.KeepOnly(string(d.home))
-	if err == nil || errors.Is(err, fs.ErrNotExist) {
-		err = store.Sweep(string(d.home))
-	}
 	d.changing.end()
-	return err
+	return launch.KeepData(d.home)
 }
 
 func (d *Daemon) goBack(ctx context.Context, c commands.Caller, t patch.Trial) error {

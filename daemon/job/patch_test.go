@@ -18,6 +18,7 @@ import (
 	"sealgate/appliance/patch"
 	"sealgate/appliance/store"
 	"sealgate/control"
+	"sealgate/daemon/launch"
 	"sealgate/internal/trial"
 )
 
@@ -133,7 +134,7 @@ func TestKilledPatch(t *testing.T) {
 // forget is impctl platform rollback before a restart.
 func forget(t *testing.T, home appliance.Home) {
 	t.Helper()
-	if err := errors.Join((patch.Trial{}).Write(home), store.KeepOnly(string(home)), store.Sweep(string(home))); err != nil {
+	if err := errors.Join((patch.Trial{}).Write(home), launch.KeepData(home)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -160,6 +161,13 @@ func look(t *testing.T, home appliance.Home, before string) bool {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
+	}
+	if err := launch.KeepData(home); err != nil {
+		t.Error(err)
+	}
+	want := map[patch.State]int{patch.None: 2, patch.Pending: 3} // generations and their link
+	if entries, err := os.ReadDir(filepath.Join(string(home), "data")); err != nil || len(entries) != want[left.State] {
+		t.Errorf("in state %q there are %v, %v", left.State, entries, err)
 	}
 	if left.State != patch.Pending {
 		return false
