@@ -99,17 +99,17 @@ func SignedPatch(home appliance.Home, folder, out string, m patch.Manifest) erro
 	return err
 }
 
-// nextSchema is what the database of a later release has and ours has not, so that
+// NextSchema is what the database of a later release has and ours has not, so that
 // ours refuses its data.
-const nextSchema = "-- +goose Up\nCREATE TABLE next (id TEXT PRIMARY KEY);\n"
+const NextSchema = "-- +goose Up\nCREATE TABLE next (id TEXT PRIMARY KEY);\n"
 
 // BuildRelease builds what a patch brings: a sealgated that says that it is that
-// release, with a later schema of the database.
-func BuildRelease(dir, version string) error {
+// release, with a later schema of the database, as a migration.
+func BuildRelease(dir, version, migration string) error {
 	_, here, _, _ := runtime.Caller(0)
 	added := filepath.Join(filepath.Dir(here), "../../appliance/store/migrations/config/09999_next.sql")
 	schema, overlay := filepath.Join(dir, ".next.sql"), filepath.Join(dir, ".overlay.json")
-	if err := os.WriteFile(schema, []byte(nextSchema), 0o600); err != nil {
+	if err := os.WriteFile(schema, []byte(migration), 0o600); err != nil {
 		return err
 	}
 	defer os.Remove(schema)
