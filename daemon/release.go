@@ -70,7 +70,11 @@ func (d *Daemon) Patch(ctx context.Context, c commands.Caller, x commands.Patch,
 	}
 	x.Base = d.releases.Base
 	if err := d.jobs.run(ctx, job.KindPatch, c, job.Spec{Home: d.home, Patch: &x}, ui, &r); err != nil {
-		release()
+		if t, unknown := patch.ReadTrial(d.home); unknown == nil && t.State == patch.Pending { // it ended after its last step
+			d.waits(release, t.To)
+		} else {
+			release()
+		}
 		// What a killed one could not remove itself.
 		return r, errors.Join(err, launch.KeepData(d.home), sweepImport(d.home))
 	}
@@ -89,16 +93,19 @@ func (d *Daemon) RollbackRelease(ctx context.Context, c commands.Caller) (comman
 	switch t.State {
 	case patch.Pending:
 		r.Discarded = true
-		return r, d.forget(t)
+		return r, d.forget(t.Ended())
+	case patch.Returning:
+		t.State, t.Note = patch.Proven, ""
+		return commands.RollbackResult{Release: t.To, Instead: t.From, Discarded: true}, d.forget(t)
 	case patch.OnTrial, patch.Proven:
 		return r, d.goBack(ctx, c, t)
 	}
 	return r, appliance.Faultf("impctl platform show lists the releases", "there is no release to go back to")
 }
 
-// forget forgets a release that never ran.
+// forget has the release that runs run on, as t says.
 func (d *Daemon) forget(t patch.Trial) error {
-	if err := t.Ended().Write(d.home); err != nil {
+	if err := t.Write(d.home); err != nil {
 		return err
 	}
 	d.changing.end()
