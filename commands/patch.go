@@ -62,8 +62,8 @@ type platformRollbackCmd struct {
 
 func (platformRollbackCmd) Help() string {
 	return `The role must be stopped. The release before runs after impctl restart, with the
-data that it had: what was written since then is removed. A release that waits for
-its first restart is forgotten. At a terminal it asks first; a script says --yes.`
+data that it had: what was written since then is removed. Before a restart that a
+patch or this command waits for, it has the release that runs run on. At a terminal it asks first; a script says --yes.`
 }
 
 func (c *platformRollbackCmd) Run(ctx context.Context, e *Env) error {
@@ -76,7 +76,7 @@ func (c *platformRollbackCmd) Run(ctx context.Context, e *Env) error {
 	}
 	text := fmt.Sprintf("impctl restart runs release %s in the place of %s\n", r.Release, r.Instead)
 	if r.Discarded {
-		text = fmt.Sprintf("release %s runs on, and %s is forgotten\n", r.Release, r.Instead)
+		text = fmt.Sprintf("release %s runs on, and not %s\n", r.Release, r.Instead)
 	}
 	return e.Out(r, text)
 }

@@ -71,8 +71,13 @@ func (d *Daemon) Patch(ctx context.Context, c commands.Caller, x commands.Patch,
 	}
 	x.Base = d.releases.Base
 	if err := d.jobs.run(ctx, job.KindPatch, c, job.Spec{Home: d.home, Patch: &x}, ui, &r); err != nil {
-		release()
-		return r, errors.Join(err, sweepImport(d.home)) // what a killed one could not remove itself
+		if t, unknown := patch.ReadTrial(d.home); unknown == nil && t.State == patch.Pending { // it ended after its last step
+			d.waits(release, t.To)
+		} else {
+			release()
+		}
+		// What a killed one could not remove itself.
+		return r, errors.Join(err, launch.KeepData(d.home), sweepImport(d.home))
 	}
 	d.waits(release, r.Release)
 	d.log.Info("a release waits for a restart", "release", r.Release, "before", r.Before, "user", c.Name)
@@ -89,24 +94,23 @@ func (d *Daemon) RollbackRelease(ctx context.Context, c commands.Caller) (comman
 	switch t.State {
 	case patch.Pending:
 		r.Discarded = true
-		return r, d.forget(t)
+		return r, d.forget(t.Ended())
+	case patch.Returning:
+		t.State, t.Note = patch.Proven, ""
+		return commands.RollbackResult{Release: t.To, Instead: t.From, Discarded: true}, d.forget(t)
 	case patch.OnTrial, patch.Proven:
 		return r, d.goBack(ctx, c, t)
 	}
 	return r, appliance.Faultf("impctl platform show lists the releases", "there is no release to go back to")
 }
 
-// forget forgets a release that never ran.
+// forget has the release that runs run on, as t says.
 func (d *Daemon) forget(t patch.Trial) error {
-	if err := t.Ended().Write(d.home); err != nil {
+	if err := t.Write(d.home); err != nil {
 		return err
 	}
-	err := store.KeepOnly(string(d.home))
-	if err == nil || errors.Is(err, fs.ErrNotExist) {
-		err = store.Sweep(string(d.home))
-	}
 	d.changing.end()
-	return err
+	return launch.KeepData(d.home)
 }
 
 func (d *Daemon) goBack(ctx context.Context, c commands.Caller, t patch.Trial) error {

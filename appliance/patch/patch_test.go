@@ -421,6 +421,35 @@ func TestSpoiledPatches(t *testing.T) {
 	}
 }
 
+// Nobody is made to keep, or to wait for, more than the bounds.
+func TestTooLarge(t *testing.T) {
+	v := newVendor(t)
+	data := v.forge(t, manifest(1), program)
+	for name, sizes := range map[string]struct {
+		manifest uint32
+		payload  uint64
+	}{
+		"manifest":       {MaxManifest + 1, 1},
+		"giant manifest": {1<<32 - 1, 1},
+		"payload":        {1, MaxPayload + 1},
+		"giant payload":  {1, 1<<64 - 1},
+		"negative":       {1, 1 << 63},
+	} {
+		large := slices.Clone(data)
+		binary.BigEndian.PutUint32(large[len(magic)+4:], sizes.manifest)
+		binary.BigEndian.PutUint64(large[len(magic)+8:], sizes.payload)
+		if err := install(v, large); err == nil || !strings.Contains(err.Error(), "the patch is refused: it is too large") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	large := slices.Clone(data)
+	binary.BigEndian.PutUint32(large[len(magic):], 2)
+	if err := install(v, large); err == nil || !strings.Contains(err.Error(), "it has format 2, and this release reads format 1") {
+		t.Errorf("a later format: %v", err)
+	}
+	untouched(t, v)
+}
+
 func TestKeys(t *testing.T) {
 	v := newVendor(t)
 	data := v.forge(t, manifest(1), program)

@@ -153,8 +153,8 @@ func (r Releases) remove(name string) error {
 	return os.RemoveAll(path)
 }
 
-// Highest is the greatest sequence that each key has brought here.
-type Highest map[string]mark
+// marks are the greatest sequence that each key has brought here.
+type marks map[string]mark
 
 type mark struct {
 	Sequence uint64 `json:"sequence"`
@@ -162,7 +162,7 @@ type mark struct {
 }
 
 // check refuses what is older than what was here. The same may come again.
-func (h Highest) check(key anchor.ID, m *Manifest) error {
+func (h marks) check(key anchor.ID, m *Manifest) error {
 	had := h[key.String()]
 	if m.Sequence < had.Sequence || m.Sequence == had.Sequence && m.To != had.Release {
 		return refused("impctl platform rollback goes back to the release before",
@@ -175,8 +175,8 @@ func (r Releases) highestFile() string { return filepath.Join(r.dir(), "highest.
 
 const maxHighest = 64 << 10 // bytes
 
-func (r Releases) highest() (Highest, error) {
-	h := Highest{}
+func (r Releases) highest() (marks, error) {
+	h := marks{}
 	f, err := os.OpenFile(r.highestFile(), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return h, nil

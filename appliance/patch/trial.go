@@ -88,6 +88,17 @@ func (t Trial) Back(note string, now time.Time) Trial {
 	return t
 }
 
+// Keeps are the generations of data that t needs, whichever is in use.
+func (t Trial) Keeps() []string {
+	switch t.State {
+	case None:
+		return nil
+	case Proven:
+		return []string{t.DataBefore}
+	}
+	return []string{t.Data, t.DataBefore}
+}
+
 // Ended is the state when the release before runs again: what was said stays.
 func (t Trial) Ended() Trial {
 	return Trial{Base: t.Base, Note: t.Note, At: t.At}

@@ -427,6 +427,7 @@ func TestAnchors(t *testing.T) {
 		why  string
 	}{
 		"gone":                {func(b box, path string) error { return os.Remove(path) }, "no anchor here"},
+		"retired":             {func(b box, path string) error { return os.Rename(path, strings.TrimSuffix(path, "pub")+"retired") }, "its signer's key is retired here"},
 		"no folder":           {func(b box, path string) error { return os.RemoveAll(b.home.Anchors()) }, "no anchor here"},
 		"another ending":      {func(b box, path string) error { return os.Rename(path, path+".bak") }, "no anchor here"},
 		"group may write":     {func(b box, path string) error { return os.Chmod(path, 0o664) }, "vendor.pub is refused: it can be written by others (mode 0664)"},

@@ -1,28 +1,25 @@
 package job
 
 import (
-	"bufio"
 	"context"
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"filippo.io/age"
 	"golang.org/x/sys/unix"
 
 	"sealgate/appliance"
-	"sealgate/appliance/anchor"
 	"sealgate/appliance/patch"
 	"sealgate/appliance/store"
 	"sealgate/control"
+	"sealgate/daemon/launch"
+	"sealgate/internal/trial"
 )
 
 // The variables that tell a test process to install a patch until it is killed.
@@ -78,43 +75,20 @@ func patched(t *testing.T, home appliance.Home) (path string) {
 	if err := store.Create(t.Context(), string(home), "admin", "verifier", store.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	_, private, err := ed25519.GenerateKey(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, public, err := anchor.MarshalKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	identity, err := age.GenerateX25519Identity()
-	if err != nil {
-		t.Fatal(err)
-	}
 	folder := t.TempDir()
 	random := make([]byte, 5<<20)
 	rand.NewChaCha8([32]byte{3}).Read(random)
-	for path, data := range map[string][]byte{
-		filepath.Join(home.PatchAnchors(), "vendor.pub"):      public,
-		filepath.Join(home.PatchAnchors(), "vendor.identity"): []byte(identity.String()),
-		filepath.Join(folder, patch.Program):                  random,
-		filepath.Join(folder, "rules/core"):                   random[:1<<20],
-	} {
+	for name, data := range map[string][]byte{patch.Program: random, "rules/core": random[:1<<20]} {
+		path := filepath.Join(folder, name)
 		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, data, 0o755)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	out, err := os.Create(filepath.Join(t.TempDir(), "patch"))
-	if err != nil {
+	path = filepath.Join(t.TempDir(), "patch")
+	if err := trial.SignedPatch(home, folder, path, patch.Manifest{From: []string{"1.0"}, To: "1.1", Sequence: 1}); err != nil {
 		t.Fatal(err)
 	}
-	defer out.Close()
-	if err := patch.Build(out, folder, patch.Manifest{From: []string{"1.0"}, To: "1.1", Sequence: 1}, identity.Recipient()); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := patch.Sign(out, private); err != nil {
-		t.Fatal(err)
-	}
-	return out.Name()
+	return path
 }
 
 // Killed at any instant, an installation leaves this release with its data, or the
@@ -130,21 +104,10 @@ func TestKilledPatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	run := func(after time.Duration) {
-		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestKilledPatch$")
-		cmd.Env = append(os.Environ(), patchHome+"="+string(home), patchFile+"="+path)
-		out, err := cmd.StdoutPipe()
-		if err != nil {
+		environment := []string{patchHome + "=" + string(home), patchFile + "=" + path}
+		if err := trial.UntilKilled(t.Context(), after, environment, "-test.run=^TestKilledPatch$"); err != nil {
 			t.Fatal(err)
 		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		for lines := bufio.NewScanner(out); lines.Scan(); {
-			if lines.Text() == "begin" && after >= 0 {
-				time.AfterFunc(after, func() { cmd.Process.Kill() })
-			}
-		}
-		cmd.Wait()
 	}
 	begin := time.Now()
 	run(-1)
@@ -171,7 +134,7 @@ func TestKilledPatch(t *testing.T) {
 // forget is impctl platform rollback before a restart.
 func forget(t *testing.T, home appliance.Home) {
 	t.Helper()
-	if err := errors.Join((patch.Trial{}).Write(home), store.KeepOnly(string(home)), store.Sweep(string(home))); err != nil {
+	if err := errors.Join((patch.Trial{}).Write(home), launch.KeepData(home)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -187,23 +150,30 @@ func look(t *testing.T, home appliance.Home, before string) bool {
 	if now, err := store.Current(string(home)); err != nil || now != before {
 		t.Errorf("the data are %s, %v", now, err)
 	}
-	trial, err := patch.ReadTrial(home)
+	left, err := patch.ReadTrial(home)
 	if err != nil {
 		t.Error(err)
 	}
 	release := filepath.Join(home.Releases(), "1.1")
-	if _, err := os.Stat(release); err == nil || trial.State == patch.Pending { // a folder of that name is whole
+	if _, err := os.Stat(release); err == nil || left.State == patch.Pending { // a folder of that name is whole
 		for name, size := range map[string]int64{patch.Program: 5 << 20, "rules/core": 1 << 20} {
 			if info, err := os.Stat(filepath.Join(release, name)); err != nil || info.Size() != size {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
 	}
-	if trial.State != patch.Pending {
+	if err := launch.KeepData(home); err != nil {
+		t.Error(err)
+	}
+	want := map[patch.State]int{patch.None: 2, patch.Pending: 3} // generations and their link
+	if entries, err := os.ReadDir(filepath.Join(string(home), "data")); err != nil || len(entries) != want[left.State] {
+		t.Errorf("in state %q there are %v, %v", left.State, entries, err)
+	}
+	if left.State != patch.Pending {
 		return false
 	}
-	if trial.DataBefore != before || store.Has(string(home), trial.Data) != nil {
-		t.Errorf("the data of %+v", trial)
+	if left.DataBefore != before || store.Has(string(home), left.Data) != nil {
+		t.Errorf("the data of %+v", left)
 	}
 	return true
 }

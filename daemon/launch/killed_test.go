@@ -1,7 +1,6 @@
 package launch
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +8,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"testing"
@@ -19,6 +17,7 @@ import (
 	"sealgate/appliance/patch"
 	"sealgate/appliance/store"
 	"sealgate/control"
+	"sealgate/internal/trial"
 )
 
 // killHome tells a test process to settle a home until it is killed.
@@ -87,21 +86,9 @@ func pending(t *testing.T, home appliance.Home) patch.Trial {
 // that is negative.
 func settleUntilKilled(t *testing.T, home appliance.Home, after time.Duration) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), killHome+"="+string(home))
-	out, err := cmd.StdoutPipe()
-	if err != nil {
+	if err := trial.UntilKilled(t.Context(), after, []string{killHome + "=" + string(home)}); err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	for lines := bufio.NewScanner(out); lines.Scan(); {
-		if lines.Text() == "begin" && after >= 0 {
-			time.AfterFunc(after, func() { cmd.Process.Kill() })
-		}
-	}
-	cmd.Wait()
 }
 
 // Killed at any instant, activation and return leave a release with its own data:

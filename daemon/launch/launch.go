@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -77,15 +78,15 @@ func (l *Launcher) Start(ctx context.Context) error {
 		}
 		t, program, err := l.next()
 		lock.Close()
-		switch {
-		case err != nil:
-			// Administrators get in all the same.
+		if err == nil && program != "" && t.State != patch.OnTrial {
+			err = unix.Exec(program, l.args(), os.Environ()) // a proven release takes our place
+		}
+		if err != nil { // administrators get in all the same
 			l.Log.Error("the release that is to run cannot", "error", err.Error())
 			return l.Run(ctx)
-		case program == "":
+		}
+		if program == "" {
 			return l.Run(ctx)
-		case t.State != patch.OnTrial:
-			return l.become(program)
 		}
 		if over, err := l.try(ctx, program, t); over {
 			return err
@@ -98,6 +99,9 @@ func (l *Launcher) next() (patch.Trial, string, error) {
 	t, err := l.settle()
 	if err != nil {
 		return t, "", err
+	}
+	if err := KeepData(l.Home); err != nil {
+		l.Log.Error("data of no release are left over", "error", err.Error())
 	}
 	program, err := l.releases().Program()
 	if err != nil {
@@ -146,7 +150,7 @@ func (l *Launcher) settle() (patch.Trial, error) {
 			t.Note += ", without its data: " + err.Error()
 		}
 		t = t.Ended()
-		return t, errors.Join(t.Write(l.Home), l.keepData())
+		return t, t.Write(l.Home)
 	}
 	return t, nil
 }
@@ -172,7 +176,7 @@ func (l *Launcher) replaced(t patch.Trial) (patch.Trial, error) {
 		t.Note, t.At = fmt.Sprintf("release %s was installed, and runs in the place of %s", control.Version, running), time.Now().UTC()
 	}
 	t.Base = control.Version
-	return t.Ended(), errors.Join(l.activate(control.Version), t.Ended().Write(l.Home), l.keepData())
+	return t.Ended(), errors.Join(l.activate(control.Version), t.Ended().Write(l.Home))
 }
 
 // useData has the data of a release in use; a gateway has none.
@@ -186,12 +190,17 @@ func (l *Launcher) useData(name string) error {
 	return store.SwitchTo(string(l.Home), name)
 }
 
-// keepData lets go of the data that only a release needed that is gone.
-func (l *Launcher) keepData(names ...string) error {
-	if err := store.KeepOnly(string(l.Home), names...); err != nil && !os.IsNotExist(err) {
+// KeepData removes the data that neither are in use nor belong to a release that
+// may run again.
+func KeepData(home appliance.Home) error {
+	t, err := patch.ReadTrial(home)
+	if err != nil {
 		return err
 	}
-	return store.Sweep(string(l.Home))
+	if err := store.KeepOnly(string(home), t.Keeps()...); err != nil && !errors.Is(err, fs.ErrNotExist) { // a gateway has none
+		return err
+	}
+	return store.Sweep(string(home))
 }
 
 // activate moves the link, which on an installed appliance is root's.
@@ -209,12 +218,6 @@ func (l *Launcher) activate(release string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	return rootd.Client{}.ActivateRelease(ctx, release)
-}
-
-// become is the proven release in this very process.
-func (l *Launcher) become(program string) error {
-	err := unix.Exec(program, l.args(), os.Environ())
-	return fmt.Errorf("start %s: %w", program, err)
 }
 
 func (l *Launcher) args(more ...string) []string {
@@ -249,8 +252,8 @@ func (l *Launcher) try(ctx context.Context, program string, t patch.Trial) (over
 	case <-c.healthy:
 	}
 	t.State, t.Starts = patch.Proven, 0
-	if err := errors.Join(t.Write(l.Home), l.keepData(t.DataBefore)); err != nil {
-		return true, errors.Join(err, c.stop())
+	if err := errors.Join(t.Write(l.Home), KeepData(l.Home)); err != nil { // the next start tries again
+		l.Log.Error("it is not kept that the release is healthy", "error", err.Error())
 	}
 	l.Log.Info("the release is healthy", "release", t.To)
 	notify(sd.SdNotifyReady)

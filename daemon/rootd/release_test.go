@@ -31,7 +31,7 @@ func newPatch(t *testing.T, version string, sequence int) string {
 	if err := os.Mkdir(release, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := trial.BuildRelease(release, version); err != nil {
+	if err := trial.BuildRelease(release, version, trial.NextSchema); err != nil {
 		t.Fatal(err)
 	}
 	out := filepath.Join(dir, "patch")

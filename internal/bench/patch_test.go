@@ -1,10 +1,8 @@
 package bench
 
 import (
-	"crypto/ed25519"
 	"crypto/rand"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -12,12 +10,11 @@ import (
 	"testing"
 	"time"
 
-	"filippo.io/age"
 	"golang.org/x/sys/unix"
 
 	"sealgate/appliance"
-	"sealgate/appliance/anchor"
 	"sealgate/appliance/patch"
+	"sealgate/internal/trial"
 )
 
 // patchSize is the size of the patch, in bytes.
@@ -88,21 +85,7 @@ func place(b *testing.B, r patch.Releases, path string) error {
 // patches.
 func bigPatch(b *testing.B, home appliance.Home) (path, payload string) {
 	b.Helper()
-	_, private, err := ed25519.GenerateKey(nil)
-	if err != nil {
-		b.Fatal(err)
-	}
-	_, public, err := anchor.MarshalKey(private)
-	if err != nil {
-		b.Fatal(err)
-	}
-	identity, err := age.GenerateX25519Identity()
-	if err != nil {
-		b.Fatal(err)
-	}
 	dir := b.TempDir()
-	keep(b, filepath.Join(home.PatchAnchors(), "vendor.pub"), public)
-	keep(b, filepath.Join(home.PatchAnchors(), "vendor.identity"), []byte(identity.String()+"\n"))
 	release := filepath.Join(dir, "release")
 	gather(b, release, patchSize/2*3) // programs compress to about a third
 	keep(b, filepath.Join(release, patch.Program), []byte("#!/bin/sh\n"))
@@ -111,29 +94,16 @@ func bigPatch(b *testing.B, home appliance.Home) (path, payload string) {
 		b.Fatal(err)
 	}
 	keep(b, filepath.Join(release, "rest"), rest)
-	file, err := os.Create(filepath.Join(dir, "patch"))
-	if err != nil {
+	path, payload = filepath.Join(dir, "patch"), filepath.Join(dir, "payload")
+	if err := trial.SignedPatch(home, release, path, patch.Manifest{From: []string{"1.0"}, To: "1.1", Sequence: 1}); err != nil {
 		b.Fatal(err)
 	}
-	defer file.Close()
-	if err := patch.Build(file, release, patch.Manifest{From: []string{"1.0"}, To: "1.1", Sequence: 1}, identity.Recipient()); err != nil {
-		b.Fatal(err)
-	}
-	m, err := patch.Sign(file, private)
-	if err != nil {
-		b.Fatal(err)
-	}
-	at, err := file.Seek(0, io.SeekEnd)
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Logf("a patch of %d MiB with %d files, %d MiB", at>>20, len(m.Files), m.Unpacked()>>20)
-	payload = filepath.Join(dir, "payload")
-	run(b, shell(fmt.Sprintf("tail -c +$((97 + $(od -An -j12 -N4 -tu4 --endian=big %s))) %[1]s >%s", file.Name(), payload)))
+	b.Logf("a patch of %d MiB", size(b, path)>>20)
+	run(b, shell(fmt.Sprintf("tail -c +$((97 + $(od -An -j12 -N4 -tu4 --endian=big %s))) %[1]s >%s", path, payload)))
 	if err := os.RemoveAll(release); err != nil {
 		b.Fatal(err)
 	}
-	return file.Name(), payload
+	return path, payload
 }
 
 func keep(b *testing.B, path string, data []byte) {

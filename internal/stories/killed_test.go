@@ -78,7 +78,7 @@ func patchable(t *testing.T) (app *trial.Appliance, url string) {
 	if err := v.Trust(filepath.Join(home, "anchors")); err != nil {
 		t.Fatal(err)
 	}
-	release, err := build("1.1")
+	release, err := build("1.1", trial.NextSchema)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -14,13 +15,13 @@ import (
 // builds are the releases that were built, once for all scripts.
 var builds sync.Map
 
-func build(version string) (string, error) {
+func build(version, migration string) (string, error) {
 	dir := filepath.Join(bin, "release-"+version)
 	once, _ := builds.LoadOrStore(version, sync.OnceValue(func() error {
 		if err := os.Mkdir(dir, 0o755); err != nil {
 			return err
 		}
-		return trial.BuildRelease(dir, version)
+		return trial.BuildRelease(dir, version, migration)
 	}))
 	return dir, once.(func() error)()
 }
@@ -36,11 +37,18 @@ func vendor(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("VENDOR", dir)
 }
 
-// patch FILE FROM TO SEQUENCE [PROGRAM] makes a patch: a real build of this
-// appliance, or with PROGRAM, a file of the script, in its place.
+// patch FILE FROM TO SEQUENCE [PROGRAM|MIGRATION.sql] makes a patch: a real build of
+// this appliance with a later schema, or with that migration, or another program in
+// its place. Both are files of the script.
 func patch(ts *testscript.TestScript, neg bool, args []string) {
-	dir, err := build(args[2])
-	if len(args) > 4 {
+	var dir string
+	var err error
+	switch {
+	case len(args) == 4:
+		dir, err = build(args[2], trial.NextSchema)
+	case strings.HasSuffix(args[4], ".sql"):
+		dir, err = build(args[2], ts.ReadFile(args[4]))
+	default:
 		dir = ts.MkAbs("release-" + args[2])
 		ts.Check(os.Mkdir(dir, 0o755))
 		err = os.WriteFile(filepath.Join(dir, "sealgated"), []byte(ts.ReadFile(args[4])), 0o755)

@@ -83,6 +83,8 @@ func TestExamplesOfHelp(t *testing.T) {
 		"import-local":                  1,
 		"import-remote":                 3, // the secure password is another one
 		"impctl server rollback-import": 1, // it runs
+		"impctl platform rollback":      1, // there was no patch
+		"patch-remote":                  4,
 
 		"impctl server certificate install": 1, // standard input is none
 	}
@@ -116,6 +118,9 @@ func TestExamplesOfHelp(t *testing.T) {
 		}
 		if got := cmd.ProcessState.ExitCode(); got != want {
 			t.Errorf("%s: exit status %d, not %d\n%s", example, got, want, out)
+		}
+		if strings.HasPrefix(example, "impctl restart ") {
+			comesUp(t, app, "Sealgate dev")
 		}
 	}
 }

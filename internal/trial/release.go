@@ -1,12 +1,19 @@
 package trial
 
 import (
+	"crypto/ed25519"
 	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+
+	"filippo.io/age"
+
+	"sealgate/appliance"
+	"sealgate/appliance/anchor"
+	"sealgate/appliance/patch"
 )
 
 // Vendor makes patches with its own keys in a folder.
@@ -57,17 +64,52 @@ func (v *Vendor) Patch(folder, from, to string, sequence int, out string) error 
 	return v.run("patch", "sign", "--key", v.path("vendor.key"), out)
 }
 
-// nextSchema is what the database of a later release has and ours has not, so that
+// SignedPatch makes a patch of folder in this process, by a vendor whose patches
+// hold for home from then on.
+func SignedPatch(home appliance.Home, folder, out string, m patch.Manifest) error {
+	_, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		return err
+	}
+	_, public, err := anchor.MarshalKey(private)
+	if err != nil {
+		return err
+	}
+	identity, err := age.GenerateX25519Identity()
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(home.PatchAnchors(), 0o755); err != nil {
+		return err
+	}
+	for name, data := range map[string][]byte{"vendor.pub": public, "vendor.identity": []byte(identity.String() + "\n")} {
+		if err := os.WriteFile(filepath.Join(home.PatchAnchors(), name), data, 0o644); err != nil {
+			return err
+		}
+	}
+	file, err := os.Create(out)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if err := patch.Build(file, folder, m, identity.Recipient()); err != nil {
+		return err
+	}
+	_, err = patch.Sign(file, private)
+	return err
+}
+
+// NextSchema is what the database of a later release has and ours has not, so that
 // ours refuses its data.
-const nextSchema = "-- +goose Up\nCREATE TABLE next (id TEXT PRIMARY KEY);\n"
+const NextSchema = "-- +goose Up\nCREATE TABLE next (id TEXT PRIMARY KEY);\n"
 
 // BuildRelease builds what a patch brings: a sealgated that says that it is that
-// release, with a later schema of the database.
-func BuildRelease(dir, version string) error {
+// release, with a later schema of the database, as a migration.
+func BuildRelease(dir, version, migration string) error {
 	_, here, _, _ := runtime.Caller(0)
 	added := filepath.Join(filepath.Dir(here), "../../appliance/store/migrations/config/09999_next.sql")
 	schema, overlay := filepath.Join(dir, ".next.sql"), filepath.Join(dir, ".overlay.json")
-	if err := os.WriteFile(schema, []byte(nextSchema), 0o600); err != nil {
+	if err := os.WriteFile(schema, []byte(migration), 0o600); err != nil {
 		return err
 	}
 	defer os.Remove(schema)
