@@ -35,33 +35,36 @@ func processor(b *testing.B) time.Duration {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
-// BenchmarkLink is the way of violations from a gateway's spool to the indexed row:
-// spool, link, database, both ends in this process. Making them is counted, too.
+// BenchmarkLink is the way of violations from the spools of three gateways to the
+// indexed row: spool, link, database, both ends in this process. Making them is
+// counted, too.
 func BenchmarkLink(b *testing.B) {
 	m := newMX(b)
-	id, _ := m.register("gw1")
-	s, err := spool.Open(filepath.Join(b.TempDir(), "events"), spool.Options{})
-	must(b, err)
-	defer s.Close()
-	client, err := link.NewClient(id.Server, id.Registration.Pin, id)
-	must(b, err)
-	defer client.Close()
 	ctx, cancel := context.WithCancel(b.Context())
 	var running sync.WaitGroup
 	defer running.Wait()
 	defer cancel()
-	running.Go(func() { client.Deliver(ctx, s, logger(b)) })
-	running.Go(func() {
-		r := rand.New(rand.NewPCG(1, 2))
-		for n := 0; ctx.Err() == nil; n++ {
-			for s.Stats().Records > 20_000 {
-				if !link.Rest(ctx, 10*time.Millisecond) {
-					return
+	for i := range 3 {
+		id, _ := m.register(fmt.Sprint("gw", i))
+		s, err := spool.Open(filepath.Join(b.TempDir(), "events"), spool.Options{})
+		must(b, err)
+		b.Cleanup(func() { s.Close() })
+		client, err := link.NewClient(id.Server, id.Registration.Pin, id)
+		must(b, err)
+		b.Cleanup(client.Close)
+		running.Go(func() { client.Deliver(ctx, s, logger(b)) })
+		running.Go(func() {
+			r := rand.New(rand.NewPCG(1, uint64(i)))
+			for n := 0; ctx.Err() == nil; n++ {
+				for s.Stats().Records > 10_000 {
+					if !link.Rest(ctx, 10*time.Millisecond) {
+						return
+					}
 				}
+				put(b, s, busy(r, n))
 			}
-			put(b, s, busy(r, n))
-		}
-	})
+		})
+	}
 	eventually(b, "the first ones", func() bool { return m.stored() > 0 })
 	for b.Loop() {
 		before, used, begin := m.stored(), processor(b), time.Now()
