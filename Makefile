@@ -36,7 +36,7 @@ check: ## gofmt, vet, staticcheck, import directions
 
 bench: build ## the figures of docs/BENCHMARKS.md, beside the peers'
 	@deploy/peers bench
-	$(GO) test -count=1 -timeout 120m -run '^$$' -bench . -benchtime 1x -v -p 1 ./internal/bench ./internal/login ./appliance/seed ./daemon/mx/monitor ./daemon/mx/openapi ./daemon/gateway/proxy ./daemon/gateway/waf ./daemon/mx/openapi ./daemon/link/hub
+	$(GO) test -count=1 -timeout 120m -run '^$$' -bench . -benchtime 1x -v -p 1 ./internal/bench ./internal/login ./appliance/seed ./daemon/access ./daemon/mx/configuration ./daemon/mx/monitor ./daemon/mx/openapi ./daemon/gateway ./daemon/gateway/proxy ./daemon/gateway/waf ./daemon/link/hub
 
 FUZZTIME ?= 2m
 soak: ## every fuzz target, FUZZTIME each, a thousand faults for each protocol and direction, 400 kills of imports, patches and activations, 100 of patched appliances
