@@ -12,6 +12,7 @@ const (
 	GatewayRestart  = "restart"
 	GatewayDrain    = "drain"
 	GatewayTechInfo = "get-tech-info"
+	GatewayRenew    = "re-register"
 )
 
 // AskGateway is the work of the management server's impctl gateway commands.
@@ -65,6 +66,19 @@ func (c *gatewayDrainCmd) Run(ctx context.Context, e *Env) error {
 	return e.askGateway(ctx, c.Name, GatewayDrain)
 }
 
+type gatewayRenewCmd struct {
+	Name string `arg:"" help:"the gateway"`
+}
+
+func (gatewayRenewCmd) Help() string {
+	return `The gateway makes new keys and registers by them; those that it had are worth nothing
+from then on. Nothing else changes, and traffic goes on.`
+}
+
+func (c *gatewayRenewCmd) Run(ctx context.Context, e *Env) error {
+	return e.askGateway(ctx, c.Name, GatewayRenew)
+}
+
 type gatewayTechInfoCmd struct {
 	Name string `arg:"" help:"the gateway"`
 }
@@ -83,7 +97,7 @@ func (e *Env) askGateway(ctx context.Context, name, kind string) error {
 	if err != nil {
 		return err
 	}
-	text := fmt.Sprintf("gateway %s: it %s\n", quote(r.Gateway), map[string]string{GatewayRestart: "restarts", GatewayDrain: "takes no more connections until it is restarted"}[kind])
+	text := fmt.Sprintf("gateway %s: it %s\n", quote(r.Gateway), map[string]string{GatewayRestart: "restarts", GatewayDrain: "takes no more connections until it is restarted", GatewayRenew: "has new keys"}[kind])
 	if kind == GatewayTechInfo {
 		text = fmt.Sprintf("%s: %s, in techinfo/gateways\n", r.Name, size(r.Bytes))
 	}

@@ -42,6 +42,7 @@ type gatewayCmd struct {
 	Show       gatewayShowCmd       `cmd:"" roles:"gateway" example:"impctl gateway show" rights:"operator" help:"group, management server, connection, revision of the configuration"`
 
 	Drain       gatewayDrainCmd    `cmd:"" example:"impctl gateway drain gw1" roles:"mx" exits:"130" help:"have a gateway take no more connections"`
+	ReRegister  gatewayRenewCmd    `cmd:"" name:"re-register" example:"impctl gateway re-register gw1" roles:"mx" exits:"130" help:"have a gateway register by new keys"`
 	GetTechInfo gatewayTechInfoCmd `cmd:"" name:"get-tech-info" example:"impctl gateway get-tech-info gw1" roles:"mx" exits:"130" help:"fetch a support bundle from a gateway"`
 }
 

@@ -26,7 +26,7 @@ const (
 func (e *errands) Note(n errand.Note) error {
 	exit, told, most, every := control.ExitDenied, &e.strangers, refusalsTold, refusalsEvery
 	switch n.Kind {
-	case errand.Registered, errand.Unregistered:
+	case errand.Registered, errand.Renewed, errand.Unregistered:
 		exit, told, most, every = control.ExitDone, &e.comings, comingsTold, comingsEvery
 	case errand.AuditHead:
 		exit, told, most, every = control.ExitDone, &e.chains, headsTold, headEvery

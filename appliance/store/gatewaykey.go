@@ -111,8 +111,39 @@ func (t *Tx) DropGatewayKey(ctx context.Context, gateway Object) error {
 	}{
 		{"DELETE FROM gateway_keys WHERE gateway_id = $1", []any{gateway.ID}},
 		{"DELETE FROM gateway_commands WHERE gateway_id = $1", []any{gateway.ID}},
+	} {
+		if _, err := t.tx.ExecContext(ctx, do.query, do.args...); err != nil {
+			return err
+		}
+	}
+	return t.retireKey(ctx, key.Pin, gateway.Name)
+}
+
+// RenewGatewayKey registers a gateway by another key in the place of the one it has; a
+// key of another gateway is ErrExists.
+func (t *Tx) RenewGatewayKey(ctx context.Context, gateway Object, pin, sealing string) error {
+	key, err := t.KeyOfGateway(ctx, gateway.ID)
+	if err != nil {
+		return err
+	}
+	_, err = t.tx.ExecContext(ctx, "UPDATE gateway_keys SET pin = $1, sealing = $2 WHERE gateway_id = $3", pin, sealing, gateway.ID)
+	if isDuplicate(err) {
+		return fmt.Errorf("the key of a gateway: %w", ErrExists)
+	}
+	if err != nil {
+		return err
+	}
+	return t.retireKey(ctx, key.Pin, gateway.Name)
+}
+
+// retireKey remembers a key that does not count any more, and forgets the oldest ones.
+func (t *Tx) retireKey(ctx context.Context, pin, name string) error {
+	for _, do := range []struct {
+		query string
+		args  []any
+	}{
 		{"DELETE FROM deleted_gateway_keys WHERE pin IN (SELECT pin FROM deleted_gateway_keys ORDER BY deleted DESC, pin LIMIT 1000 OFFSET $1)", []any{maxDeletedKeys - 1}},
-		{"INSERT INTO deleted_gateway_keys (pin, name, deleted) VALUES ($1, $2, $3)", []any{key.Pin, gateway.Name, t.at}},
+		{"INSERT INTO deleted_gateway_keys (pin, name, deleted) VALUES ($1, $2, $3)", []any{pin, name, t.at}},
 	} {
 		if _, err := t.tx.ExecContext(ctx, do.query, do.args...); err != nil {
 			return err

@@ -23,6 +23,7 @@ type Kind string
 // The kinds.
 const (
 	Registered   Kind = "gateway registered"
+	Renewed      Kind = "gateway registered by new keys"
 	Unregistered Kind = "gateway unregistered"
 	WrongSecret  Kind = "gateway refused: wrong password, or somebody in the middle"
 	WrongToken   Kind = "gateway refused: no such registration token"
@@ -39,7 +40,7 @@ const (
 	AuditRewritten Kind = "a gateway's audit log was rewritten"
 )
 
-var kinds = map[Kind]bool{Registered: true, Unregistered: true, WrongSecret: true, WrongToken: true, NoSession: true, TooMany: true,
+var kinds = map[Kind]bool{Registered: true, Renewed: true, Unregistered: true, WrongSecret: true, WrongToken: true, NoSession: true, TooMany: true,
 	NameTaken: true, NoLicence: true, NotAccepted: true, UnknownKey: true, DeletedKey: true, AuditHead: true, AuditRewritten: true}
 
 // Note is a record that the role asks for.

@@ -25,7 +25,7 @@ type Daemon interface {
 var errNoDaemon = errors.New("the gateway's daemon cannot be asked")
 
 // obey carries out commands. Each ends with a result, at the next poll.
-func (j *joined) obey(ctx context.Context, client *link.Client, commands []link.Command) {
+func (j *joined) obey(ctx context.Context, client *link.Client, id *link.Identity, commands []link.Command) {
 	for _, c := range commands {
 		j.log.Info("the management server asks", "for", c.Kind)
 		switch c.Kind {
@@ -34,6 +34,12 @@ func (j *joined) obey(ctx context.Context, client *link.Client, commands []link.
 		case link.Drain:
 			j.end(c, j.drain())
 			j.drained()
+		case link.Renew:
+			err := id.Renew(ctx, j.home, client)
+			j.end(c, err)
+			if err == nil {
+				j.stopServing()
+			}
 		case link.TechInfo:
 			go func() { j.end(c, j.sendTechInfo(ctx, client, c)) }()
 		default:

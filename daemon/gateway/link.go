@@ -24,7 +24,8 @@ type joined struct {
 	spool  *spool.Spool
 	daemon Daemon
 
-	fetching sync.Mutex // one configuration at a time
+	fetching    sync.Mutex // one configuration at a time
+	stopServing func()     // with the keys that it has
 
 	mu      sync.Mutex
 	status  link.Status
@@ -63,6 +64,7 @@ func (j *joined) serve(ctx context.Context, id *link.Identity) {
 	defer client.Close()
 	defer j.leave()
 	ctx, cancel := context.WithCancel(ctx)
+	j.stopServing = cancel
 	var both sync.WaitGroup
 	defer both.Wait()
 	both.Go(func() { j.keepPolling(ctx, client, id) })
@@ -99,9 +101,26 @@ func (j *joined) keepPolling(ctx context.Context, client *link.Client, id *link.
 			failures = 0
 			continue
 		}
+		if j.takeNext(err) {
+			return
+		}
 		link.Pause(ctx, failures, err)
 		failures++
 	}
+}
+
+// takeNext takes the keys of a renewal whose answer was lost, if err says that the
+// server does not know those that the gateway has.
+func (j *joined) takeNext(err error) bool {
+	p, ok := errors.AsType[*link.Problem](err)
+	if !ok || p.Code != link.DeletedKey && p.Code != link.UnknownKey {
+		return false
+	}
+	taken, err := link.TakeNext(j.home)
+	if err != nil {
+		j.log.Error("the gateway's new keys cannot be taken", "error", err.Error())
+	}
+	return taken
 }
 
 // say notes whether the gateway is connected, in the log and in its status, when that
@@ -182,7 +201,7 @@ func (j *joined) poll(ctx context.Context, client *link.Client, id *link.Identit
 		return err
 	}
 	j.heard(said.Results)
-	j.obey(ctx, client, answer.Commands)
+	j.obey(ctx, client, id, answer.Commands)
 	if answer.Configuration != nil {
 		return j.fetch(ctx, client, id, *answer.Configuration)
 	}

@@ -120,11 +120,12 @@ func writeShared(home appliance.Home, path string, v any) error {
 // Forget removes the identity: the gateway belongs nowhere, and is somebody else
 // from now on.
 func Forget(home appliance.Home) error {
-	err := os.Remove(identityFile(home))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+	for _, path := range []string{nextFile(home), identityFile(home)} {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 	}
-	return errors.Join(err, atomicfile.SyncDir(home.Link()))
+	return atomicfile.SyncDir(home.Link())
 }
 
 // Pin is what the management server knows the gateway by.

@@ -105,6 +105,7 @@ func NewServer(c Config) (*Server, error) {
 	s.handle("POST "+PathRegisterBegin, s.begin)
 	s.handle("POST "+PathRegisterFinish, s.finish)
 	s.Handle("POST "+PathUnregister, s.unregister)
+	s.Handle("POST "+PathRenew, s.renew)
 	return s, nil
 }
 
@@ -322,7 +323,7 @@ const maxNoted = 64
 // note has the role's log and the audit log say what happened.
 func (s *Server) note(ctx context.Context, p *Peer, kind errand.Kind, gateway, detail string) {
 	level := slog.LevelInfo
-	if kind != errand.Registered && kind != errand.Unregistered {
+	if kind != errand.Registered && kind != errand.Renewed && kind != errand.Unregistered {
 		level = slog.LevelWarn
 		if !s.tells() {
 			return

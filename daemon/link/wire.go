@@ -24,6 +24,7 @@ const (
 	PathRegisterBegin  = "/v1/register/begin"
 	PathRegisterFinish = "/v1/register/finish"
 	PathUnregister     = "/v1/unregister"
+	PathRenew          = "/v1/renew"
 	PathPoll           = "/v1/poll"
 	PathConfiguration  = "/v1/configuration"
 	PathEvents         = "/v1/events"
@@ -130,6 +131,7 @@ const (
 	Restart  = "restart"
 	Drain    = "drain"
 	TechInfo = "get-tech-info"
+	Renew    = "re-register" // by new keys
 )
 
 // Command is what the gateway is to do.
