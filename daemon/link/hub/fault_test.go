@@ -131,19 +131,6 @@ func (a *attacker) end() map[string]bool {
 	return a.told
 }
 
-// faults are many, in the order of the bytes that they strike.
-func faults(r *rand.Rand, kinds ...faultproxy.Kind) faultproxy.Plan {
-	var plan faultproxy.Plan
-	for d := range plan.Paths {
-		at := int64(0)
-		for range 2000 {
-			at += 200 + r.Int64N(20_000)
-			plan.Faults = append(plan.Faults, faultproxy.Fault{Kind: kinds[r.IntN(len(kinds))], Direction: faultproxy.Direction(d), At: at, Wide: r.IntN(3) == 0})
-		}
-	}
-	return plan
-}
-
 // Both ends are killed at any instant, and connections between them cut, reset and
 // damaged: each attack that got an answer is in the database, once, and alerts count
 // what is there.
@@ -174,7 +161,7 @@ func TestFaultsLoseNothing(t *testing.T) {
 	})
 	m.stop()
 	m.stop = func() {}
-	network := faultproxy.New(faults(r, kinds...))
+	network := faultproxy.New(faultproxy.Storm(r, kinds...))
 	defer network.Close()
 	id.Server, err = network.Lead("127.0.0.1:0", m.address)
 	must(t, err)
