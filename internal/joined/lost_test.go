@@ -165,24 +165,12 @@ func (a *attackers) end() map[string]string {
 func stored(t *testing.T, db *store.Store) map[string]string {
 	t.Helper()
 	paths := make(map[string]string)
-	snap, err := db.Snapshot(t.Context(), store.SnapshotOptions{Without: []store.Kind{store.Config, store.Users, store.Audit, store.Archives, store.FailedArchives, store.Jobs}})
-	must(t, err)
-	defer snap.Close()
-	for _, table := range snap.Tables() {
-		if table.Kind != store.Violations {
-			continue
+	_, violations := storetest.History(t, db)
+	for _, v := range violations {
+		if _, twice := paths[v.ID]; twice {
+			t.Errorf("violation %s is there twice", v.ID)
 		}
-		must(t, snap.Rows(t.Context(), table, func(line []byte) error {
-			var v store.Violation
-			if err := json.Unmarshal(line, &v); err != nil {
-				return err
-			}
-			if _, twice := paths[v.ID]; twice {
-				t.Errorf("violation %s is there twice", v.ID)
-			}
-			paths[v.ID] = v.Path
-			return nil
-		}))
+		paths[v.ID] = v.Path
 	}
 	return paths
 }
