@@ -101,17 +101,15 @@ func (m *machine) shell(line string, answers ...string) string {
 
 // role is the process of its role, 0 while there is none.
 func (m *machine) role() int {
-	children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", m.PID()))
 	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", m.PID()))
 	for _, task := range tasks {
-		more, _ := os.ReadFile(task)
-		children = append(children, more...)
-	}
-	for _, child := range strings.Fields(string(children)) {
-		line, _ := os.ReadFile("/proc/" + child + "/cmdline")
-		if words := strings.Split(string(line), "\x00"); len(words) > 1 && words[1] == "role" {
-			pid, _ := strconv.Atoi(child)
-			return pid
+		children, _ := os.ReadFile(task)
+		for _, child := range strings.Fields(string(children)) {
+			line, _ := os.ReadFile("/proc/" + child + "/cmdline")
+			if words := strings.Split(string(line), "\x00"); len(words) > 1 && words[1] == "role" {
+				pid, _ := strconv.Atoi(child)
+				return pid
+			}
 		}
 	}
 	return 0
