@@ -259,7 +259,6 @@ func TestNothingIsLost(t *testing.T) {
 
 	become(faultproxy.Plan{})
 	for i, w := range witnesses {
-		// The longest pause of what failed is half of the patience.
 		eventually(t, gateways[i].name+" has told everything", func() bool { return w.waits(t) == 0 })
 	}
 	close(ended)

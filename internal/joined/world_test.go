@@ -45,12 +45,12 @@ func must(t testing.TB, err error) {
 
 func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if is() {
 			return
 		}
 	}
-	t.Fatalf("%s: not within a minute", what)
+	t.Fatalf("%s: not within two minutes", what)
 }
 
 // freePort is one that nobody listens on at an address of loopback, from which nobody
