@@ -39,12 +39,13 @@ bench: build ## the figures of docs/BENCHMARKS.md, beside the peers'
 	$(GO) test -count=1 -timeout 120m -run '^$$' -bench . -benchtime 1x -v -p 1 ./internal/bench ./internal/login ./appliance/seed ./daemon/access ./daemon/mx/configuration ./daemon/mx/monitor ./daemon/mx/openapi ./daemon/gateway ./daemon/gateway/proxy ./daemon/gateway/waf ./daemon/link/hub
 
 FUZZTIME ?= 2m
-soak: ## every fuzz target, FUZZTIME each, a thousand faults for each protocol and direction, 400 kills of imports, patches and activations, 100 of patched appliances
+soak: ## every fuzz target, FUZZTIME each, a thousand faults for each protocol and direction, 400 kills of imports, patches and activations, 100 of patched appliances, five minutes of three gateways and their management server
 	SEALGATE_FAULTS=1000 $(GO) test -count=1 -timeout 60m -run '^TestBadNetwork$$' ./transfer
 	SEALGATE_KILLS=400 $(GO) test -count=1 -timeout 60m -v -run '^TestKilledImport$$' ./appliance/dump
 	SEALGATE_KILLS=400 $(GO) test -count=1 -timeout 60m -v -run '^TestKilled' ./daemon/job ./daemon/launch
 	SEALGATE_KILLS=100 $(GO) test -count=1 -timeout 60m -v -run '^TestKilledWhileItIsPatched$$' ./internal/stories
 	SEALGATE_LINK_TIME=10m $(GO) test -count=1 -timeout 30m -v -run '^TestFaultsLoseNothing$$' ./daemon/link/hub
+	SEALGATE_JOINED_TIME=5m $(GO) test -count=1 -timeout 30m -v -run '^TestNothingIsLost$$' ./internal/joined
 	@for pkg in $$($(GO) list ./...); do \
 	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep ^Fuzz); do \
 	    echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; done; done

@@ -2,11 +2,14 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
 	"runtime/debug"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -14,6 +17,7 @@ import (
 	"sealgate/appliance/ownership"
 	"sealgate/daemon/errand"
 	"sealgate/daemon/gateway"
+	"sealgate/daemon/link"
 	"sealgate/daemon/mx"
 )
 
@@ -43,6 +47,11 @@ func runRole(ctx context.Context, which appliance.Role, home appliance.Home, log
 		errands.Run()
 		cancel()
 	}()
+	lock, err := alone(ctx, home, log)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
 	ready := func() error {
 		_, err := life.Write([]byte{1})
 		return err
@@ -51,4 +60,28 @@ func runRole(ctx context.Context, which appliance.Role, home appliance.Home, log
 		return gateway.Run(ctx, home, ln, ready, errands, log)
 	}
 	return mx.Run(ctx, home, ln, ready, errands, log)
+}
+
+// alone waits until no other role runs on a home: one whose daemon was killed still has
+// seconds to answer what it was asked, and two that write one spool lose what either
+// writes. The kernel lets go of the lock when the process ends, however it ends.
+func alone(ctx context.Context, home appliance.Home, log *slog.Logger) (*os.File, error) {
+	if err := os.Mkdir(home.Spool(), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	folder, err := os.Open(home.Spool())
+	if err != nil {
+		return nil, err
+	}
+	err = unix.Flock(int(folder.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		log.Info("the role of a daemon that is gone has not ended yet")
+	}
+	for errors.Is(err, unix.EWOULDBLOCK) && link.Rest(ctx, 100*time.Millisecond) {
+		err = unix.Flock(int(folder.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("lock %s: %w", home.Spool(), err), folder.Close())
+	}
+	return folder, nil
 }

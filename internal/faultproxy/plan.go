@@ -98,3 +98,16 @@ func Random(seed uint64, size [2]int64, kinds ...Kind) Plan {
 	}
 	return plan
 }
+
+// Storm is thousands of faults of these kinds, one after the other, for connections that go on for minutes.
+func Storm(r *rand.Rand, kinds ...Kind) Plan {
+	var plan Plan
+	for d := range plan.Paths {
+		at := int64(0)
+		for range 2000 {
+			at += 200 + r.Int64N(20_000)
+			plan.Faults = append(plan.Faults, Fault{Kind: kinds[r.IntN(len(kinds))], Direction: Direction(d), At: at, Wide: r.IntN(3) == 0})
+		}
+	}
+	return plan
+}

@@ -11,8 +11,8 @@ import (
 	"sealgate/appliance/store"
 )
 
-// history is what a store has of alerts and violations.
-func history(t testing.TB, s *store.Store) (alerts map[int64]store.Alert, violations []store.Violation) {
+// History is what a store has of alerts and violations.
+func History(t testing.TB, s *store.Store) (alerts map[int64]store.Alert, violations []store.Violation) {
 	t.Helper()
 	snap, err := s.Snapshot(t.Context(), store.SnapshotOptions{Without: []store.Kind{store.Config, store.Users, store.Audit, store.Archives, store.FailedArchives, store.Jobs}})
 	if err != nil {
@@ -53,7 +53,7 @@ func history(t testing.TB, s *store.Store) (alerts map[int64]store.Alert, violat
 // returns how many alerts have a source, and how many an application alone.
 func CheckAlerts(t testing.TB, s *store.Store) (bySource, byTarget int) {
 	t.Helper()
-	alerts, violations := history(t, s)
+	alerts, violations := History(t, s)
 	sums := make(map[int64][]store.Violation)
 	for _, v := range violations {
 		sums[v.AlertNumber] = append(sums[v.AlertNumber], v)
@@ -137,7 +137,7 @@ func aggregation(t *testing.T, open func(*testing.T) *store.Store) {
 	if bySource == 0 || byTarget == 0 || bySource+byTarget > len(list)/5 {
 		t.Errorf("%d violations became %d alerts of sources and %d of applications", len(list), bySource, byTarget)
 	}
-	_, violations := history(t, s)
+	_, violations := History(t, s)
 	numbers := make(map[int64]bool)
 	for _, v := range violations {
 		numbers[v.EventNumber] = true

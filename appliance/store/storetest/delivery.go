@@ -92,7 +92,7 @@ func deliveries(t *testing.T, open func(*testing.T) *store.Store) {
 
 func looksDelivered(t *testing.T, s *store.Store, want int) {
 	t.Helper()
-	_, violations := history(t, s)
+	_, violations := History(t, s)
 	if len(violations) != want {
 		t.Errorf("%d violations were delivered, %d are stored", want, len(violations))
 	}

@@ -75,8 +75,10 @@ func (j *judge) request() (answered bool) {
 	return false
 }
 
-// answer sends the page that a blocked request gets.
+// answer sends the page that a blocked request gets, once its events are told: a client
+// never knows of one that a crash takes back.
 func (j *judge) answer() {
+	j.finish()
 	if j.failed {
 		j.x.plain(http.StatusServiceUnavailable, "this request could not be inspected; event "+j.x.id)
 		return

@@ -18,6 +18,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -308,6 +309,31 @@ func TestModesSwitchWithoutDroppingAConnection(t *testing.T) {
 	if len(g.events) > 0 {
 		t.Errorf("a further event: %+v", <-g.events)
 	}
+}
+
+// The page is larger than what sockets hold: whoever has begun to read it knows of the
+// block before its last byte is sent.
+func TestEventsAreToldBeforeTheBlock(t *testing.T) {
+	var answered atomic.Bool
+	g := newGate(t, origin(t, echo).Addr, withEngine(blockAttack), func(g *gate, o *proxy.Options) {
+		g.service().UseDefaultErrorPage, g.service().ErrorBody = false, strings.Repeat("x", 32<<20)
+		o.Event = func(v *store.Violation, _ []model.Action) {
+			if answered.Load() {
+				t.Error("the client knew before")
+			}
+			g.events <- *v
+		}
+	})
+	resp, err := http.Get(g.url("/?attack"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	answered.Store(true)
+	if n, err := io.Copy(io.Discard, resp.Body); err != nil || n != 32<<20 {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+	g.event()
 }
 
 func TestErrorPages(t *testing.T) {

@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"regexp"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -131,19 +130,6 @@ func (a *attacker) end() map[string]bool {
 	return a.told
 }
 
-// faults are many, in the order of the bytes that they strike.
-func faults(r *rand.Rand, kinds ...faultproxy.Kind) faultproxy.Plan {
-	var plan faultproxy.Plan
-	for d := range plan.Paths {
-		at := int64(0)
-		for range 2000 {
-			at += 200 + r.Int64N(20_000)
-			plan.Faults = append(plan.Faults, faultproxy.Fault{Kind: kinds[r.IntN(len(kinds))], Direction: faultproxy.Direction(d), At: at, Wide: r.IntN(3) == 0})
-		}
-	}
-	return plan
-}
-
 // Both ends are killed at any instant, and connections between them cut, reset and
 // damaged: each attack that got an answer is in the database, once, and alerts count
 // what is there.
@@ -174,7 +160,7 @@ func TestFaultsLoseNothing(t *testing.T) {
 	})
 	m.stop()
 	m.stop = func() {}
-	network := faultproxy.New(faults(r, kinds...))
+	network := faultproxy.New(faultproxy.Storm(r, kinds...))
 	defer network.Close()
 	id.Server, err = network.Lead("127.0.0.1:0", m.address)
 	must(t, err)
@@ -224,23 +210,13 @@ func lacks(t *testing.T, db *store.Store, told map[string]bool) []string {
 	t.Helper()
 	left := maps.Clone(told)
 	seen := make(map[string]bool)
-	snap, err := db.Snapshot(t.Context(), store.SnapshotOptions{Without: []store.Kind{store.Config, store.Users, store.Audit, store.Archives, store.FailedArchives, store.Jobs}})
-	must(t, err)
-	defer snap.Close()
-	for _, table := range snap.Tables() {
-		if table.Kind != store.Violations {
-			continue
+	_, violations := storetest.History(t, db)
+	for _, v := range violations {
+		if seen[v.ID] {
+			t.Errorf("violation %q is there twice", v.ID)
 		}
-		must(t, snap.Rows(t.Context(), table, func(line []byte) error {
-			_, rest, _ := strings.Cut(string(line), `"id":"`)
-			id, _, _ := strings.Cut(rest, `"`)
-			if seen[id] {
-				t.Errorf("violation %q is there twice", id)
-			}
-			seen[id] = true
-			delete(left, id)
-			return nil
-		}))
+		seen[v.ID] = true
+		delete(left, v.ID)
 	}
 	return slices.Sorted(maps.Keys(left))
 }
