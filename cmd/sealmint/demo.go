@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -112,22 +113,17 @@ func freePort() (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, l.Close()
 }
 
-// until tries again and again; when time is over it returns what was wrong last.
+// until tries again and again; when time is over it returns what was wrong before.
 func until(ctx context.Context, try func() error) error {
-	var last error
-	for {
+	for last := ctx.Err(); ; time.Sleep(100 * time.Millisecond) {
 		err := try()
 		if err == nil {
 			return nil
 		}
-		if ctx.Err() == nil {
-			last = err
+		if ctx.Err() != nil {
+			return cmp.Or(last, err)
 		}
-		select {
-		case <-ctx.Done():
-			return errors.Join(last, ctx.Err())
-		case <-time.After(100 * time.Millisecond):
-		}
+		last = err
 	}
 }
 

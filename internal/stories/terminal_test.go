@@ -214,7 +214,7 @@ func TestRunLeavesNothing(t *testing.T) {
 		},
 		"the gateway dies while it starts": func(t *testing.T, term *terminal) {
 			kill(t, "-9", "sealgated run", "gw1")
-			term.expect(`the gateway does not get ready:`)
+			term.expect(`gw1 ended while it started:`)
 		},
 		"the shell is killed": func(t *testing.T, term *terminal) {
 			term.expect(`mx1> `)
@@ -250,7 +250,7 @@ func TestRunLeavesNothing(t *testing.T) {
 // Progress is shown at a terminal, and Ctrl-C comes back to the prompt.
 func TestInterruptAtThePrompt(t *testing.T) {
 	app := filledAppliance(t, "0.1")
-	term := startTerminal(t, exec.Command(filepath.Join(bin, "sealsh", "mx1"), "--home", app.Home))
+	term := startTerminal(t, exec.Command(filepath.Join(bin, "sealsh"), "--home", app.Home))
 	term.expect(`mx1> `)
 	term.send("export-local --pwd " + trial.System + "\r")
 	term.expect(`exporting .*%.*/s`)
