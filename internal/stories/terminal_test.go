@@ -108,7 +108,7 @@ func TestFirstSession(t *testing.T) {
 	term := makeRun(t)
 	term.expect(`management server mx1: +https://127\.0\.0\.1:\d+`)
 	system := term.expect(`database system password: +(\S+)`)[1]
-	site := term.expect(`gateway gw1: +(http://127\.0\.0\.1:\d+/), before a demonstration site`)[1]
+	site := term.expect(`gateway gw1: +(http://127\.0\.0\.1:\d+/), in front of a demonstration site`)[1]
 	attack := term.expect(`\n(curl '[^\r\n]+)`)[1]
 	violations := term.expect(`\n(curl -sk [^\r\n]+)`)[1]
 	term.expect(`Sealgate \S+, management server mx1, sealed`)
