@@ -19,7 +19,7 @@ export PATH := $(PATH):/usr/sbin:/sbin
 build: ## bin/sealgated, sealsh, impctl and sealmint: static, version stamped
 	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/...
 
-run: build ## a throw-away appliance under .sealgate/ and its sealed shell
+run: build ## throw-away appliances under .sealgate/: a management server, its sealed shell, a gateway before a site
 	@deploy/run
 
 test: build ## every test, against the distribution's servers

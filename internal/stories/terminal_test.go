@@ -1,13 +1,17 @@
 package stories
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/creack/pty"
 
@@ -59,18 +63,74 @@ func (term *terminal) send(keys string) {
 	}
 }
 
-// The README's first command, as a newcomer uses it: look, complete, export to
-// an SSH server of one's own, leave. Nothing runs afterwards.
-func TestFirstSession(t *testing.T) {
-	server := peers.SSHD(t, peers.SSHDConfig{})
+// makeRun is make run at a terminal.
+func makeRun(t *testing.T) *terminal {
+	t.Helper()
 	cmd := exec.Command("make", "-s", "run")
 	cmd.Dir = "../.."
 	cmd.Env = append(os.Environ(), "TERM=xterm")
-	term := startTerminal(t, cmd)
-	term.expect(`management address: +https://127\.0\.0\.1:\d+`)
+	return startTerminal(t, cmd)
+}
+
+// nothingRuns wants no process of make run's appliances, shell and site, after the time
+// that they take to end.
+func nothingRuns(t *testing.T) {
+	t.Helper()
+	var left string
+	for range 200 {
+		if left = ofRun(t, "", ""); left == "" {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	t.Errorf("still running: %s", left)
+}
+
+// ofRun are the processes of make run of a program and an appliance, or of any.
+func ofRun(t *testing.T, program, name string) string {
+	t.Helper()
+	home, err := filepath.Abs("../../.sealgate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command("pgrep", "-f", program+".*"+regexp.QuoteMeta(home)+"/"+name).Output()
+	if exit := new(exec.ExitError); err != nil && (!errors.As(err, &exit) || exit.ExitCode() != 1) {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// The README's first command, as a newcomer uses it: look, attack the site, see it
+// blocked and told, complete, export to an SSH server of one's own, leave. Nothing runs
+// afterwards.
+func TestFirstSession(t *testing.T) {
+	server := peers.SSHD(t, peers.SSHDConfig{})
+	term := makeRun(t)
+	term.expect(`management server mx1: +https://127\.0\.0\.1:\d+`)
 	system := term.expect(`database system password: +(\S+)`)[1]
+	site := term.expect(`gateway gw1: +(http://127\.0\.0\.1:\d+/), in front of a demonstration site`)[1]
+	attack := term.expect(`\n(curl '[^\r\n]+)`)[1]
+	violations := term.expect(`\n(curl -sk [^\r\n]+)`)[1]
 	term.expect(`Sealgate \S+, management server mx1, sealed`)
 	term.expect(`mx1> `)
+
+	if page := paste(t, "curl -s "+site); !strings.Contains(page, "<h1>Demonstration site</h1>") {
+		t.Errorf("the site is %s", page)
+	}
+	blocked := regexp.MustCompile(`This request was blocked.*Event (\w+)`).FindStringSubmatch(paste(t, attack))
+	if blocked == nil {
+		t.Fatalf("%s is not blocked", attack)
+	}
+	told := ""
+	for i := 0; !strings.Contains(told, blocked[1]) && i < 100; i++ {
+		time.Sleep(100 * time.Millisecond)
+		told = paste(t, violations)
+	}
+	for _, want := range []string{blocked[1], `"violationType":"SQL Injection"`, `"action":"block"`, `"gatewayName":"gw1"`} {
+		if !strings.Contains(told, want) {
+			t.Errorf("of the violation it is told %s, without %s", told, want)
+		}
+	}
 
 	term.send("exp\t")
 	term.expect(`export-`)
@@ -110,15 +170,80 @@ func TestFirstSession(t *testing.T) {
 	term.expect(`mx1> `)
 	term.send("exit\r")
 	rest := term.rest()
-	if err := cmd.Wait(); err != nil {
+	if err := term.cmd.Wait(); err != nil {
 		t.Errorf("make run ends with %v\n%s", err, rest)
 	}
-	home, err := filepath.Abs("../../.sealgate")
+	nothingRuns(t)
+}
+
+// paste is what a line prints in another terminal.
+func paste(t *testing.T, line string) string {
+	t.Helper()
+	out, err := exec.Command("bash", "-c", line).Output()
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%s: %v", line, err)
 	}
-	if out, err := exec.Command("pgrep", "-f", "sealgated run --home "+home).Output(); err == nil {
-		t.Errorf("still running: %s", out)
+	return string(out)
+}
+
+// However make run ends, nothing of it stays.
+func TestRunLeavesNothing(t *testing.T) {
+	kill := func(t *testing.T, signal, program, name string) {
+		t.Helper()
+		for range 600 {
+			if pids := strings.Fields(ofRun(t, program, name)); len(pids) > 0 {
+				if out, err := exec.Command("kill", append([]string{signal}, pids...)...).CombinedOutput(); err != nil {
+					t.Fatalf("%v: %s", err, out)
+				}
+				return
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+		t.Fatalf("there is no %s of %s", program, name)
+	}
+	script := func(t *testing.T, term *terminal, signal string) {
+		t.Helper()
+		if out, err := exec.Command("pkill", signal, "-P", strconv.Itoa(term.cmd.Process.Pid)).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	for name, end := range map[string]func(*testing.T, *terminal){
+		"Ctrl-C while it starts": func(t *testing.T, term *terminal) {
+			kill(t, "-0", "sealmint demo", "mx1")
+			term.send("\x03")
+		},
+		"the gateway dies while it starts": func(t *testing.T, term *terminal) {
+			kill(t, "-9", "sealgated run", "gw1")
+			term.expect(`gw1 ended while it started:`)
+		},
+		"the shell is killed": func(t *testing.T, term *terminal) {
+			term.expect(`mx1> `)
+			kill(t, "-9", "sealsh", "mx1")
+		},
+		"the script is ended": func(t *testing.T, term *terminal) {
+			term.expect(`mx1> `)
+			script(t, term, "-TERM")
+		},
+		"the script is killed": func(t *testing.T, term *terminal) {
+			term.expect(`mx1> `)
+			script(t, term, "-KILL")
+		},
+		"the terminal is closed": func(t *testing.T, term *terminal) {
+			term.expect(`mx1> `)
+			if err := syscall.Kill(-term.cmd.Process.Pid, syscall.SIGHUP); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			term := makeRun(t)
+			end(t, term)
+			rest := term.rest()
+			if err := term.cmd.Wait(); err == nil {
+				t.Errorf("make run ends well\n%s", rest)
+			}
+			nothingRuns(t)
+		})
 	}
 }
 
