@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"regexp"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -26,8 +27,10 @@ const (
 	placeTime = 5 * time.Second // that one waits for its place
 	together  = 4000            // violations that are stored in one transaction, about
 	maxNumber = 1 << 62
-	maxID     = 128
 )
+
+// validID is an id that a gateway may give. Those with a hyphen are given here.
+var validID = regexp.MustCompile(`^[0-9A-Za-z]{1,64}$`)
 
 // intake stores what gateways deliver. Batches that come while others are stored are
 // stored together: a thousand gateways with an event each are one transaction.
@@ -146,7 +149,7 @@ func read(line []byte, first, last uint64) (store.Delivered, bool) {
 		return store.Delivered{}, false
 	}
 	v := *e.Record.Violation
-	if v.ID == "" || len(v.ID) > maxID {
+	if !validID.MatchString(v.ID) {
 		return store.Delivered{}, false
 	}
 	return store.Delivered{Sequence: e.Sequence, Violation: v}, true
