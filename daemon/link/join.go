@@ -115,7 +115,7 @@ func (id *Identity) register(ctx context.Context, j Join) (r Registration, prove
 	if !confirms(done.Proof) {
 		return r, proved, errMiddle
 	}
-	return Registration{Server: j.Server, Pin: pinOf(conn.ConnectionState()), ServerName: done.Server, Name: j.Name, Group: done.Group,
+	return Registration{Server: j.Server, Pin: pinOf(conn.ConnectionState()), ServerName: Brief(done.Server), Name: j.Name, Group: Brief(done.Group),
 		DataAddress: m.Address, Since: time.Now().UTC().Truncate(time.Second)}, proved, nil
 }
 
@@ -210,7 +210,7 @@ func explained(j Join, err error) error {
 	hint := "look at the address, and at the firewalls in between"
 	switch p, ok := errors.AsType[*Problem](err); {
 	case ok:
-		hint = transfer.SafeText(p.Hint)
+		hint = transfer.SafeText(Brief(p.Hint))
 	case errors.Is(err, ErrOtherServer):
 		hint = "it is another one than the token is of, or somebody is in between"
 	case errors.Is(err, token.ErrForm):

@@ -62,8 +62,9 @@ func (h *Hub) take(w http.ResponseWriter, r *http.Request, from link.Gateway) er
 	h.mu.Lock()
 	g := h.gateways[from.GatewayID]
 	free := g != nil && !g.delivering
+	var name string
 	if free {
-		g.delivering = true
+		g.delivering, name = true, g.name
 	}
 	h.mu.Unlock()
 	if !free {
@@ -82,7 +83,7 @@ func (h *Hub) take(w http.ResponseWriter, r *http.Request, from link.Gateway) er
 		return &link.Problem{Code: link.Busy, Text: "the management server has many events to store", After: 2}
 	}
 	defer func() { <-h.events.places }()
-	d, err := h.events.read(r, from.GatewayID, g.name)
+	d, err := h.events.read(r, from.GatewayID, name)
 	if err != nil {
 		return &link.Problem{Code: link.BadRequest, Text: err.Error()}
 	}

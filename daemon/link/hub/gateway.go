@@ -23,6 +23,7 @@ type gateway struct {
 	dropped         int64         // of its counter, that were told of
 	droppedAt       time.Time
 	delivering      bool
+	sending         bool              // a bundle
 	sealed          map[string][]byte // private keys, by secret
 	sealing         string            // the key that they are sealed to
 	changed         chan struct{}     // closed when a poll that waits must look again
