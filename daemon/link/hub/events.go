@@ -41,11 +41,14 @@ type intake struct {
 	queue      chan *delivery
 	decoder    *zstd.Decoder
 	failing    atomic.Bool // the last batch was not stored
+	off        int         // events whose time cannot be, that were not told of
+	offTold    time.Time
 }
 
 // delivery is a batch on its way into the database.
 type delivery struct {
 	store.Delivery
+	passed int // records that are no events
 	stored chan error
 }
 
@@ -87,6 +90,12 @@ func (h *Hub) take(w http.ResponseWriter, r *http.Request, from link.Gateway) er
 	if err != nil {
 		return &link.Problem{Code: link.BadRequest, Text: err.Error()}
 	}
+	if d.passed > 0 {
+		h.mu.Lock()
+		log := h.log(g)
+		h.mu.Unlock()
+		log.Warn("records of a gateway are no events that are known here", "gateway", name, "records", d.passed)
+	}
 	select {
 	case h.events.queue <- d:
 	case <-r.Context().Done():
@@ -123,19 +132,15 @@ func (in *intake) read(r *http.Request, id, name string) (*delivery, error) {
 	if err != nil {
 		return nil, errors.New("a batch is not zstd, or too large")
 	}
-	passed := 0
 	for line := range bytes.Lines(lines) {
 		v, ok := read(line, first, d.Last)
 		if !ok {
-			passed++
+			d.passed++
 			continue
 		}
 		v.Violation.Gateway = name // whatever it calls itself
 		d.Violations = append(d.Violations, v)
 		first = v.Sequence + 1
-	}
-	if passed > 0 {
-		in.log.Warn("records of a gateway are no events that are known here", "gateway", name, "records", passed)
 	}
 	return d, nil
 }
@@ -196,8 +201,9 @@ func (in *intake) store(ctx context.Context, list []*delivery) {
 	} else if in.failing.Swap(false) {
 		in.log.Info("events of gateways are stored again")
 	}
-	if off > 0 {
-		in.log.Warn("events had a time that cannot be, and were given the time at which they came", "events", off)
+	if in.off += off; in.off > 0 && time.Since(in.offTold) >= linesEvery {
+		in.log.Warn("events had a time that cannot be, and were given the time at which they came", "events", in.off)
+		in.off, in.offTold = 0, time.Now()
 	}
 	for _, d := range list {
 		d.stored <- err
