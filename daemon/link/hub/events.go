@@ -16,6 +16,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
+	"sealgate/appliance/spool"
 	"sealgate/appliance/store"
 	"sealgate/daemon/gateway/event"
 	"sealgate/daemon/link"
@@ -27,6 +28,7 @@ const (
 	placeTime = 5 * time.Second // that one waits for its place
 	together  = 4000            // violations that are stored in one transaction, about
 	maxNumber = 1 << 62
+	maxLine   = spool.MaxRecord + 100 // bytes; the number stands before the record
 )
 
 // validID is an id that a gateway may give. Those with a hyphen are given here.
@@ -151,7 +153,7 @@ func read(line []byte, first, last uint64) (store.Delivered, bool) {
 		Sequence uint64       `json:"sequence"`
 		Record   event.Record `json:"record"`
 	}
-	if json.Unmarshal(line, &e) != nil || e.Sequence < first || e.Sequence > last || e.Record.Kind != event.Violation || e.Record.Violation == nil {
+	if len(line) > maxLine || json.Unmarshal(line, &e) != nil || e.Sequence < first || e.Sequence > last || e.Record.Kind != event.Violation || e.Record.Violation == nil {
 		return store.Delivered{}, false
 	}
 	v := *e.Record.Violation

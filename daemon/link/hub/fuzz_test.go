@@ -58,6 +58,10 @@ func TestAGatewayGivesPlainIDs(t *testing.T) {
 }
 
 func TestBatchesAreBounded(t *testing.T) {
+	long := `{"sequence":7,"record":{"kind":"violation","violation":{"id":"a","requestUrlPath":"` + strings.Repeat("x", maxLine) + `"}}}`
+	if _, ok := read([]byte(long), 1, 9); ok {
+		t.Error("a record that no spool takes is taken")
+	}
 	encoder, err := zstd.NewWriter(nil)
 	if err != nil {
 		t.Fatal(err)
