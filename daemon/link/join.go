@@ -52,7 +52,7 @@ func (id *Identity) Register(ctx context.Context, j Join) (Registration, error) 
 			if busy++; proved {
 				cut++
 			}
-			wait = time.Duration(p.After) * time.Second
+			wait = time.Duration(min(max(p.After, 0), 3600)) * time.Second
 		case !refused && interrupted(err) && ctx.Err() == nil:
 			cut++
 		default:

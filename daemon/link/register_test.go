@@ -279,7 +279,7 @@ func TestFalseServerHasFewGuesses(t *testing.T) {
 	mux.HandleFunc(PathRegisterFinish, func(w http.ResponseWriter, r *http.Request) {
 		guesses++
 		w.WriteHeader(http.StatusTooManyRequests)
-		Answer(w, Problem{Code: Busy, Text: "no room"})
+		Answer(w, Problem{Code: Busy, Text: "no room", After: -guesses}) // no time to wait
 	})
 	go srv.Serve(tlsPlain{ln, &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{Protocol}}})
 	_, err = newIdentity(t).Register(t.Context(), Join{Server: ln.Addr().String(), Password: password, Name: "gw1", Alias: "a"})
