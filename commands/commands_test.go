@@ -484,6 +484,7 @@ func TestRedact(t *testing.T) {
 		"gti-gw-remote --latest --url h/x?sig=s3 gw.gz": "gti-gw-remote --latest --url h/x?… gw.gz",
 
 		"impctl support key set AGE-SECRET-KEY-1S3": "impctl support key set ********",
+		"impctl gateway drain SGT1-S3CRET":          "impctl gateway drain ********",
 		"impctl support key set age1abc":            "impctl support key set age1abc",
 
 		"unlock SG1-s3":     "unlock -",

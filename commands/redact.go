@@ -10,6 +10,7 @@ import (
 
 	"sealgate/appliance/account"
 	"sealgate/appliance/seal"
+	"sealgate/appliance/token"
 )
 
 // hidden stands in the place of what may be a secret.
@@ -226,9 +227,9 @@ func (r *redactor) positional(w string) {
 }
 
 // isKey says whether w opens something, in whatever place it was typed: it is a licence
-// key, or the identity that belongs to an age recipient.
+// key, a registration token, or the identity that belongs to an age recipient.
 func isKey(w string) bool {
-	return strings.HasPrefix(w, seal.Prefix) || strings.HasPrefix(strings.ToUpper(w), "AGE-SECRET-KEY-")
+	return strings.HasPrefix(w, seal.Prefix) || strings.HasPrefix(w, token.Prefix) || strings.HasPrefix(strings.ToUpper(w), "AGE-SECRET-KEY-")
 }
 
 // value is the positional value that the next word is, or nil.

@@ -25,7 +25,7 @@ func (h Head) Line(appliance string) string {
 
 var (
 	headText = regexp.MustCompile(`^record=([0-9]{1,20}) sha256=([0-9a-f]{64})\n`)
-	headLine = regexp.MustCompile(`audit head appliance=(\S+) record=([0-9]{1,20}) sha256=([0-9a-f]{64})\b`)
+	headLine = regexp.MustCompile(`audit head appliance=([0-9A-Za-z-]{1,64}) record=([0-9]{1,20}) sha256=([0-9a-f]{64})\b`)
 )
 
 func parseHead(seq, hash string) (Head, error) {

@@ -32,8 +32,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"sealgate/appliance"
 	"sealgate/appliance/atomicfile"
 	"sealgate/appliance/ownership"
@@ -111,14 +109,11 @@ func write(home appliance.Home, file string, data []byte) error {
 
 func read(home appliance.Home, file string) ([]byte, error) {
 	path := filepath.Join(home.Certificate(), file)
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	f, err := ownership.OpenShared(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, errors.Join(fmt.Errorf("%s is not a file", path), err)
-	}
 	data, err := io.ReadAll(io.LimitReader(f, MaxPEM+1))
 	if err == nil && len(data) > MaxPEM {
 		err = fmt.Errorf("%s has more than %d bytes", path, MaxPEM)

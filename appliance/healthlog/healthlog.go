@@ -114,7 +114,7 @@ func (l *Log) Close() error {
 // Read returns the last entries of the log at path, at most most of them, the oldest
 // first. No log is no entries.
 func Read(path string, most int) ([]Entry, error) {
-	file, err := os.Open(path)
+	file, err := ownership.OpenShared(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"sealgate/appliance/healthlog"
 )
 
@@ -52,5 +54,30 @@ func TestTheLogIsARing(t *testing.T) {
 	check(6001, 9000)
 	if list, _ := healthlog.Read(path, 2); len(list) != 2 || list[1].URL != "/9000" {
 		t.Errorf("the last two: %v", list)
+	}
+}
+
+// The hole: the daemon, in which every prompt ends, opened whatever lies in the role's
+// folder. The attack: a role that was taken over puts a pipe there that it never writes
+// to, or a link to a file that the daemon alone may read. What must hold: an error, at once.
+func TestWhatIsNoFileIsNotRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "health.log")
+	if err := unix.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	held, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	if list, err := healthlog.Read(path, 10); err == nil {
+		t.Errorf("of a pipe %v", list)
+	}
+	link := path + ".link"
+	if err := os.Symlink("/etc/passwd", link); err != nil {
+		t.Fatal(err)
+	}
+	if list, err := healthlog.Read(link, 10); err == nil {
+		t.Errorf("of a link %v", list)
 	}
 }

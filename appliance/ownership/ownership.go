@@ -42,6 +42,19 @@ func shared(home appliance.Home) []string {
 	return []string{filepath.Join(string(home), "data"), home.Certificate(), home.Spool(), home.Link(), home.Results()}
 }
 
+// OpenShared opens a file of a folder in which the role works for reading. Whatever a role
+// that was taken over has put there, it is a regular file, or an error at once.
+func OpenShared(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, errors.Join(fmt.Errorf("%s is not a file", path), err, f.Close())
+	}
+	return f, nil
+}
+
 // FileMode is the mode of a new file in folder: for whoever may make files there.
 func FileMode(folder string) (fs.FileMode, error) {
 	info, err := os.Stat(folder)

@@ -150,12 +150,10 @@ func (a *Aggregator) add(ctx context.Context, tx *sql.Tx, open *openAlerts, viol
 			alert = open.begin(v, a.alertNumber+1)
 		}
 		v.AlertNumber, v.EventNumber = alert.Number, a.eventNumber+1
-		document, err := a.encoder.encode(v)
-		if err != nil {
-			return err
+		r, n, err := a.insert(ctx, insert, v)
+		if err == nil && n == 0 {
+			r, n, err = a.insertBeside(ctx, tx, insert, v)
 		}
-		r := v.row(document)
-		n, err := insertEvent(ctx, insert, r)
 		if err != nil {
 			return err
 		}
@@ -167,12 +165,41 @@ func (a *Aggregator) add(ctx context.Context, tx *sql.Tx, open *openAlerts, viol
 			a.alertNumber++
 		}
 		open.take(alert, v)
-		stored, size = append(stored, r), size+int64(len(document))
+		stored, size = append(stored, r), size+n
 	}
 	if err := addFacets(ctx, tx, stored, open.facets); err != nil {
 		return err
 	}
 	return addTotals(ctx, tx, violationTable.name, int64(len(stored)), size)
+}
+
+// insert stores a violation and returns the size of its document, or 0 where one of its
+// id is there.
+func (a *Aggregator) insert(ctx context.Context, insert *sql.Stmt, v *Violation) (r row, size int64, err error) {
+	document, err := a.encoder.encode(v)
+	if err != nil {
+		return r, 0, err
+	}
+	r = v.row(document)
+	n, err := insertEvent(ctx, insert, r)
+	return r, n * int64(len(document)), err
+}
+
+// insertBeside stores a violation whose id another gateway has used, which may have done
+// it so that this one is passed over, under an id that no gateway can give.
+func (a *Aggregator) insertBeside(ctx context.Context, tx *sql.Tx, insert *sql.Stmt, v *Violation) (r row, size int64, err error) {
+	var document []byte
+	if err := tx.QueryRowContext(ctx, "SELECT CAST(document AS BLOB) FROM violations WHERE id = $1", v.ID).Scan(&document); err != nil {
+		return r, 0, err
+	}
+	var there struct {
+		Gateway string `json:"gatewayName"`
+	}
+	if err := json.Unmarshal(document, &there); err != nil || there.Gateway == v.Gateway {
+		return r, 0, err
+	}
+	v.ID += "-" + v.Gateway
+	return a.insert(ctx, insert, v)
 }
 
 // kind, source and target are what alerts have in common.

@@ -11,11 +11,11 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"time"
 
 	"github.com/klauspost/pgzip"
-	"golang.org/x/sys/unix"
+
+	"sealgate/appliance/ownership"
 )
 
 const (
@@ -153,7 +153,7 @@ func (i item) open() (io.Reader, func(), error) {
 	if i.path == "" {
 		return bytes.NewReader(i.data), func() {}, nil
 	}
-	file, err := os.OpenFile(i.path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	file, err := ownership.OpenShared(i.path)
 	if err != nil {
 		return nil, nil, err
 	}

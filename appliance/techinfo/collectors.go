@@ -21,6 +21,7 @@ import (
 	"sealgate/appliance/audit"
 	"sealgate/appliance/disk"
 	"sealgate/appliance/model"
+	"sealgate/appliance/ownership"
 	"sealgate/appliance/serverlog"
 	"sealgate/appliance/store"
 )
@@ -195,7 +196,7 @@ func (src Source) snapshot(ctx context.Context, c *collection) error {
 	if askErr == nil {
 		return nil
 	}
-	file, err := os.OpenFile(src.Home.Snapshot(), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	file, err := ownership.OpenShared(src.Home.Snapshot())
 	if errors.Is(err, fs.ErrNotExist) {
 		c.note("the gateway has no configuration yet")
 		return nil

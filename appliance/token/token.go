@@ -18,8 +18,10 @@ import (
 	"time"
 )
 
+// Prefix begins every token.
+const Prefix = "SGT1-"
+
 const (
-	prefix     = "SGT1-"
 	secretSize = 16
 	// Life is how long a token is good.
 	Life = 24 * time.Hour
@@ -42,7 +44,7 @@ func New(pin Pin) Token {
 }
 
 func (t Token) String() string {
-	return prefix + base64.RawURLEncoding.EncodeToString(append(t.Pin[:], t.secret[:]...))
+	return Prefix + base64.RawURLEncoding.EncodeToString(append(t.Pin[:], t.secret[:]...))
 }
 
 // Verifier is what the server keeps of t.
@@ -52,11 +54,11 @@ func (t Token) Verifier() string {
 }
 
 // ErrForm means that a text is no token. It never repeats the text.
-var ErrForm = errors.New("that is no whole registration token, which begins with " + prefix)
+var ErrForm = errors.New("that is no whole registration token, which begins with " + Prefix)
 
 // Parse reads a token.
 func Parse(text string) (Token, error) {
-	body, ours := strings.CutPrefix(text, prefix)
+	body, ours := strings.CutPrefix(text, Prefix)
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(body)
 	if !ours || err != nil || len(raw) != len(Pin{})+secretSize {
 		return Token{}, ErrForm

@@ -137,6 +137,29 @@ func TestErrandsForGateways(t *testing.T) {
 	}
 }
 
+// The hole: a note was cut in the middle of a rune, half of which JSON writes as more
+// bytes than there were, so that the daemon took it for no errand and killed the process.
+// The attack: a gateway group with a long name that is not ASCII. What must hold: each
+// note arrives.
+func TestANoteIsCutBetweenRunes(t *testing.T) {
+	ours, theirs := net.Pipe()
+	h, client := new(host), errand.NewClient(theirs)
+	served := make(chan error, 1)
+	go func() { served <- errand.NewServer(ours).Serve(h); ours.Close() }()
+	go client.Run()
+	for shift := range 4 {
+		detail := strings.Repeat("x", shift) + strings.Repeat("😀", 100)
+		if err := client.Note(t.Context(), errand.Note{Kind: errand.Registered, Detail: detail}); err != nil {
+			t.Fatalf("shifted by %d: %v, %v", shift, err, <-served)
+		}
+		if got := h.notes[shift].Detail; !strings.HasPrefix(detail, got) || len(got) < 250 {
+			t.Errorf("shifted by %d: %q", shift, got)
+		}
+	}
+	theirs.Close()
+	<-served
+}
+
 func TestErrands(t *testing.T) {
 	ours, theirs := net.Pipe()
 	server, client := errand.NewServer(ours), errand.NewClient(theirs)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"sealgate/appliance/secret"
 )
@@ -143,10 +144,11 @@ func (c *Client) SealFor(ctx context.Context, recipient []byte, id string, seale
 	return g.Sealed, err
 }
 
-// Note has the audit log say something. Texts are cut to what it takes.
+// Note has the audit log say something. Texts are cut to what it takes, between runes:
+// half of one would be written as more bytes than it has.
 func (c *Client) Note(ctx context.Context, n Note) error {
 	for _, text := range []*string{&n.Origin, &n.Gateway, &n.Detail} {
-		*text = (*text)[:min(len(*text), maxNote)]
+		*text = strings.ToValidUTF8((*text)[:min(len(*text), maxNote)], "")
 	}
 	_, err := c.askGateway(ctx, "note", gateway{Note: &n})
 	return err

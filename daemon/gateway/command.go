@@ -27,7 +27,11 @@ var errNoDaemon = errors.New("the gateway's daemon cannot be asked")
 // obey carries out commands. Each ends with a result, at the next poll.
 func (j *joined) obey(ctx context.Context, client *link.Client, id *link.Identity, commands []link.Command) {
 	for _, c := range commands {
-		j.log.Info("the management server asks", "for", c.Kind)
+		if !j.begin(c) {
+			j.log.Warn("the management server asks for more than is done at a time", "for", link.Brief(c.Kind))
+			return
+		}
+		j.log.Info("the management server asks", "for", link.Brief(c.Kind))
 		switch c.Kind {
 		case link.Restart:
 			j.restartSoon(c)
@@ -48,14 +52,32 @@ func (j *joined) obey(ctx context.Context, client *link.Client, id *link.Identit
 	}
 }
 
+// Bounds of what a server may ask for that does not hear how it ends.
+const (
+	maxUnderWay  = 64 // commands
+	maxCommandID = 64 // bytes
+)
+
+// begin counts a command; false is one too many.
+func (j *joined) begin(c link.Command) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if len(j.results)+j.doing >= maxUnderWay || len(c.ID) > maxCommandID {
+		return false
+	}
+	j.doing++
+	return true
+}
+
 // end notes the result of a command.
 func (j *joined) end(c link.Command, err error) {
 	result := link.Result{Command: c.ID}
 	if err != nil {
-		result.Error = err.Error()
-		j.log.Warn("what the management server asked for failed", "command", c.Kind, "error", result.Error)
+		result.Error = link.Brief(err.Error())
+		j.log.Warn("what the management server asked for failed", "command", link.Brief(c.Kind), "error", result.Error)
 	}
 	j.mu.Lock()
+	j.doing--
 	j.results = append(j.results, result)
 	j.mu.Unlock()
 	j.hasNews()

@@ -90,7 +90,7 @@ func (j *joined) decide(r link.Revision, err error) {
 	defer j.mu.Unlock()
 	before := j.status
 	if err != nil {
-		j.status.Refused = &link.Refused{Revision: r, Reason: err.Error()}
+		j.status.Refused = &link.Refused{Revision: r, Reason: link.Brief(err.Error())}
 		j.log.Error("the configuration is refused, the one before stays", "error", err.Error(), "revision", r.Number)
 	} else {
 		j.status.Refused, j.status.Running = nil, r

@@ -29,6 +29,7 @@ type joined struct {
 
 	mu      sync.Mutex
 	status  link.Status
+	doing   int           // commands
 	results []link.Result // that the server does not know yet
 	restart bool          // once it knows them
 	news    chan struct{} // has a value when a poll should not wait

@@ -11,11 +11,10 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"sealgate/appliance"
 	"sealgate/appliance/disk"
 	"sealgate/appliance/folder"
+	"sealgate/appliance/ownership"
 	"sealgate/appliance/store"
 	"sealgate/commands"
 	"sealgate/control"
@@ -120,7 +119,7 @@ func notEnded(ctx context.Context, db *store.Store, x commands.AskGateway, c sto
 // takeBundle moves a bundle that the role took from a gateway to the gateways'
 // bundles. The role may have put anything there: it is a regular gzip file or nothing.
 func takeBundle(home appliance.Home, path, gateway string) (name string, size int64, err error) {
-	from, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	from, err := ownership.OpenShared(path)
 	if err != nil {
 		return "", 0, fmt.Errorf("the bundle of gateway %q did not come: %w", gateway, err)
 	}
@@ -128,7 +127,7 @@ func takeBundle(home appliance.Home, path, gateway string) (name string, size in
 	defer os.Remove(path)
 	info, err := from.Stat()
 	magic := make([]byte, 2)
-	if _, short := io.ReadFull(from, magic); err != nil || short != nil || !info.Mode().IsRegular() || string(magic) != "\x1f\x8b" {
+	if _, short := io.ReadFull(from, magic); err != nil || short != nil || string(magic) != "\x1f\x8b" {
 		return "", 0, appliance.Faultf("run it again", "what came from gateway %q is no bundle", gateway)
 	}
 	if _, err := from.Seek(0, io.SeekStart); err != nil {

@@ -2,14 +2,12 @@ package job
 
 import (
 	"context"
-	"crypto/ed25519"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
 
 	"sealgate/appliance"
@@ -17,6 +15,7 @@ import (
 	"sealgate/appliance/disk"
 	"sealgate/appliance/folder"
 	"sealgate/appliance/model"
+	"sealgate/appliance/ownership"
 	"sealgate/appliance/secret"
 	"sealgate/appliance/store"
 	"sealgate/appliance/techinfo"
@@ -146,27 +145,18 @@ func knownSecrets(ctx context.Context, home appliance.Home, db *store.Store) ([]
 	return append(list, stored...), err
 }
 
-// gatewaySecrets are the keys that a gateway has of its own and was given. What cannot
-// be read is in no file that is collected.
-func gatewaySecrets(home appliance.Home) (list [][]byte) {
-	if file, err := os.Open(home.Snapshot()); err == nil {
-		if s, err := model.ReadSnapshot(file); err == nil {
-			list = s.TakeKeys()
-		}
-		closing(file)
-	}
-	data, err := os.ReadFile(filepath.Join(string(home), "link", "identity.json"))
+// gatewaySecrets are the keys that a gateway was given. What cannot be read is in no file that is collected.
+func gatewaySecrets(home appliance.Home) [][]byte {
+	file, err := ownership.OpenShared(home.Snapshot())
 	if err != nil {
-		return list
+		return nil
 	}
-	var identity struct {
-		Key     []byte `json:"key"` // with the public half behind it
-		Sealing []byte `json:"sealing"`
+	defer closing(file)
+	s, err := model.ReadSnapshot(file)
+	if err != nil {
+		return nil
 	}
-	if json.Unmarshal(data, &identity) != nil {
-		return append(list, data)
-	}
-	return append(list, identity.Key[:min(len(identity.Key), ed25519.SeedSize)], identity.Sealing)
+	return s.TakeKeys()
 }
 
 func storedSecrets(ctx context.Context, home appliance.Home, db *store.Store) (list [][]byte, err error) {

@@ -18,8 +18,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"sealgate/appliance"
 	"sealgate/appliance/atomicfile"
 	"sealgate/appliance/ownership"
@@ -97,7 +95,7 @@ func (id *Identity) Write(home appliance.Home) error {
 // readShared reads a file of a folder that the role shares: whatever is there, it is
 // read as a file, and not for long.
 func readShared(path string) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	f, err := ownership.OpenShared(path)
 	if err != nil {
 		return nil, err
 	}

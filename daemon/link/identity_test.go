@@ -7,11 +7,22 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"sealgate/appliance"
 	"sealgate/appliance/secret"
 	"sealgate/appliance/token"
 )
+
+// pipe makes a named pipe that somebody has open and never writes to.
+func pipe(t *testing.T, path string) error {
+	if err := unix.Mkfifo(path, 0o600); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	t.Cleanup(func() { f.Close() })
+	return err
+}
 
 func TestIdentity(t *testing.T) {
 	home := appliance.Home(t.TempDir())
@@ -52,6 +63,7 @@ func TestIdentity(t *testing.T) {
 		"too much": func(path string) error { return os.WriteFile(path, make([]byte, 1<<20), 0o600) },
 		"a link":   func(path string) error { return os.Symlink(home.Config(), path) },
 		"a folder": func(path string) error { return os.Mkdir(path, 0o700) },
+		"a pipe":   func(path string) error { return pipe(t, path) },
 	} {
 		if err := os.RemoveAll(identityFile(home)); err != nil {
 			t.Fatal(err)

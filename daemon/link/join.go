@@ -32,7 +32,8 @@ type Join struct {
 }
 
 // How often a server is tried that has no room for one more gateway now, and one that
-// cut the connection or did not answer in time.
+// cut the connection, did not answer in time, or has no room after it had seen a proof by
+// the password: each of those was perhaps a guess of somebody who plays the server.
 const (
 	maxBusy    = 100
 	maxCut     = 5
@@ -43,13 +44,15 @@ const (
 // tried again for a while.
 func (id *Identity) Register(ctx context.Context, j Join) (Registration, error) {
 	for busy, cut := 0, 0; ; {
-		r, err := id.register(ctx, j)
+		r, proved, err := id.register(ctx, j)
 		wait := time.Second
 		p, refused := errors.AsType[*Problem](err)
 		switch {
 		case refused && p.Code == Busy:
-			busy++
-			wait = time.Duration(p.After) * time.Second
+			if busy++; proved {
+				cut++
+			}
+			wait = time.Duration(min(max(p.After, 0), 3600)) * time.Second
 		case !refused && interrupted(err) && ctx.Err() == nil:
 			cut++
 		default:
@@ -73,45 +76,47 @@ func interrupted(err error) bool {
 	return cut || ok && late.Timeout()
 }
 
-func (id *Identity) register(ctx context.Context, j Join) (Registration, error) {
+// register tries once; proved says that the server has seen a proof by the password.
+func (id *Identity) register(ctx context.Context, j Join) (r Registration, proved bool, err error) {
 	var known *token.Pin
 	if j.Token != "" {
 		t, err := token.Parse(j.Token)
 		if err != nil {
-			return Registration{}, err
+			return r, false, err
 		}
 		known = &t.Pin // the token is shown to nobody else
 	}
 	cert, err := id.certificate()
 	if err != nil {
-		return Registration{}, err
+		return r, false, err
 	}
 	conn, err := dial(ctx, j.Server, cert, known)
 	if err != nil {
-		return Registration{}, err
+		return r, false, err
 	}
 	defer conn.Close()
 	client := newClient(once(conn))
 	defer client.Close()
 	m, err := id.introduce(j, conn)
 	if err != nil {
-		return Registration{}, err
+		return r, false, err
 	}
 	confirms := func([]byte) bool { return true }
 	if known == nil {
 		if confirms, err = id.exchange(ctx, client, conn.ConnectionState(), j.Password, &m); err != nil {
-			return Registration{}, err
+			return r, false, err
 		}
 	}
+	proved = known == nil
 	var done Finished
 	if err := client.Call(ctx, PathRegisterFinish, m, &done); err != nil {
-		return Registration{}, err
+		return r, proved, err
 	}
 	if !confirms(done.Proof) {
-		return Registration{}, errMiddle
+		return r, proved, errMiddle
 	}
-	return Registration{Server: j.Server, Pin: pinOf(conn.ConnectionState()), ServerName: done.Server, Name: j.Name, Group: done.Group,
-		DataAddress: m.Address, Since: time.Now().UTC().Truncate(time.Second)}, nil
+	return Registration{Server: j.Server, Pin: pinOf(conn.ConnectionState()), ServerName: Brief(done.Server), Name: j.Name, Group: Brief(done.Group),
+		DataAddress: m.Address, Since: time.Now().UTC().Truncate(time.Second)}, proved, nil
 }
 
 // once hands out a connection that is there. Registering is of one connection.
@@ -205,7 +210,7 @@ func explained(j Join, err error) error {
 	hint := "look at the address, and at the firewalls in between"
 	switch p, ok := errors.AsType[*Problem](err); {
 	case ok:
-		hint = transfer.SafeText(p.Hint)
+		hint = transfer.SafeText(Brief(p.Hint))
 	case errors.Is(err, ErrOtherServer):
 		hint = "it is another one than the token is of, or somebody is in between"
 	case errors.Is(err, token.ErrForm):

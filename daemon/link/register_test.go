@@ -29,6 +29,7 @@ import (
 	"sealgate/appliance/model"
 	"sealgate/appliance/seal"
 	"sealgate/appliance/secret"
+	"sealgate/appliance/secret/cpace"
 	"sealgate/appliance/store"
 	"sealgate/appliance/token"
 	"sealgate/daemon/errand"
@@ -136,7 +137,7 @@ func TestWrongPassword(t *testing.T) {
 	}
 	// Also who knows it waits now, from there.
 	j.Password = password
-	_, err := id.register(t.Context(), j)
+	_, _, err := id.register(t.Context(), j)
 	has(t, err, Busy, "possible again in")
 	m.clock.pass(time.Hour)
 	if _, err := id.Register(t.Context(), j); err != nil {
@@ -249,6 +250,42 @@ func TestFalseServer(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 		srv.Close()
+	}
+}
+
+// The hole: a server with no room is tried a hundred times. The attack: who plays the
+// server puts a guess at the password into each exchange, learns from the gateway's proof
+// whether it was right, and then says that there is no room. What must hold: it has as
+// few guesses as one who cuts the connection.
+func TestFalseServerHasFewGuesses(t *testing.T) {
+	cert, err := newIdentity(t).certificate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux, protocols := http.NewServeMux(), new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	srv := &http.Server{Handler: mux, Protocols: protocols}
+	defer srv.Close()
+	hashing := secret.Hashing{Salt: make([]byte, 16), Memory: 19456, Passes: 2, Lanes: 1}
+	mux.HandleFunc(PathRegisterBegin, func(w http.ResponseWriter, r *http.Request) {
+		x := cpace.New(cpace.Initiator, []byte("guess"), nil, []byte("s"))
+		Answer(w, Begun{Version: Version, Session: []byte("s"), Hashing: hashing, Share: x.Share()})
+	})
+	guesses := 0
+	mux.HandleFunc(PathRegisterFinish, func(w http.ResponseWriter, r *http.Request) {
+		guesses++
+		w.WriteHeader(http.StatusTooManyRequests)
+		Answer(w, Problem{Code: Busy, Text: "no room", After: -guesses}) // no time to wait
+	})
+	go srv.Serve(tlsPlain{ln, &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{Protocol}}})
+	_, err = newIdentity(t).Register(t.Context(), Join{Server: ln.Addr().String(), Password: password, Name: "gw1", Alias: "a"})
+	has(t, err, Busy, "no room")
+	if guesses != maxCut {
+		t.Errorf("it had %d guesses", guesses)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"unicode/utf8"
 
 	"sealgate/appliance/secret"
@@ -184,7 +185,13 @@ const (
 )
 
 // Error is fit for a terminal: the other end wrote it.
-func (p *Problem) Error() string { return transfer.SafeText(p.Text) }
+func (p *Problem) Error() string { return transfer.SafeText(Brief(p.Text)) }
+
+// maxText bounds a text for people, in bytes.
+const maxText = 500
+
+// Brief is a text that the other end wrote, or named things in: as much as is kept.
+func Brief(text string) string { return strings.ToValidUTF8(text[:min(len(text), maxText)], "") }
 
 // ReadJSON reads one message of at most max bytes.
 func ReadJSON(r io.Reader, max int64, v any) error {

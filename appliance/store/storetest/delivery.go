@@ -90,6 +90,36 @@ func deliveries(t *testing.T, open func(*testing.T) *store.Store) {
 	}
 }
 
+// takenIDs: the id of a violation is on the page that blocked a request, and violations
+// that are stored are passed over by their ids. The attack: who was blocked has a gateway
+// that was taken over deliver another violation with that id first. What must hold: both
+// are stored, each once however often it is sent.
+func takenIDs(t *testing.T, open func(*testing.T) *store.Store) {
+	s := open(t)
+	a, err := s.Aggregator(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now().UnixMilli()
+	for i, name := range []string{"taken", "gw-1", "gw-1", "taken"} {
+		id := "pin of " + name
+		if i < 2 {
+			id = registered(t, s, name)
+		}
+		v := store.Violation{ID: "BLOCKED", Time: now, Gateway: name, Type: "of " + name}
+		if _, err := a.Deliver(t.Context(), []store.Delivery{{GatewayID: id, Epoch: "e", Last: 1, Violations: []store.Delivered{{Sequence: 1, Violation: v}}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	looksDelivered(t, s, 2)
+	_, violations := history(t, s)
+	for _, v := range violations {
+		if v.Type != "of "+v.Gateway || (v.ID == "BLOCKED") != (v.Gateway == "taken") {
+			t.Errorf("stored is %+v", v)
+		}
+	}
+}
+
 func looksDelivered(t *testing.T, s *store.Store, want int) {
 	t.Helper()
 	_, violations := History(t, s)

@@ -42,6 +42,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"search", search},
 		{"aggregation", aggregation},
 		{"deliveries", deliveries},
+		{"taken ids", takenIDs},
 		{"snapshot isolation", isolation},
 		{"snapshot of a dropped day", droppedDay},
 		{"leaving kinds out", leavingOut},

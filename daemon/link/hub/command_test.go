@@ -2,6 +2,7 @@ package hub_test
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"strings"
@@ -69,6 +70,39 @@ func TestCommands(t *testing.T) {
 	if len(g.restarts) != 0 {
 		t.Error("it was asked to restart again")
 	}
+}
+
+// The attack: a gateway that was asked for one bundle begins to send it as often as there
+// are places for bundles. What must hold: it takes one place.
+func TestAGatewaySendsOneBundleAtATime(t *testing.T) {
+	m := newMX(t)
+	id, object := m.register("gw1")
+	client, err := link.NewClient(id.Server, id.Registration.Pin, id)
+	must(t, err)
+	defer client.Close()
+	var answer link.Polled
+	must(t, client.Call(t.Context(), link.PathPoll, link.Poll{Version: link.Version, Now: true}, &answer))
+	command, err := m.store.AskGateway(t.Context(), store.GatewayCommand{GatewayID: object, Kind: link.TechInfo, Author: "tester"})
+	must(t, err)
+	_, err = m.store.GiveCommands(t.Context(), object)
+	must(t, err)
+	body, more := io.Pipe()
+	first := make(chan error, 1)
+	go func() {
+		resp, err := client.Do(t.Context(), http.MethodPut, link.PathResults+command, nil, body)
+		if err == nil {
+			resp.Body.Close()
+		}
+		first <- err
+	}()
+	_, err = more.Write([]byte("\x1f\x8b"))
+	must(t, err)
+	eventually(t, "the first", func() bool { left, err := os.ReadDir(m.home.Results()); return err == nil && len(left) == 1 })
+	if _, err := client.Do(t.Context(), http.MethodPut, link.PathResults+command, nil, strings.NewReader("\x1f\x8b")); err == nil || !strings.Contains(err.Error(), "another bundle") {
+		t.Errorf("the second: %v", err)
+	}
+	must(t, more.Close())
+	must(t, <-first)
 }
 
 // A bundle that nobody asked for is refused, and so is one for another gateway.

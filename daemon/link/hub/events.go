@@ -9,12 +9,14 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"regexp"
 	"strconv"
 	"sync/atomic"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
 
+	"sealgate/appliance/spool"
 	"sealgate/appliance/store"
 	"sealgate/daemon/gateway/event"
 	"sealgate/daemon/link"
@@ -26,8 +28,11 @@ const (
 	placeTime = 5 * time.Second // that one waits for its place
 	together  = 4000            // violations that are stored in one transaction, about
 	maxNumber = 1 << 62
-	maxID     = 128
+	maxLine   = spool.MaxRecord + 100 // bytes; the number stands before the record
 )
+
+// validID is an id that a gateway may give. Those with a hyphen are given here.
+var validID = regexp.MustCompile(`^[0-9A-Za-z]{1,64}$`)
 
 // intake stores what gateways deliver. Batches that come while others are stored are
 // stored together: a thousand gateways with an event each are one transaction.
@@ -38,11 +43,14 @@ type intake struct {
 	queue      chan *delivery
 	decoder    *zstd.Decoder
 	failing    atomic.Bool // the last batch was not stored
+	off        int         // events whose time cannot be, that were not told of
+	offTold    time.Time
 }
 
 // delivery is a batch on its way into the database.
 type delivery struct {
 	store.Delivery
+	passed int // records that are no events
 	stored chan error
 }
 
@@ -59,8 +67,9 @@ func (h *Hub) take(w http.ResponseWriter, r *http.Request, from link.Gateway) er
 	h.mu.Lock()
 	g := h.gateways[from.GatewayID]
 	free := g != nil && !g.delivering
+	var name string
 	if free {
-		g.delivering = true
+		g.delivering, name = true, g.name
 	}
 	h.mu.Unlock()
 	if !free {
@@ -79,9 +88,15 @@ func (h *Hub) take(w http.ResponseWriter, r *http.Request, from link.Gateway) er
 		return &link.Problem{Code: link.Busy, Text: "the management server has many events to store", After: 2}
 	}
 	defer func() { <-h.events.places }()
-	d, err := h.events.read(r, from.GatewayID, g.name)
+	d, err := h.events.read(r, from.GatewayID, name)
 	if err != nil {
 		return &link.Problem{Code: link.BadRequest, Text: err.Error()}
+	}
+	if d.passed > 0 {
+		h.mu.Lock()
+		log := h.log(g)
+		h.mu.Unlock()
+		log.Warn("records of a gateway are no events that are known here", "gateway", name, "records", d.passed)
 	}
 	select {
 	case h.events.queue <- d:
@@ -119,19 +134,15 @@ func (in *intake) read(r *http.Request, id, name string) (*delivery, error) {
 	if err != nil {
 		return nil, errors.New("a batch is not zstd, or too large")
 	}
-	passed := 0
 	for line := range bytes.Lines(lines) {
 		v, ok := read(line, first, d.Last)
 		if !ok {
-			passed++
+			d.passed++
 			continue
 		}
 		v.Violation.Gateway = name // whatever it calls itself
 		d.Violations = append(d.Violations, v)
 		first = v.Sequence + 1
-	}
-	if passed > 0 {
-		in.log.Warn("records of a gateway are no events that are known here", "gateway", name, "records", passed)
 	}
 	return d, nil
 }
@@ -142,11 +153,11 @@ func read(line []byte, first, last uint64) (store.Delivered, bool) {
 		Sequence uint64       `json:"sequence"`
 		Record   event.Record `json:"record"`
 	}
-	if json.Unmarshal(line, &e) != nil || e.Sequence < first || e.Sequence > last || e.Record.Kind != event.Violation || e.Record.Violation == nil {
+	if len(line) > maxLine || json.Unmarshal(line, &e) != nil || e.Sequence < first || e.Sequence > last || e.Record.Kind != event.Violation || e.Record.Violation == nil {
 		return store.Delivered{}, false
 	}
 	v := *e.Record.Violation
-	if v.ID == "" || len(v.ID) > maxID {
+	if !validID.MatchString(v.ID) {
 		return store.Delivered{}, false
 	}
 	return store.Delivered{Sequence: e.Sequence, Violation: v}, true
@@ -192,8 +203,9 @@ func (in *intake) store(ctx context.Context, list []*delivery) {
 	} else if in.failing.Swap(false) {
 		in.log.Info("events of gateways are stored again")
 	}
-	if off > 0 {
-		in.log.Warn("events had a time that cannot be, and were given the time at which they came", "events", off)
+	if in.off += off; in.off > 0 && time.Since(in.offTold) >= linesEvery {
+		in.log.Warn("events had a time that cannot be, and were given the time at which they came", "events", in.off)
+		in.off, in.offTold = 0, time.Now()
 	}
 	for _, d := range list {
 		d.stored <- err

@@ -21,6 +21,7 @@ func FuzzBatch(f *testing.F) {
 		f.Fatal(err)
 	}
 	for _, lines := range []string{record, record + record, strings.Replace(record, "7", "99", 1), strings.Replace(record, "violation", "rumour", 1),
+		strings.Replace(record, `"a"`, `"a-gw2"`, 1),
 		`{"sequence":8,"record":{"kind":"violation"}}`, "{", "\n\n", `{"sequence":-1}`} {
 		f.Add(encoder.EncodeAll([]byte(lines), nil), "5", "10", strings.Repeat("e", 32))
 	}
@@ -39,14 +40,28 @@ func FuzzBatch(f *testing.F) {
 			if v.Sequence > d.Last || i > 0 && v.Sequence <= before {
 				t.Errorf("number %d after %d, the last is %d", v.Sequence, before, d.Last)
 			}
-			if before = v.Sequence; v.Violation.Gateway != "gw1" || v.Violation.ID == "" {
+			if before = v.Sequence; v.Violation.Gateway != "gw1" || !validID.MatchString(v.Violation.ID) {
 				t.Errorf("%+v", v.Violation)
 			}
 		}
 	})
 }
 
+// Ids with a hyphen are given here, to what another gateway's violation would hide.
+func TestAGatewayGivesPlainIDs(t *testing.T) {
+	for id, want := range map[string]bool{"ABCDEFGHIJKLMNOP": true, "v1": true, "": false, "A-gw2": false, "A\u001b[2J": false, strings.Repeat("A", 65): false} {
+		line := `{"sequence":7,"record":{"kind":"violation","violation":{"id":"` + id + `"}}}`
+		if _, ok := read([]byte(line), 1, 9); ok != want {
+			t.Errorf("id %q is taken: %v", id, ok)
+		}
+	}
+}
+
 func TestBatchesAreBounded(t *testing.T) {
+	long := `{"sequence":7,"record":{"kind":"violation","violation":{"id":"a","requestUrlPath":"` + strings.Repeat("x", maxLine) + `"}}}`
+	if _, ok := read([]byte(long), 1, 9); ok {
+		t.Error("a record that no spool takes is taken")
+	}
 	encoder, err := zstd.NewWriter(nil)
 	if err != nil {
 		t.Fatal(err)

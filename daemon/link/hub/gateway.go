@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -23,12 +24,32 @@ type gateway struct {
 	dropped         int64         // of its counter, that were told of
 	droppedAt       time.Time
 	delivering      bool
+	sending         bool              // a bundle
 	sealed          map[string][]byte // private keys, by secret
 	sealing         string            // the key that they are sealed to
 	changed         chan struct{}     // closed when a poll that waits must look again
 	chain           chain
 	polls           int  // that came; the last one is answered
 	asked           bool // commands wait
+	lines           int  // of the log, about what it said
+	linesSince      time.Time
+}
+
+// Lines of the log about what one gateway says, in a while: it does not push out others.
+const (
+	linesTold  = 60
+	linesEvery = time.Minute
+)
+
+// log is where what a gateway says goes, with h.mu held.
+func (h *Hub) log(g *gateway) *slog.Logger {
+	if now := h.Now(); now.Sub(g.linesSince).Abs() >= linesEvery {
+		g.linesSince, g.lines = now, 0
+	}
+	if g.lines++; g.lines > linesTold {
+		return slog.New(slog.DiscardHandler)
+	}
+	return h.Log
 }
 
 // wake has the gateway's poll look again, with h.mu held.
@@ -104,23 +125,23 @@ func (h *Hub) hear(ctx context.Context, from link.Gateway, said link.Poll) (g *g
 	}
 	if !g.connected {
 		g.connected, g.since = true, now
-		h.Log.Info("a gateway is connected", "gateway", g.name, "address", from.Peer.Address.String(), "version", said.Software, "revision", said.Running.Number)
+		h.log(g).Info("a gateway is connected", "gateway", g.name, "address", from.Peer.Address.String(), "version", said.Software, "revision", said.Running.Number)
 	}
 	if said.Refused != nil {
 		said.Refused.Reason = plain(said.Refused.Reason, 500)
 		if g.said.Refused == nil || g.said.Refused.SHA256 != said.Refused.SHA256 {
-			h.Log.Warn("a gateway refused its configuration and keeps the one before", "gateway", g.name, "revision", said.Refused.Number, "reason", said.Refused.Reason)
+			h.log(g).Warn("a gateway refused its configuration and keeps the one before", "gateway", g.name, "revision", said.Refused.Number, "reason", said.Refused.Reason)
 		}
 	}
 	if said.Running != g.said.Running && !g.seen.IsZero() {
-		h.Log.Info("a gateway runs its configuration", "gateway", g.name, "revision", said.Running.Number)
+		h.log(g).Info("a gateway runs its configuration", "gateway", g.name, "revision", said.Running.Number)
 	}
 	dropped := said.Spool.Dropped
 	if dropped < g.dropped {
 		g.dropped = 0 // it has started anew
 	}
 	if dropped > g.dropped {
-		h.Log.Warn("a gateway has dropped events", "gateway", g.name, "events", dropped-g.dropped)
+		h.log(g).Warn("a gateway has dropped events", "gateway", g.name, "events", dropped-g.dropped)
 		g.droppedAt = now
 	}
 	g.dropped = dropped

@@ -38,6 +38,21 @@ func (h *Hub) result(w http.ResponseWriter, r *http.Request, from link.Gateway) 
 	if err != nil {
 		return err
 	}
+	h.mu.Lock()
+	g := h.gateways[from.GatewayID]
+	free := g != nil && !g.sending
+	if free {
+		g.sending = true
+	}
+	h.mu.Unlock()
+	if !free {
+		return &link.Problem{Code: link.Busy, Text: "the gateway has not polled yet, or another bundle of it is on its way", After: 10}
+	}
+	defer func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		g.sending = false
+	}()
 	select {
 	case h.bundles <- struct{}{}:
 		defer func() { <-h.bundles }()

@@ -27,24 +27,38 @@ func (h *Hub) witness(ctx context.Context, g *gateway, from link.Gateway, line s
 	if !ok {
 		return
 	}
-	kind, now := errand.AuditHead, h.Now()
+	now := h.Now()
 	h.mu.Lock()
-	c := &g.chain
-	same := c.appliance == appliance
-	switch {
-	case same && head == c.head:
-		h.mu.Unlock()
+	kind, told := g.chain.judge(appliance, head, now)
+	name := g.name
+	h.mu.Unlock()
+	if !told {
 		return
-	case same && head.Seq <= c.head.Seq:
-		kind, c.rewritten = errand.AuditRewritten, now
-	case same && now.Sub(c.kept) < witnessEvery:
-		h.mu.Unlock()
-		return
+	}
+	note := errand.Note{Kind: kind, Origin: from.Peer.Address.String(), Gateway: name, Detail: head.Line(appliance)}
+	if err := h.Audit.Note(ctx, note); err != nil {
+		h.Log.Warn("the head of a gateway's audit log is not kept", "gateway", name, "error", err.Error())
+	}
+}
+
+// judge compares a head with what is known, and says whether the audit log is told:
+// whatever a gateway says, no more than once in witnessEvery of either kind.
+func (c *chain) judge(appliance string, head audit.Head, now time.Time) (kind errand.Kind, told bool) {
+	kind, since := errand.AuditHead, now.Sub(c.kept)
+	if c.appliance == appliance {
+		if head == c.head {
+			return kind, false
+		}
+		if head.Seq <= c.head.Seq {
+			kind, since, c.head = errand.AuditRewritten, now.Sub(c.rewritten), head
+		}
+	}
+	if since < witnessEvery {
+		return kind, false
+	}
+	if kind == errand.AuditRewritten {
+		c.rewritten = now
 	}
 	c.appliance, c.head, c.kept = appliance, head, now
-	h.mu.Unlock()
-	note := errand.Note{Kind: kind, Origin: from.Peer.Address.String(), Gateway: g.name, Detail: head.Line(appliance)}
-	if err := h.Audit.Note(ctx, note); err != nil {
-		h.Log.Warn("the head of a gateway's audit log is not kept", "gateway", g.name, "error", err.Error())
-	}
+	return kind, true
 }
