@@ -27,14 +27,14 @@ func alone(t *testing.T) *joined {
 func TestAServerGivesFewCommandsAtATime(t *testing.T) {
 	j := alone(t)
 	for range 10 {
-		j.obey(t.Context(), nil, make([]link.Command, 1000))
+		j.obey(t.Context(), nil, nil, make([]link.Command, 1000))
 	}
-	j.obey(t.Context(), nil, []link.Command{{ID: strings.Repeat("x", 1<<16)}})
+	j.obey(t.Context(), nil, nil, []link.Command{{ID: strings.Repeat("x", 1<<16)}})
 	if len(j.results) != maxUnderWay || j.doing != 0 {
 		t.Errorf("%d results wait, %d commands are being done", len(j.results), j.doing)
 	}
 	j.heard(j.results[:10])
-	j.obey(t.Context(), nil, []link.Command{{ID: "later"}})
+	j.obey(t.Context(), nil, nil, []link.Command{{ID: "later"}})
 	if got := j.results[len(j.results)-1].Command; got != "later" {
 		t.Errorf("the last result is of %q", got)
 	}

@@ -89,6 +89,9 @@ func (j *joined) leave() {
 	j.note(before)
 }
 
+// pollPause is between polls, however fast they are answered.
+const pollPause = 50 * time.Millisecond
+
 // keepPolling tells how the gateway is, and does what it hears.
 func (j *joined) keepPolling(ctx context.Context, client *link.Client, id *link.Identity) {
 	fresh := true // nobody knows yet whether it is connected
@@ -100,6 +103,7 @@ func (j *joined) keepPolling(ctx context.Context, client *link.Client, id *link.
 		j.say(err)
 		if fresh = err != nil; err == nil {
 			failures = 0
+			link.Rest(ctx, pollPause)
 			continue
 		}
 		if j.takeNext(err) {
@@ -171,6 +175,23 @@ func (j *joined) tell(id *link.Identity) link.Poll {
 	}
 }
 
+// headPatience is how long a poll waits for the head of the audit log: the daemon may be
+// making a bundle, and the next poll tells it.
+const headPatience = time.Second
+
+func (j *joined) auditHead(ctx context.Context) string {
+	if j.daemon == nil {
+		return ""
+	}
+	ctx, cancel := context.WithTimeout(ctx, headPatience)
+	defer cancel()
+	head, err := j.daemon.AuditHead(ctx)
+	if err != nil {
+		return ""
+	}
+	return head
+}
+
 // maxResults travel in one poll.
 const maxResults = 32
 
@@ -191,12 +212,7 @@ func (j *joined) keepTelling(ctx context.Context, client *link.Client, id *link.
 func (j *joined) poll(ctx context.Context, client *link.Client, id *link.Identity, now bool) error {
 	said := j.tell(id)
 	said.Now = now
-	if j.daemon != nil {
-		var err error
-		if said.AuditHead, err = j.daemon.AuditHead(ctx); err != nil {
-			return fmt.Errorf("the head of the audit log: %w", err)
-		}
-	}
+	said.AuditHead = j.auditHead(ctx)
 	answer, err := client.Poll(ctx, said)
 	if err != nil {
 		return err

@@ -112,7 +112,7 @@ func takenIDs(t *testing.T, open func(*testing.T) *store.Store) {
 		}
 	}
 	looksDelivered(t, s, 2)
-	_, violations := history(t, s)
+	_, violations := History(t, s)
 	for _, v := range violations {
 		if v.Type != "of "+v.Gateway || (v.ID == "BLOCKED") != (v.Gateway == "taken") {
 			t.Errorf("stored is %+v", v)

@@ -80,7 +80,7 @@ func BenchmarkLink(b *testing.B) {
 func busy(r *rand.Rand, n int) store.Violation {
 	service := int(r.ExpFloat64() * 20)
 	return store.Violation{
-		ID: store.NewID(), Time: time.Now().UnixMilli(), Severity: []string{"high", "medium", "low"}[r.IntN(3)], Type: fmt.Sprintf("Attack %d", r.IntN(12)),
+		ID: strings.ReplaceAll(store.NewID(), "-", ""), Time: time.Now().UnixMilli(), Severity: []string{"high", "medium", "low"}[r.IntN(3)], Type: fmt.Sprintf("Attack %d", r.IntN(12)),
 		Description: "SQL injection in a parameter of a request to shop.example.com", ViolatedItem: "parameter q", Policy: "Web signatures", Action: "block",
 		Signature: "' or 1=1 --", SignatureName: "sql-injection-1",
 		SourceIP: fmt.Sprintf("10.%d.%d.%d", r.IntN(2), r.IntN(200), r.IntN(250)), SourcePort: 4711, DestIP: "192.0.2.1", DestPort: 443,
