@@ -21,6 +21,7 @@ type resource struct {
 	kind  model.Kind
 	path  string
 	steps []step
+	loose bool // what lies in an object is compared with it by the caller
 }
 
 // declared are the operations that follow from the declarations.
@@ -29,11 +30,11 @@ func (a *API) declared() []Operation {
 	for _, k := range model.Kinds {
 		if k.Path != "" {
 			for _, path := range slices.Concat([]string{k.Path}, k.Aliases) {
-				list = append(list, resource{a, k, path, stepsTo(k.Name, path)}.operations()...)
+				list = append(list, resource{API: a, kind: k, path: path, steps: stepsTo(k.Name, path)}.operations()...)
 			}
 		}
 		for _, v := range k.Views {
-			list = append(list, resource{a, k, v.Path, stepsTo(k.Name, v.Path)}.view(v)...)
+			list = append(list, resource{API: a, kind: k, path: v.Path, steps: stepsTo(k.Name, v.Path)}.view(v)...)
 		}
 		for _, e := range k.Elements {
 			list = append(list, newElement(a, k, e).operations()...)
@@ -473,6 +474,12 @@ func (r resource) merge(ctx context.Context, c *Call, tx *store.Tx, chain []stor
 		return nil, err
 	}
 	faults = append(faults, more...)
+	if !r.loose {
+		if more, err = holds(ctx, tx, r.kind, o, document); err != nil {
+			return nil, err
+		}
+		faults = append(faults, more...)
+	}
 	if r.kind.Apart != nil && (create || slices.ContainsFunc(r.kind.ApartBy, func(field string) bool { return body[field] != nil })) {
 		more, err := r.apart(ctx, tx, o, document)
 		return append(faults, more...), err
@@ -480,20 +487,25 @@ func (r resource) merge(ctx context.Context, c *Call, tx *store.Tx, chain []stor
 	return faults, nil
 }
 
-// fits compares an object with its parent, and what lies in it with the object.
+// fits compares an object with its parent.
 func fits(ctx context.Context, q reader, k model.Kind, o store.Object, document map[string]any) (Faults, error) {
-	var faults Faults
-	if k.Fits != nil {
-		parent, err := q.Get(ctx, o.ParentID)
-		if err != nil {
-			return nil, err
-		}
-		above, err := documentOf(parent)
-		if err != nil {
-			return nil, err
-		}
-		faults = k.Fits(o.Name, document, above)
+	if k.Fits == nil {
+		return nil, nil
 	}
+	parent, err := q.Get(ctx, o.ParentID)
+	if err != nil {
+		return nil, err
+	}
+	above, err := documentOf(parent)
+	if err != nil {
+		return nil, err
+	}
+	return k.Fits(o.Name, document, above), nil
+}
+
+// holds compares what lies in an object with it.
+func holds(ctx context.Context, q reader, k model.Kind, o store.Object, document map[string]any) (Faults, error) {
+	var faults Faults
 	for _, inside := range model.Kinds {
 		if inside.Parent != k.Name || inside.Fits == nil || o.ID == "" {
 			continue
