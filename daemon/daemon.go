@@ -92,6 +92,13 @@ func Run(ctx context.Context, home appliance.Home, o Options) error {
 		return err
 	}
 	defer lock.Close()
+	owner, err := ownership.Of(home)
+	if err == nil {
+		err = owner.MakeFolders(home)
+	}
+	if err != nil {
+		return fmt.Errorf("the appliance's folders: %w", err)
+	}
 	kept, err := serverlog.Server.Open(home.Logs())
 	if err != nil {
 		return fmt.Errorf("open the server log: %w", err)
