@@ -2,15 +2,15 @@ package job
 
 import (
 	"context"
-	"crypto/ed25519"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"sealgate/appliance"
 	"sealgate/appliance/certificate"
@@ -128,52 +128,41 @@ func knownSecrets(ctx context.Context, home appliance.Home, db *store.Store) ([]
 		return nil, err
 	}
 	list = append(list, keys...)
-	id, err := link.ReadIdentity(home)
-	if err == nil {
-		list = append(list, id.Key.Seed(), id.Sealing)
-	} else if !errors.Is(err, link.ErrNoIdentity) {
-		return nil, err
-	}
 	sealed, err := os.ReadFile(home.Seal())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	list = append(list, sealed)
-	if db == nil {
-		return append(list, gatewaySecrets(home)...), nil
+	sealer, err := secret.Open(string(home))
+	if err != nil {
+		return nil, err
 	}
-	stored, err := storedSecrets(ctx, home, db)
+	if db == nil {
+		return append(list, gatewaySecrets(home, sealer)...), nil
+	}
+	stored, err := storedSecrets(ctx, sealer, db)
 	return append(list, stored...), err
 }
 
-// gatewaySecrets are the keys that a gateway has of its own and was given. What cannot
-// be read is in no file that is collected.
-func gatewaySecrets(home appliance.Home) (list [][]byte) {
-	if file, err := os.Open(home.Snapshot()); err == nil {
+// gatewaySecrets are the keys that a gateway has of its own and was given, and what it
+// is to register with. What cannot be read is in no file that is collected.
+func gatewaySecrets(home appliance.Home, keys *secret.Keys) (list [][]byte) {
+	if file, err := os.OpenFile(home.Snapshot(), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0); err == nil {
 		if s, err := model.ReadSnapshot(file); err == nil {
 			list = s.TakeKeys()
 		}
 		closing(file)
 	}
-	data, err := os.ReadFile(filepath.Join(string(home), "link", "identity.json"))
-	if err != nil {
-		return list
+	if id, err := link.ReadIdentity(home); err == nil {
+		list = append(list, id.Key.Seed(), id.Sealing)
 	}
-	var identity struct {
-		Key     []byte `json:"key"` // with the public half behind it
-		Sealing []byte `json:"sealing"`
+	if r, _, err := keys.PendingRegistration(string(home)); err == nil {
+		list = append(list, []byte(r.Password), []byte(r.Token))
 	}
-	if json.Unmarshal(data, &identity) != nil {
-		return append(list, data)
-	}
-	return append(list, identity.Key[:min(len(identity.Key), ed25519.SeedSize)], identity.Sealing)
+	return list
 }
 
-func storedSecrets(ctx context.Context, home appliance.Home, db *store.Store) (list [][]byte, err error) {
-	keys, err := secret.Open(string(home))
-	if err != nil {
-		return nil, err
-	}
+func storedSecrets(ctx context.Context, keys *secret.Keys, db *store.Store) (list [][]byte, err error) {
 	snap, err := db.Snapshot(ctx, store.SnapshotOptions{Without: []store.Kind{store.Alerts, store.Violations, store.Audit}, Unseal: keys.Unseal})
 	if err != nil {
 		return nil, err

@@ -198,6 +198,9 @@ func (r resource) wire(b []byte, o store.Object, fields []model.Field, named boo
 		if err != nil {
 			return nil, err
 		}
+		if b[len(b)-1] != '{' {
+			b = append(b, ',')
+		}
 		b = append(b, '"')
 		b = append(b, r.kind.ParentField...)
 		b = append(b, '"', ':')
