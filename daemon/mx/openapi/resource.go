@@ -639,12 +639,75 @@ func (r resource) remove(ctx context.Context, c *Call) (any, error) {
 		if err := r.stopped(o); err != nil {
 			return err
 		}
+		gone := []string{o.Name}
+		if o.Kind == model.Dictionary {
+			signatures, err := tx.Names(ctx, o.ID, model.Signature)
+			if err != nil {
+				return err
+			}
+			gone = append(gone, signatures...)
+		}
 		if err = handOver(ctx, tx, o); err == nil {
 			err = tx.Delete(ctx, o.ID)
+		}
+		if err == nil {
+			err = r.notCalled(ctx, c, tx, o, gone)
 		}
 		if errors.Is(err, store.ErrPredefined) {
 			return Faultf(r.kept(), "%s %q is predefined, so it cannot be deleted", r.kind.Title, short(o.Name))
 		}
 		return err
 	})
+}
+
+// notCalled refuses to delete what documents call by one of the names that are gone,
+// unless they find another one of the name.
+func (r resource) notCalled(ctx context.Context, c *Call, tx *store.Tx, o store.Object, gone []string) error {
+	used := &store.InUseError{Kind: o.Kind, Name: o.Name}
+	n := r.reading(ctx, c, tx, nil)
+	for _, k := range model.Kinds {
+		for _, call := range k.Calls {
+			if !slices.Contains(call.To, o.Kind) {
+				continue
+			}
+			callers, err := tx.All(ctx, k.Name)
+			if err != nil {
+				return err
+			}
+			for _, caller := range callers {
+				missed, err := misses(n, caller, call, gone)
+				if err != nil {
+					return err
+				}
+				if missed {
+					used.By = append(used.By, store.Use{ID: caller.ID, Kind: caller.Kind, Name: caller.Name, Field: call.Field})
+				}
+			}
+		}
+	}
+	if len(used.By) > 0 {
+		return used
+	}
+	return nil
+}
+
+// misses says whether an object calls by a name that is gone what is nowhere else.
+func misses(n *names, caller store.Object, call model.Reference, gone []string) (bool, error) {
+	called, err := call.Called(caller.Document)
+	if err != nil {
+		return false, err
+	}
+	for _, name := range called {
+		if !slices.Contains(gone, name) {
+			continue
+		}
+		_, err := n.ID(model.Field{To: call.To}, name)
+		if errors.Is(err, model.ErrNoSuch) {
+			return true, nil
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	return false, nil
 }
