@@ -139,7 +139,9 @@ func Run(ctx context.Context, home appliance.Home, o Options) error {
 	d.jobs.log, d.jobs.childLog = log, everywhere
 	d.audit = audit.New(home.Audit())
 	d.keep(audit.Record{Event: audit.Start, Note: "version " + control.Version})
-	d.tellOfRelease()
+	if o.Healthy == nil {
+		d.tellOfRelease()
+	}
 	heads := d.newHeads(o.Witnesses...)
 
 	// The socket answers while the role starts: migrations may take a while.

@@ -153,6 +153,9 @@ func (d *Daemon) join(ctx context.Context) (waiting bool, err error) {
 		return false, secret.DropRegistration(string(d.home)) // the last attempt was cut after it
 	}
 	r := commands.Register{Joining: d.config.Joining, Password: with.Password, Token: with.Token}
-	_, err = d.Register(ctx, commands.Caller{Name: "first start"}, r, silent{})
-	return err != nil, err
+	if _, err = d.Register(ctx, commands.Caller{Name: "first start"}, r, silent{}); err == nil {
+		return false, nil
+	}
+	_, waiting, unread := d.secrets.PendingRegistration(string(d.home)) // it may have been given up meanwhile
+	return waiting || unread != nil, err
 }

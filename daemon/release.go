@@ -182,11 +182,11 @@ func (d *Daemon) releaseList() ([]commands.Release, string) {
 // wentBack is the event of a release that gave way without anybody's command.
 const wentBack audit.Event = "release"
 
-// tellOfRelease keeps in the audit log why another release runs than was to run. A
-// launcher that waits for us to be healthy has the trial's file to itself.
+// tellOfRelease keeps in the audit log why another release runs than was to run. No
+// launcher may be waiting for us to be healthy: it has the trial's file to itself.
 func (d *Daemon) tellOfRelease() {
 	t, err := patch.ReadTrial(d.home)
-	if err != nil || !t.Untold || t.State == patch.OnTrial {
+	if err != nil || !t.Untold {
 		return
 	}
 	exit := control.ExitFailed
