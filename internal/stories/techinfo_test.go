@@ -134,14 +134,10 @@ func TestBundleHoldsWhatItSays(t *testing.T) {
 // ask logs in to the REST API and gets path.
 func ask(t *testing.T, app *trial.Appliance, path string) {
 	t.Helper()
-	out, err := app.Run("impctl server status --json")
-	var status struct{ Address string }
-	if err := errors.Join(err, json.Unmarshal([]byte(out), &status)); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	at := addressOf(t, app)
 	client := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}}
 	do := func(method, path, cookie string) string {
-		req, err := http.NewRequestWithContext(t.Context(), method, "https://"+status.Address+"/SecureSphere/api"+path, nil)
+		req, err := http.NewRequestWithContext(t.Context(), method, "https://"+at+"/SecureSphere/api"+path, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -288,12 +284,7 @@ func TestBundleOfAManagementServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer mx.Stop()
-	out, err := mx.Run("impctl server status --json")
-	var status struct{ Address string }
-	if err := errors.Join(err, json.Unmarshal([]byte(out), &status)); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	gw, err := trial.New(bin, filepath.Join(t.TempDir(), "gw"), "gateway", "gw1", "--management-server", status.Address, "--licensing", "on-demand")
+	gw, err := trial.New(bin, filepath.Join(t.TempDir(), "gw"), "gateway", "gw1", "--management-server", addressOf(t, mx), "--licensing", "on-demand")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -301,6 +292,7 @@ func TestBundleOfAManagementServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer gw.Stop()
+	out := ""
 	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(out, "connected:         since"); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("the gateway is not connected:\n%s", out)
