@@ -186,6 +186,11 @@ func (h Home) Trial() string       { return h.path("release.json") }         // 
 func (h Home) Hotfix() string      { return h.path("hotfix") }               // where a new appliance's first patch is
 func (h Home) Identity() string    { return h.path("run", "identity.json") } // what licences are bound to, for the role
 
+// Folders are those that every home has.
+func (h Home) Folders() []string {
+	return []string{h.Logs(), h.Exports(), h.TechInfo(), h.Certificate(), h.Spool(), h.Link(), h.Results()}
+}
+
 // Installed says whether h is the home of an installed appliance.
 func (h Home) Installed() bool { return filepath.Clean(string(h)) == string(DefaultHome) }
 

@@ -92,6 +92,13 @@ func Run(ctx context.Context, home appliance.Home, o Options) error {
 		return err
 	}
 	defer lock.Close()
+	owner, err := ownership.Of(home)
+	if err == nil {
+		err = owner.MakeFolders(home)
+	}
+	if err != nil {
+		return fmt.Errorf("the appliance's folders: %w", err)
+	}
 	kept, err := serverlog.Server.Open(home.Logs())
 	if err != nil {
 		return fmt.Errorf("open the server log: %w", err)
@@ -132,6 +139,9 @@ func Run(ctx context.Context, home appliance.Home, o Options) error {
 	d.jobs.log, d.jobs.childLog = log, everywhere
 	d.audit = audit.New(home.Audit())
 	d.keep(audit.Record{Event: audit.Start, Note: "version " + control.Version})
+	if o.Healthy == nil {
+		d.tellOfRelease()
+	}
 	heads := d.newHeads(o.Witnesses...)
 
 	// The socket answers while the role starts: migrations may take a while.

@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"time"
 
 	"sealgate/appliance"
+	"sealgate/appliance/ftl"
 	"sealgate/appliance/secret"
 	"sealgate/commands"
 	"sealgate/control"
@@ -51,13 +53,20 @@ func (d *Daemon) Register(ctx context.Context, c commands.Caller, r commands.Reg
 	}
 	d.log.Info("the gateway is registered", "server", got.Server, "group", got.Group, "user", c.Name)
 	d.pending.set("")
+	d.joined(got)
 	return d.registrationOf(got), secret.DropRegistration(string(d.home))
+}
+
+// joined writes down that the set-up has reached it.
+func (d *Daemon) joined(r link.Registration) {
+	d.setUp.Step(ftl.Registration, ftl.Done, fmt.Sprintf("at %s, in gateway group %q", r.Server, r.Group))
 }
 
 // Unregister leaves the management server, or gives up joining one.
 func (d *Daemon) Unregister(ctx context.Context, c commands.Caller, forget bool, ui control.UI) (commands.Registration, error) {
 	if d.pending.get() != "" {
 		d.pending.set("")
+		d.setUp.Step(ftl.Registration, ftl.Failed, "given up by "+c.Name)
 		return d.registrationOf(link.Registration{Server: d.config.ManagementServer}), secret.DropRegistration(string(d.home))
 	}
 	var was link.Registration
@@ -122,6 +131,7 @@ func (d *Daemon) keepJoining(ctx context.Context) {
 			return
 		}
 		text := commands.ResultOf(err).Error
+		d.setUp.Step(ftl.Registration, ftl.Waiting, text)
 		if d.pending.set(text) {
 			d.log.Warn("the gateway is not registered yet, trying again", "error", text, "again_in", wait.String())
 		}
@@ -139,9 +149,13 @@ func (d *Daemon) join(ctx context.Context) (waiting bool, err error) {
 		return err != nil, err
 	}
 	if id, err := link.ReadIdentity(d.home); err == nil && id.Registered() {
+		d.joined(id.Registration)
 		return false, secret.DropRegistration(string(d.home)) // the last attempt was cut after it
 	}
 	r := commands.Register{Joining: d.config.Joining, Password: with.Password, Token: with.Token}
-	_, err = d.Register(ctx, commands.Caller{Name: "first start"}, r, silent{})
-	return err != nil, err
+	if _, err = d.Register(ctx, commands.Caller{Name: "first start"}, r, silent{}); err == nil {
+		return false, nil
+	}
+	_, waiting, unread := d.secrets.PendingRegistration(string(d.home)) // it may have been given up meanwhile
+	return waiting || unread != nil, err
 }

@@ -179,6 +179,26 @@ func (d *Daemon) releaseList() ([]commands.Release, string) {
 	return list, t.Note
 }
 
+// wentBack is the event of a release that gave way without anybody's command.
+const wentBack audit.Event = "release"
+
+// tellOfRelease keeps in the audit log why another release runs than was to run. No
+// launcher may be waiting for us to be healthy: it has the trial's file to itself.
+func (d *Daemon) tellOfRelease() {
+	t, err := patch.ReadTrial(d.home)
+	if err != nil || !t.Untold {
+		return
+	}
+	exit := control.ExitFailed
+	if d.keep(audit.Record{Event: wentBack, Exit: &exit, Note: t.Note}) != nil {
+		return // the next start tries again
+	}
+	t.Untold = false
+	if err := t.Write(d.home); err != nil {
+		d.log.Error("the audit log will say again why another release runs", "error", err.Error())
+	}
+}
+
 // proveEvery so often a release on trial looks whether it is healthy.
 const proveEvery = 500 * time.Millisecond
 

@@ -59,15 +59,17 @@ func ParseLine(line string) (appliance string, h Head, ok bool) {
 	return m[1], h, err == nil
 }
 
-// ReadHeads finds the heads of an appliance's log in lines that a witness
-// kept, whatever else stands in them.
+// ReadHeads finds the heads of an appliance's log in what a witness kept, lines or
+// JSON, whatever else stands in it.
 func ReadHeads(r io.Reader, appliance string) ([]Head, error) {
 	var heads []Head
-	for lines := bufio.NewScanner(r); ; {
-		if !lines.Scan() {
-			return heads, lines.Err()
+	texts := bufio.NewScanner(r)
+	texts.Split(untilQuote)
+	for {
+		if !texts.Scan() {
+			return heads, texts.Err()
 		}
-		m := headLine.FindSubmatch(lines.Bytes())
+		m := headLine.FindSubmatch(texts.Bytes())
 		if m == nil || !bytes.Equal(m[1], []byte(appliance)) {
 			continue
 		}
@@ -77,4 +79,15 @@ func ReadHeads(r io.Reader, appliance string) ([]Head, error) {
 		}
 		heads = append(heads, h)
 	}
+}
+
+// untilQuote cuts at the ends of lines and of JSON strings: neither is in a head.
+func untilQuote(data []byte, atEOF bool) (advance int, token []byte, err error) {
+	if i := bytes.IndexAny(data, "\n\""); i >= 0 {
+		return i + 1, data[:i], nil
+	}
+	if atEOF && len(data) > 0 {
+		return len(data), data, nil
+	}
+	return 0, nil, nil
 }

@@ -41,6 +41,10 @@ func TestReadHeads(t *testing.T) {
 	if err != nil || len(heads) != 2 || heads[0] != a || heads[1] != b {
 		t.Errorf("%v, %v", heads, err)
 	}
+	json := `{"records":[{"note":"` + a.Line("id-1") + `"},` + strings.Repeat(`{"note":"x"},`, 10_000) + `{"note":"` + b.Line("id-1") + `"}]}`
+	if heads, err := ReadHeads(strings.NewReader(json), "id-1"); err != nil || len(heads) != 2 || heads[0] != a || heads[1] != b {
+		t.Errorf("in JSON: %v, %v", heads, err)
+	}
 	if _, err := ReadHeads(strings.NewReader(strings.Replace(text, "record=7", "record=99999999999999999999", 1)), "id-1"); err == nil {
 		t.Error("a number without bound")
 	}

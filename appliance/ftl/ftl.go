@@ -145,10 +145,8 @@ func Create(ctx context.Context, home appliance.Home, r Request, s Secrets, now 
 	if err := errors.Join(os.MkdirAll(string(home), 0o711), os.Chmod(string(home), 0o711)); err != nil {
 		return config, err
 	}
-	for _, dir := range []string{home.Logs(), home.Exports(), home.TechInfo(), home.Certificate(), home.Spool(), home.Link(), home.Results()} {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return config, err
-		}
+	if err := owner.MakeFolders(home); err != nil {
+		return config, err
 	}
 	r.Log.Step(Settings, Done, fmt.Sprintf("%s %s", r.Role.Title(), r.Name))
 	at = Passwords

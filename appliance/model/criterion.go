@@ -22,7 +22,7 @@ var criterionFields = []Field{
 	text("operation").valid(operation).code(10032), text("match").oneOf("exact", "prefix", "suffix", "regex"), texts("values"), text("value"),
 	text("name"), text("attribute"), refs("ipGroups", IPGroup), list("userDefined", text("").valid(addressOrNetwork).code(10010)),
 	records("cookieNames", text("cookie"), text("matchType")), text("context"), texts("clientTypes"),
-	records("signatures", text("name").required(10032), flag("isUserDefined")), text("searchMode"), refs("dictionaries", Dictionary), text("locations"),
+	records("signatures", text("name").calls(Signature, Dictionary).required(10032), flag("isUserDefined")), text("searchMode"), refs("dictionaries", Dictionary), text("locations"),
 	list("services", place([]string{WebService}, "siteName", "serverGroupName", "serviceName")),
 	records("restrictions", text("dayOfWeek"), text("from"), text("to")), number("numTimes").within(1, 1<<20).code(10023), number("withinSeconds").within(0, 86400).code(10832),
 	flag("matchNonProxied"), flag("matchNoOrUnknownUser"), flag("applyIfUnidentified"),

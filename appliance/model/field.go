@@ -29,7 +29,7 @@ type Field struct {
 	OneOf    []string
 	Valid    func(string) error // of a Text: what is wrong with it, in words that fit after the value
 
-	To    []string // kinds that a Ref or Place may name
+	To    []string // kinds that a Named or Place may name, or that a Text calls by their names without a reference
 	Under string   // kind of the ancestor below which a Named's target lies; "" is the root
 
 	Default  any  // what clients read where the document has nothing
@@ -82,6 +82,7 @@ func refs(name string, to ...string) Field   { return list(name, ref("", to...))
 func secretField(name string) Field          { return Field{Name: name, Type: Secret} }
 func (f Field) oneOf(values ...string) Field { f.OneOf = values; return f }
 func (f Field) within(min, max int64) Field  { f.Min, f.Max = min, max; return f }
+func (f Field) calls(to ...string) Field     { f.To = to; return f }
 func (f Field) under(kind string) Field      { f.Under = kind; return f }
 func (f Field) otherwise(v any) Field        { f.Default = v; return f }
 func (f Field) code(code int) Field          { f.Code = code; return f }
@@ -133,32 +134,38 @@ func (f Field) plain() bool {
 	}
 }
 
-// references lists the references that fields declare.
-func references(fields []Field, prefix string) []Reference {
-	var list []Reference
+// references lists the references that fields declare, and calls what they call by
+// name.
+func references(fields []Field, prefix string) (refs, calls []Reference) {
 	for _, f := range fields {
-		list = append(list, f.references(prefix+f.Name)...)
+		r, c := f.references(prefix + f.Name)
+		refs, calls = append(refs, r...), append(calls, c...)
 	}
-	return list
+	return refs, calls
 }
 
-func (f Field) references(path string) []Reference {
+func (f Field) references(path string) (refs, calls []Reference) {
 	switch f.Type {
 	case Named, Place:
-		return []Reference{{Field: path, To: f.To}}
+		return []Reference{{Field: path, To: f.To}}, nil
 	case Secret:
-		return []Reference{{Field: path, To: []string{Credential}}}
-	case List:
-		list := f.Of.references(path + "[]")
-		for i := range list {
-			list[i].Weak = f.Weak
+		return []Reference{{Field: path, To: []string{Credential}}}, nil
+	case Text:
+		if f.To != nil {
+			return nil, []Reference{{Field: path, To: f.To}}
 		}
-		return list
+		return nil, nil
+	case List:
+		refs, calls = f.Of.references(path + "[]")
+		for i := range refs {
+			refs[i].Weak = f.Weak
+		}
+		return refs, calls
 	case Map:
 		return f.Of.references(path + "{}")
 	case Record:
 		return references(f.Fields, path+".")
 	default:
-		return nil
+		return nil, nil
 	}
 }

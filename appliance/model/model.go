@@ -37,6 +37,7 @@ type Kind struct {
 	Views      []View
 	Elements   []Element
 	References []Reference // fields of the document that hold ids; those of Fields and Views are added
+	Calls      []Reference // fields that hold names of others without a reference; Fields and Views declare them
 	Defaults   []Default   // what a fresh server holds, with RootID or another default as parent
 	Fresh      object      // what a new object's document holds before what is sent
 	First      []First     // what each new object gets
@@ -158,10 +159,11 @@ type Default struct {
 // Kinds are all resources, parents before children.
 var Kinds = complete(slices.Concat(siteKinds, gatewayKinds, globalKinds, policyKinds, systemKinds))
 
-// complete adds the references that fields declare.
+// complete adds what fields declare of others.
 func complete(kinds []Kind) []Kind {
 	for i, k := range kinds {
-		kinds[i].References = slices.Concat(k.References, references(k.All(), ""))
+		refs, calls := references(k.All(), "")
+		kinds[i].References, kinds[i].Calls = slices.Concat(k.References, refs), calls
 	}
 	return kinds
 }

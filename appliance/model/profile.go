@@ -7,7 +7,7 @@ import "strings"
 var (
 	profileMethods    = records("allowedMethods", text("status"), text("method").within(1, 32).required(10015)).by("method").within(0, 64)
 	profileParameters = records("parameters",
-		text("name").within(1, 256).required(10015), number("maxLength").within(0, 1<<20), number("minLength").within(0, 1<<20), text("type"),
+		text("name").within(1, 256).required(10015), number("maxLength").within(0, 1<<20), number("minLength").within(0, 1<<20), text("type").calls(ParameterType).code(10138),
 		flag("nullable"), flag("required"), flag("readOnly"), flag("prefix"), texts("additionalAllowedChars"), flag("base64Encoded"), ref("customValueType", ParameterType).code(10138),
 	).by("name").within(0, 1000)
 

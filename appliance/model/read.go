@@ -240,6 +240,9 @@ func (r *Reading) text(f Field, sent any, at string) (any, bool) {
 			r.fault(f.codeOr(CodeIllegal), "%s is %s, %v", at, shown(s), err)
 			return nil, false
 		}
+	case f.To != nil && s != "":
+		_, ok := r.ref(f, s, at)
+		return s, ok
 	}
 	return s, true
 }

@@ -38,6 +38,15 @@ func (k Kind) Refs(document []byte) ([]Ref, error) {
 	return refs, nil
 }
 
+// Called are the names by which a document of the field's kind calls others.
+func (r Reference) Called(document []byte) ([]string, error) {
+	var root any
+	if err := json.Unmarshal(document, &root); err != nil {
+		return nil, err
+	}
+	return collect(root, strings.Split(r.Field, "."), nil)
+}
+
 // Forget takes an id out of a document's field, which is a Weak reference.
 func Forget(document []byte, field, id string) ([]byte, error) {
 	var root map[string]json.RawMessage

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -107,6 +108,24 @@ func Of(home appliance.Home) (Owner, error) {
 		return Owner{}, appliance.Faultf("run it as root", "%s belongs to the account %s", home, account.Supervisor)
 	}
 	return o, nil
+}
+
+// MakeFolders makes the folders that every home has, where they are missing: releases
+// before this one knew fewer.
+func (o Owner) MakeFolders(home appliance.Home) error {
+	for _, dir := range home.Folders() {
+		if err := os.Mkdir(dir, privateFolder); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		if !o.installed || !slices.Contains(shared(home), dir) {
+			continue
+		}
+		// Also where somebody was cut off before it.
+		if err := errors.Join(os.Chown(dir, o.uid, o.gid), os.Chmod(dir, sharedFolder)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Take gives home and what is in it to the owner, and to the role its share.

@@ -45,6 +45,8 @@ type Trial struct {
 	// Note is what logins are told, and when that was.
 	Note string    `json:"note,omitempty"`
 	At   time.Time `json:"at,omitzero"`
+	// Untold is that the audit log has no record of Note yet: nobody's command led to it.
+	Untold bool `json:"untold,omitempty"`
 }
 
 const (
@@ -101,5 +103,5 @@ func (t Trial) Keeps() []string {
 
 // Ended is the state when the release before runs again: what was said stays.
 func (t Trial) Ended() Trial {
-	return Trial{Base: t.Base, Note: t.Note, At: t.At}
+	return Trial{Base: t.Base, Note: t.Note, At: t.At, Untold: t.Untold}
 }

@@ -37,6 +37,15 @@ func (q queries) Names(ctx context.Context, parent, kind string) ([]string, erro
 	return collect(rows, func(name *string) error { return rows.Scan(name) })
 }
 
+// All lists the objects of a kind, wherever they lie.
+func (q queries) All(ctx context.Context, kind string) ([]Object, error) {
+	rows, err := q.q.QueryContext(ctx, "SELECT "+objectColumns+" FROM objects WHERE kind = $1 ORDER BY name, id", kind)
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, func(o *Object) error { return scanObject(rows.Scan, o) })
+}
+
 // Revision returns the newest revision's number; 0 is none.
 func (q queries) Revision(ctx context.Context) (int64, error) {
 	var number int64

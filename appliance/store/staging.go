@@ -31,8 +31,8 @@ type Staging struct {
 	base   generation
 	data   generation
 	root   *os.Root // data's folder: nothing is written outside
-	lock   *os.File // of the data folder
-	config *Store   // at the schema that is loaded
+	lock   *dataLock
+	config *Store // at the schema that is loaded
 	day    *stagedDay
 	ending string // the day that ended is about
 	ended  <-chan error

@@ -58,7 +58,7 @@ type Options struct {
 type Store struct {
 	home      string
 	data      generation
-	lock      *os.File // of the data folder, shared; nil when read-only
+	lock      *dataLock // shared; nil when read-only
 	now       func() time.Time
 	readOnly  bool
 	committed func(context.Context, Change, int64) // may be nil

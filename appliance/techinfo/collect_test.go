@@ -351,12 +351,12 @@ func TestUpgradeFacts(t *testing.T) {
 	if files["upgrade/releases"] != "no patch was ever installed\n" || !strings.Contains(files["upgrade/schemas.json"], `"known"`) {
 		t.Errorf("%q %q", files["upgrade/releases"], files["upgrade/schemas.json"])
 	}
-	releases := filepath.Join(string(home), "releases")
+	releases := home.Releases()
 	if err := os.MkdirAll(filepath.Join(releases, "v2"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	put(t, filepath.Join(releases, "v2", "sealgated"), "program")
-	put(t, filepath.Join(string(home), "release.json"), `{"state":"proven"}`)
+	put(t, home.Trial(), `{"state":"proven"}`)
 	if err := os.Symlink("v2", filepath.Join(releases, "current")); err != nil {
 		t.Fatal(err)
 	}

@@ -48,6 +48,7 @@ func collectors(src Source, o Options) []collector {
 		{o.Traffic, collector{"traffic", src.traffic}},
 		{o.Debug, collector{"debug", src.profiles}},
 		{src.Config.Role == appliance.Gateway, collector{"config", src.snapshot}},
+		{src.Config.Role == appliance.ManagementServer, collector{"gateways", src.gateways}},
 	} {
 		if also.wanted {
 			list = append(list, also.collector)
@@ -211,6 +212,12 @@ func (src Source) snapshot(ctx context.Context, c *collection) error {
 	}
 	s.TakeKeys()
 	return c.json("snapshot.json", s)
+}
+
+// gateways are those of a management server, and how they are.
+func (src Source) gateways(ctx context.Context, c *collection) error {
+	_, err := src.ask(ctx, c, "gateways", "gateways.json")
+	return err
 }
 
 // configuration is every table without its secrets, and users without verifiers.

@@ -66,8 +66,8 @@ type Source struct {
 	Status  any          // how the daemon says it is; marshals to JSON
 	Store   *store.Store // nil where there is none
 	Secrets [][]byte     // that must not be in the bundle, whoever wrote them there
-	// Ask asks the running role: heap, cpu, goroutine, runtime, counters or
-	// configuration.
+	// Ask asks the running role: heap, cpu, goroutine, runtime, counters,
+	// configuration or gateways.
 	Ask func(ctx context.Context, what string) (answer []byte, cut bool, err error)
 }
 

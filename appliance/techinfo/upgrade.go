@@ -19,10 +19,7 @@ const maxReleases = 5000
 // upgrade is which releases are here, how the one that runs came to that, and which
 // schemas the databases have.
 func (src Source) upgrade(ctx context.Context, c *collection) error {
-	releases, record := filepath.Join(string(src.Home), "releases"), filepath.Join(string(src.Home), "release.json")
-	if src.Home.Installed() {
-		releases = "/var/lib/sealgate-releases"
-	}
+	releases, record := src.Home.Releases(), src.Home.Trial()
 	var b bytes.Buffer
 	n := 0
 	err := filepath.WalkDir(releases, func(path string, entry fs.DirEntry, err error) error {

@@ -37,6 +37,7 @@ const (
 	Counters   = "counters"  // text as Prometheus reads it
 
 	Configuration = "configuration" // JSON: what a gateway was told, without keys
+	Gateways      = "gateways"      // JSON: those of a management server, as its REST API shows them
 )
 
 // Profiled is how long a processor profile takes.

@@ -10,6 +10,8 @@ import (
 	"os"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"sealgate/appliance"
 	"sealgate/appliance/certificate"
 	"sealgate/appliance/disk"
@@ -127,43 +129,41 @@ func knownSecrets(ctx context.Context, home appliance.Home, db *store.Store) ([]
 		return nil, err
 	}
 	list = append(list, keys...)
-	id, err := link.ReadIdentity(home)
-	if err == nil {
-		list = append(list, id.Key.Seed(), id.Sealing)
-	} else if !errors.Is(err, link.ErrNoIdentity) {
-		return nil, err
-	}
 	sealed, err := os.ReadFile(home.Seal())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	list = append(list, sealed)
-	if db == nil {
-		return append(list, gatewaySecrets(home)...), nil
-	}
-	stored, err := storedSecrets(ctx, home, db)
-	return append(list, stored...), err
-}
-
-// gatewaySecrets are the keys that a gateway was given. What cannot be read is in no file that is collected.
-func gatewaySecrets(home appliance.Home) [][]byte {
-	file, err := ownership.OpenShared(home.Snapshot())
-	if err != nil {
-		return nil
-	}
-	defer closing(file)
-	s, err := model.ReadSnapshot(file)
-	if err != nil {
-		return nil
-	}
-	return s.TakeKeys()
-}
-
-func storedSecrets(ctx context.Context, home appliance.Home, db *store.Store) (list [][]byte, err error) {
-	keys, err := secret.Open(string(home))
+	sealer, err := secret.Open(string(home))
 	if err != nil {
 		return nil, err
 	}
+	if db == nil {
+		return append(list, gatewaySecrets(home, sealer)...), nil
+	}
+	stored, err := storedSecrets(ctx, sealer, db)
+	return append(list, stored...), err
+}
+
+// gatewaySecrets are the keys that a gateway has of its own and was given, and what it
+// is to register with. What cannot be read is in no file that is collected.
+func gatewaySecrets(home appliance.Home, keys *secret.Keys) (list [][]byte) {
+	if file, err := ownership.OpenShared(home.Snapshot()); err == nil {
+		if s, err := model.ReadSnapshot(file); err == nil {
+			list = s.TakeKeys()
+		}
+		closing(file)
+	}
+	if id, err := link.ReadIdentity(home); err == nil {
+		list = append(list, id.Key.Seed(), id.Sealing)
+	}
+	if r, _, err := keys.PendingRegistration(string(home)); err == nil {
+		list = append(list, []byte(r.Password), []byte(r.Token))
+	}
+	return list
+}
+
+func storedSecrets(ctx context.Context, keys *secret.Keys, db *store.Store) (list [][]byte, err error) {
 	snap, err := db.Snapshot(ctx, store.SnapshotOptions{Without: []store.Kind{store.Alerts, store.Violations, store.Audit}, Unseal: keys.Unseal})
 	if err != nil {
 		return nil, err

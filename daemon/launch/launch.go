@@ -105,7 +105,7 @@ func (l *Launcher) next() (patch.Trial, string, error) {
 	}
 	program, err := l.releases().Program()
 	if err != nil {
-		t.Note, t.At = err.Error()+"; the installation's own runs", time.Now().UTC()
+		t.Note, t.At, t.Untold = err.Error()+"; the installation's own runs", time.Now().UTC(), true
 		return t, "", errors.Join(err, t.Write(l.Home))
 	}
 	return t, program, nil
@@ -126,7 +126,7 @@ func (l *Launcher) settle() (patch.Trial, error) {
 		return l.replaced(t)
 	}
 	if t.State == patch.OnTrial && t.Starts >= MaxStarts {
-		t = t.Back(failed(t, fmt.Sprintf("it was started %d times", t.Starts)), time.Now())
+		t = back(t, failed(t, fmt.Sprintf("it was started %d times", t.Starts)))
 		if err := t.Write(l.Home); err != nil {
 			return t, err
 		}
@@ -158,7 +158,7 @@ func (l *Launcher) settle() (patch.Trial, error) {
 // discard gives a release up that cannot be activated.
 func (l *Launcher) discard(t patch.Trial, why error) (patch.Trial, error) {
 	l.Log.Error("a release cannot be activated", "release", t.To, "error", why.Error())
-	t = t.Back(fmt.Sprintf("release %s could not be activated (%s), and %s runs on", t.To, why, t.From), time.Now())
+	t = back(t, fmt.Sprintf("release %s could not be activated (%s), and %s runs on", t.To, why, t.From))
 	if err := t.Write(l.Home); err != nil {
 		return t, err
 	}
@@ -271,10 +271,17 @@ func (l *Launcher) failed(t patch.Trial, end string) (over bool, err error) {
 }
 
 func (l *Launcher) giveUp(t patch.Trial, why string) (over bool, err error) {
-	t = t.Back(failed(t, why), time.Now())
+	t = back(t, failed(t, why))
 	l.Log.Error(t.Note)
 	err = t.Write(l.Home)
 	return err != nil, err
+}
+
+// back is the way back that nobody has asked for.
+func back(t patch.Trial, note string) patch.Trial {
+	t = t.Back(note, time.Now())
+	t.Untold = true
+	return t
 }
 
 func failed(t patch.Trial, why string) string {

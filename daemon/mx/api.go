@@ -27,7 +27,7 @@ type part struct {
 }
 
 // newAPI is the REST API with all of its operations.
-func newAPI(ctx context.Context, p part, gateways openapi.Gateways, watch monitor.Config) (http.Handler, error) {
+func newAPI(ctx context.Context, p part, gateways openapi.Gateways, watch monitor.Config) (*openapi.API, error) {
 	sessions, err := session.New(ctx, session.Config{Store: p.db, Appliance: p.config.Name, Log: p.log})
 	if err != nil {
 		return nil, err
@@ -38,14 +38,14 @@ func newAPI(ctx context.Context, p part, gateways openapi.Gateways, watch monito
 	}
 	accounts := user.New(p.db, p.config.Name, sessions.Changed)
 	server := administration.Config{Home: p.home, Store: p.db, Level: p.level, Log: p.log}
-	return sameOrigin(openapi.New(openapi.Config{
+	return openapi.New(openapi.Config{
 		Store:      p.db,
 		Sessions:   sessions,
 		Sealer:     sealer,
 		Gateways:   gateways,
 		Operations: slices.Concat(sessions.Operations(), accounts.Operations(), server.Operations(), watch.Operations()),
 		Log:        p.log,
-	})), nil
+	}), nil
 }
 
 // sameOrigin refuses what a browser sends because a page of another origin says so:

@@ -74,7 +74,7 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 	requests := access.Open(home, log)
 	defer requests.Close()
 	seen := newCounters()
-	srv := newServer(requests.Handler(api, seen.saw), log)
+	srv := newServer(requests.Handler(sameOrigin(api), seen.saw), log)
 	srv.ConnState = seen.state
 	srv.TLSConfig = &tls.Config{GetCertificate: keeper.Get, MinVersion: tls.VersionTLS12}
 	gateways, err := link.NewServer(link.Config{Home: home, Name: config.Name, Store: db, Log: log, Now: time.Now, Supervisor: daemon})
@@ -101,7 +101,10 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 	})
 	beside.Go(func() { known.Run(aside) })
 	beside.Go(func() {
-		diagnosis.Serve(aside, home, map[string]func(io.Writer) error{diagnosis.Counters: seen.Write}, log)
+		diagnosis.Serve(aside, home, map[string]func(io.Writer) error{
+			diagnosis.Counters: seen.Write,
+			diagnosis.Gateways: func(w io.Writer) error { return api.WriteGateways(aside, w) },
+		}, log)
 	})
 	beside.Go(func() { migrateDays(aside, db, log) })
 	select {

@@ -511,3 +511,41 @@ func TestGatewayListensAtLowPorts(t *testing.T) {
 		t.Errorf("%q", answer)
 	}
 }
+
+// Releases before this one knew fewer folders. What is missing is made at the start,
+// for the role where the role works.
+func TestHomeOfAnEarlierRelease(t *testing.T) {
+	startRoot(t)
+	app := newApplianceOf(t, "gateway", "gw1")
+	home := appliance.Home(app.Home)
+	for _, dir := range home.Folders() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(home.Link(), 0o700); err != nil { // somebody was cut off here
+		t.Fatal(err)
+	}
+	owner := credential(t, "sealgate")
+	if err := os.Chown(home.Link(), int(owner.Uid), int(owner.Gid)); err != nil {
+		t.Fatal(err)
+	}
+	if err := app.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for dir, want := range map[string]os.FileMode{home.Link(): 0o770 | os.ModeSetgid, home.Results(): 0o770 | os.ModeSetgid, home.Spool(): 0o770 | os.ModeSetgid,
+		home.Certificate(): 0o770 | os.ModeSetgid, home.Logs(): 0o700, home.Exports(): 0o700, home.TechInfo(): 0o700} {
+		info, err := os.Stat(dir)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		of := info.Sys().(*syscall.Stat_t)
+		if info.Mode() != os.ModeDir|want || of.Uid != owner.Uid || of.Gid != owner.Gid {
+			t.Errorf("%s is %v of %d:%d", dir, info.Mode(), of.Uid, of.Gid)
+		}
+	}
+	if files, err := os.ReadDir(home.Spool()); err != nil || len(files) == 0 {
+		t.Errorf("the role has nothing in its folder: %v", err)
+	}
+}

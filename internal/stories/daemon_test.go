@@ -29,6 +29,17 @@ func newAppliance(t *testing.T) *trial.Appliance {
 	return app
 }
 
+// addressOf is where a management server that runs listens.
+func addressOf(t *testing.T, app *trial.Appliance) string {
+	t.Helper()
+	out, err := app.Run("impctl server status --json")
+	var status struct{ Address string }
+	if err := errors.Join(err, json.Unmarshal([]byte(out), &status)); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return status.Address
+}
+
 // systemd learns when the appliance is ready and when it stops.
 func TestReadiness(t *testing.T) {
 	app := newAppliance(t)
@@ -213,14 +224,10 @@ func TestNoSecretInProcOfRegistration(t *testing.T) {
 		}
 		defer app.Stop()
 	}
-	out, err := mx.Run("impctl server status --json")
-	var status struct{ Address string }
-	if err := errors.Join(err, json.Unmarshal([]byte(out), &status)); err != nil {
-		t.Fatal(err)
-	}
+	at := addressOf(t, mx)
 	jobs := 0
 	for _, password := range []string{"Wrong-pw-1817", trial.Secure} {
-		cmd := gw.Command("impctl gateway register --licensing on-demand --management-server " + status.Address)
+		cmd := gw.Command("impctl gateway register --licensing on-demand --management-server " + at)
 		cmd.Stdin = strings.NewReader(password + "\n")
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)

@@ -15,8 +15,10 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"filippo.io/age"
 
@@ -132,14 +134,10 @@ func TestBundleHoldsWhatItSays(t *testing.T) {
 // ask logs in to the REST API and gets path.
 func ask(t *testing.T, app *trial.Appliance, path string) {
 	t.Helper()
-	out, err := app.Run("impctl server status --json")
-	var status struct{ Address string }
-	if err := errors.Join(err, json.Unmarshal([]byte(out), &status)); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	at := addressOf(t, app)
 	client := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}}
 	do := func(method, path, cookie string) string {
-		req, err := http.NewRequestWithContext(t.Context(), method, "https://"+status.Address+"/SecureSphere/api"+path, nil)
+		req, err := http.NewRequestWithContext(t.Context(), method, "https://"+at+"/SecureSphere/api"+path, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -165,6 +163,16 @@ func ask(t *testing.T, app *trial.Appliance, path string) {
 		t.Fatal(err)
 	}
 	do(http.MethodGet, path, session.ID)
+	// The access log is written in batches.
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		log, _ := os.ReadFile(filepath.Join(app.Home, "spool", "access.log"))
+		if target, _, _ := strings.Cut(path, "?"); strings.Contains(string(log), "GET /SecureSphere/api"+target) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the access log lacks %s:\n%s", path, log)
+		}
+	}
 }
 
 // everything are the flags of a bundle that holds all that there is.
@@ -269,15 +277,62 @@ func holdsNone(t *testing.T, files map[string][]byte, secrets []string) {
 	}
 }
 
-// A gateway has keys of its own, and those of the servers that it stands before.
+// A management server's bundle tells how its gateways are, and what it was busy with.
+func TestBundleOfAManagementServer(t *testing.T) {
+	mx := newAppliance(t)
+	if err := mx.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer mx.Stop()
+	gw, err := trial.New(bin, filepath.Join(t.TempDir(), "gw"), "gateway", "gw1", "--management-server", addressOf(t, mx), "--licensing", "on-demand")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := gw.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer gw.Stop()
+	out := ""
+	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(out, "connected:         since"); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the gateway is not connected:\n%s", out)
+		}
+		out, _ = gw.Run("impctl gateway show")
+	}
+	if out, err := mx.Run("export-local --pwd " + trial.System); err != nil {
+		t.Fatal(out)
+	}
+	files, m := bundleOf(t, mx, "")
+	var gateways []struct {
+		Name, GatewayGroupName, SoftwareVersion string
+		Running                                 bool
+	}
+	if err := json.Unmarshal(files["gateways/gateways.json"], &gateways); err != nil || len(gateways) != 1 || gateways[0].Name != "gw1" ||
+		gateways[0].GatewayGroupName != "Default Gateway Group" || !gateways[0].Running || gateways[0].SoftwareVersion == "" {
+		t.Errorf("the gateways: %v, %s; notes: %v", err, files["gateways/gateways.json"], m.Notes)
+	}
+	if !strings.Contains(string(files["config/jobs.jsonl"]), `"name":"export"`) {
+		t.Errorf("the jobs: %s", files["config/jobs.jsonl"])
+	}
+	if out, err := mx.Run("impctl server stop"); err != nil {
+		t.Fatal(out)
+	}
+	files, m = bundleOf(t, mx, "")
+	if !slices.ContainsFunc(m.Notes, func(n techinfo.Note) bool { return n.Collector == "gateways" }) || !strings.Contains(string(files["config/objects.jsonl"]), `"gw1"`) {
+		t.Errorf("of a server that is stopped: %v", m.Notes)
+	}
+}
+
+// A gateway has keys of its own, and those of the servers that it stands before; and
+// until it is registered the password that it registers with.
 func TestNoSecretInABundleOfAGateway(t *testing.T) {
-	app, err := trial.New(bin, filepath.Join(t.TempDir(), "home"), "gateway", "gw")
+	app, err := trial.New(bin, filepath.Join(t.TempDir(), "home"), "gateway", "gw", "--management-server", "127.0.0.1:1")
 	if err != nil {
 		t.Fatal(err)
 	}
 	const private = "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgevZzL1gdAFr88hb2"
 	key, sealing := bytes.Repeat([]byte("\x01key"), 8), bytes.Repeat([]byte("\x02seal"), 7)[:32]
-	identity, err := json.Marshal(map[string]any{"key": append(key, make([]byte, 32)...), "sealing": sealing, "server": "mx:8083"})
+	identity, err := json.Marshal(map[string]any{"key": append(key, make([]byte, 32)...), "sealing": sealing})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -302,13 +357,13 @@ func TestNoSecretInABundleOfAGateway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range secrets[2:] {
+	for _, s := range secrets[1:] {
 		fmt.Fprintf(log, "%s %x %s\n", s, s, base64.StdEncoding.EncodeToString([]byte(s)))
 	}
 	log.Close()
 	files, m := bundleOf(t, app, strings.Replace(everything, "--coredumps", "", 1))
-	if m.Masked < 9 || !bytes.Contains(files["config/snapshot.json"], []byte(`"sslKeyName": "k"`)) || !bytes.Contains(files["traffic/first"], []byte("sealgate_configuration_revision")) {
-		t.Errorf("%d secrets were found in the log, want 9 and more; notes: %v", m.Masked, m.Notes)
+	if m.Masked < 12 || !bytes.Contains(files["config/snapshot.json"], []byte(`"sslKeyName": "k"`)) || !bytes.Contains(files["traffic/first"], []byte("sealgate_configuration_revision")) {
+		t.Errorf("%d secrets were found in the log, want 12 and more; notes: %v", m.Masked, m.Notes)
 	}
 	holdsNone(t, files, secrets)
 }

@@ -24,15 +24,7 @@ func TestWritesAreAudited(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer app.Stop()
-	out, err := app.Run("impctl server status --json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var status struct{ Address string }
-	if err := json.Unmarshal([]byte(out), &status); err != nil {
-		t.Fatal(err)
-	}
-	api := "https://" + status.Address + "/SecureSphere/api/v1"
+	api := "https://" + addressOf(t, app) + "/SecureSphere/api/v1"
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, MaxIdleConnsPerHost: 8}}
 	session := ""
 	do := func(method, path, body string) string {
@@ -74,7 +66,8 @@ func TestWritesAreAudited(t *testing.T) {
 	if out, err := app.Run("impctl server stop"); err != nil {
 		t.Fatalf("%v %s", err, out)
 	}
-	if out, err = app.Run("show audit --last 10000 --json"); err != nil {
+	out, err := app.Run("show audit --last 10000 --json")
+	if err != nil {
 		t.Fatal(err)
 	}
 	var shown struct{ Records []audit.Record }

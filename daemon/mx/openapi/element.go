@@ -23,7 +23,7 @@ func newElement(a *API, k model.Kind, e model.Element) element {
 	i := slices.IndexFunc(k.Fields, func(f model.Field) bool { return f.Name == e.List })
 	vars := braces(e.Path)
 	object := e.Path[:strings.LastIndex(e.Path, "/")]
-	return element{resource{a, k, e.Path, stepsTo(k.Name, object)}, e, k.Fields[i], vars[len(vars)-1]}
+	return element{resource{API: a, kind: k, path: e.Path, steps: stepsTo(k.Name, object)}, e, k.Fields[i], vars[len(vars)-1]}
 }
 
 func (e element) operations() []Operation {

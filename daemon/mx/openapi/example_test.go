@@ -37,6 +37,7 @@ var targets = []struct{ kind, path, body string }{
 	{model.IPGroup, "/v1/conf/ipGroups", `{"entries":[{"type":"single","ipAddressFrom":"10.1.1.1"}]}`},
 	{model.ActionSet, "/v1/conf/actionSets", `{"type":"block","actions":[{"name":"b","type":"ipBlock","seconds":60}]}`},
 	{model.Dictionary, "/v1/conf/dictionaries", `{"description":"x"}`},
+	{model.Signature, "/v1/conf/signatures" + path(target), `{"pattern":"x"}`},
 	{model.URLRewriteGroup, "/v1/conf/globalObjects/URLRewriteGroups", `{}`},
 	{model.DataMaskingGroup, "/v1/conf/globalObjects/dataMaskingGroups", `{}`},
 	{model.ParameterType, "/v1/conf/globalObjects/parameterTypeConfiguration", `{"regularExpression":"^x$"}`},
@@ -49,8 +50,11 @@ var targets = []struct{ kind, path, body string }{
 }
 
 func targetName(kind string) string {
-	if kind == model.Address {
+	switch kind {
+	case model.Address:
 		return "10.9.9.9"
+	case model.Signature:
+		return "a signature 目" // a dictionary's name stands for its signatures
 	}
 	return target
 }
@@ -159,6 +163,9 @@ func value(k model.Kind, f model.Field) any {
 		}
 		return place
 	default:
+		if f.To != nil {
+			return targetName(f.To[0])
+		}
 		if len(f.OneOf) > 0 {
 			return f.OneOf[0]
 		}
@@ -344,7 +351,7 @@ func named(fields []model.Field, at []string) map[string][]string {
 		}
 		switch {
 		case f.ReadOnly:
-		case inner.Type == model.Named:
+		case inner.Type == model.Named || inner.Type == model.Text && inner.To != nil:
 			found[strings.Join(where, "\x00")] = inner.To
 		case inner.Type == model.Record:
 			maps.Copy(found, named(inner.Fields, where))

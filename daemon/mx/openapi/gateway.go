@@ -2,8 +2,10 @@ package openapi
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 
 	"sealgate/appliance/model"
@@ -67,6 +69,41 @@ func (a *API) gatewayOperations() []Operation {
 		{Method: http.MethodPost, Path: "/experimental/gateway/gatewayAlias", Resource: model.Alias, Summary: "create an alias, and its address where it is new",
 			In: alias, Codes: []int{10016, 10056, 10102, 10131, 10132, 10152, 10180}, Do: a.gatewayAlias},
 	}
+}
+
+// WriteGateways writes what a GET says of each gateway, for support.
+func (a *API) WriteGateways(ctx context.Context, w io.Writer) error {
+	r := a.at(model.Gateway, "/v1/conf/gateways/{gatewayName}")
+	r.kind.NameField = "name"
+	list := []json.RawMessage{}
+	err := r.store.Read(ctx, func(q *store.Reader) error {
+		groups, err := q.List(ctx, model.RootID, model.GatewayGroup)
+		if err != nil {
+			return err
+		}
+		n := r.reading(ctx, &Call{}, q, nil)
+		for _, group := range groups {
+			objects, err := q.List(ctx, group.ID, model.Gateway)
+			if err != nil {
+				return err
+			}
+			for _, o := range objects {
+				if o, err = r.live(o); err != nil {
+					return err
+				}
+				entry, err := r.wire(nil, o, r.kind.Fields, true, n)
+				if err != nil {
+					return err
+				}
+				list = append(list, entry)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(w).Encode(list)
 }
 
 func (r resource) gateways(ctx context.Context, c *Call) (any, error) {

@@ -38,7 +38,7 @@ func (a *API) inboundOperations() []Operation {
 	}
 	in := inbound{
 		resource: a.at(model.InboundRule, inboundPath),
-		outbound: resource{a, outbound, outbound.Path, stepsTo(model.OutboundRule, outbound.Path)},
+		outbound: resource{API: a, kind: outbound, path: outbound.Path, steps: stepsTo(model.OutboundRule, outbound.Path)},
 		service:  stepsTo(model.WebService, servicePath),
 	}
 	taken := append(slices.Clone(in.kind.Fields), model.Field{Name: "outboundRules", Type: model.Map, Of: &model.Field{Type: model.Record, Fields: outbound.Fields}})
@@ -61,7 +61,7 @@ func (a *API) at(kind, path string) resource {
 	if err != nil {
 		panic(err)
 	}
-	return resource{a, k, path, stepsTo(kind, path)}
+	return resource{API: a, kind: k, path: path, steps: stepsTo(kind, path)}
 }
 
 // listener is where an inbound rule listens.
@@ -396,10 +396,27 @@ func (in inbound) changeRule(ctx context.Context, c *Call, tx *store.Tx, chain [
 		return err
 	}
 	chain[len(chain)-1] = rule
-	if err := in.update(ctx, c, tx, chain, in.kind.Fields, body, false); err != nil {
+	// Rules and what names them may change at once: they are compared when both have.
+	alone := in.resource
+	alone.loose = true
+	if err := alone.update(ctx, c, tx, chain, in.kind.Fields, body, false); err != nil {
 		return err
 	}
-	return in.putOutbound(ctx, c, tx, chain, rules)
+	if err := in.putOutbound(ctx, c, tx, chain, rules); err != nil {
+		return err
+	}
+	if rule, err = tx.Get(ctx, rule.ID); err != nil {
+		return err
+	}
+	document, err := documentOf(rule)
+	if err != nil {
+		return err
+	}
+	faults, err := holds(ctx, tx, in.kind, rule, document)
+	if err == nil && len(faults) > 0 {
+		err = faults
+	}
+	return err
 }
 
 // listenElsewhere moves a rule to the group, alias and ports that were sent.

@@ -18,6 +18,7 @@ type reader interface {
 	Get(ctx context.Context, id string) (store.Object, error)
 	Find(ctx context.Context, parent, kind, name string) (store.Object, error)
 	List(ctx context.Context, parent, kind string) ([]store.Object, error)
+	All(ctx context.Context, kind string) ([]store.Object, error)
 	Names(ctx context.Context, parent, kind string) ([]string, error)
 	InUseBy(ctx context.Context, id string) ([]store.Use, error)
 	SSLKey(ctx context.Context, id string) (store.SSLKey, error)

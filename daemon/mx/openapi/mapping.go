@@ -16,7 +16,7 @@ func (a *API) mappingOperations() []Operation {
 	if err != nil {
 		panic(err)
 	}
-	r := resource{a, k, k.Path, stepsTo(model.HostMapping, k.Path)}
+	r := resource{API: a, kind: k, path: k.Path, steps: stepsTo(model.HostMapping, k.Path)}
 	return []Operation{{
 		Method: http.MethodPost, Path: servicePath + "/hostToAppMappings/{webApplicationName}/{priority}", Resource: model.HostMapping,
 		Summary: "create a host-to-application mapping", In: k.Fields[:2], Codes: []int{10006, 10008, 10014, 10015, 10016, 10017, 10022, 10212},

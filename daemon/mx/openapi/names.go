@@ -19,6 +19,8 @@ type names struct {
 	sealer store.Sealer
 	caller Caller
 	known  map[string]store.Object
+
+	signatures map[string]string // ids by name, of whichever dictionary; nil: not read yet
 }
 
 var _ model.Names = (*names)(nil)
@@ -43,10 +45,35 @@ func (n *names) ID(f model.Field, name string) (string, error) {
 }
 
 func (n *names) find(under, kind, name string) (string, error) {
-	if kind != model.SSLKey {
-		o, err := n.q.Find(n.ctx, under, kind, name)
-		return o.ID, err
+	switch kind {
+	case model.SSLKey:
+		return n.findKey(under, name)
+	case model.Signature:
+		return n.findSignature(name)
 	}
+	o, err := n.q.Find(n.ctx, under, kind, name)
+	return o.ID, err
+}
+
+// findSignature finds one in any dictionary.
+func (n *names) findSignature(name string) (string, error) {
+	if n.signatures == nil {
+		list, err := n.q.All(n.ctx, model.Signature)
+		if err != nil {
+			return "", err
+		}
+		n.signatures = make(map[string]string, len(list))
+		for _, o := range list {
+			n.signatures[o.Name] = o.ID
+		}
+	}
+	if id, ok := n.signatures[name]; ok {
+		return id, nil
+	}
+	return "", store.ErrNotFound
+}
+
+func (n *names) findKey(under, name string) (string, error) {
 	keys, err := n.q.SSLKeys(n.ctx, under)
 	if err != nil {
 		return "", err

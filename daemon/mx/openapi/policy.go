@@ -20,7 +20,7 @@ func (a *API) policyOperations() []Operation {
 		if err != nil {
 			panic(err)
 		}
-		r := resource{a, k, k.Path, stepsTo(kind, k.Path)}
+		r := resource{API: a, kind: k, path: k.Path, steps: stepsTo(kind, k.Path)}
 		list = append(list, Operation{Method: http.MethodGet, Path: k.Path + "/securityPolicies", Resource: kind, Summary: "list the security policies that apply to a " + k.Title,
 			Out: policies, BareOut: true, Codes: r.missingCodes(), Do: r.securityPolicies})
 	}
@@ -29,7 +29,7 @@ func (a *API) policyOperations() []Operation {
 		if err != nil {
 			panic(err)
 		}
-		r := resource{a, k, k.Path, stepsTo(place, k.Path)}
+		r := resource{API: a, kind: k, path: k.Path, steps: stepsTo(place, k.Path)}
 		list = append(list, Operation{Method: http.MethodPost, Path: k.Path + "/" + policySegment[policy] + "/{policyName}", Resource: policy,
 			Summary: "apply a custom policy to a " + k.Title, Codes: append(r.missingCodes(), 10033), Do: r.apply(policy)})
 	}

@@ -37,3 +37,41 @@ func TestSecurityPolicies(t *testing.T) {
 		}
 	}
 }
+
+// What a document calls by its name must be there when it is written, and stays.
+func TestWhatIsCalledByItsName(t *testing.T) {
+	s := newServer(t)
+	s.ok("POST", group, "")
+	s.ok("POST", service, "")
+	const (
+		profile    = "/v1/conf/webProfile/Default%20Site/Web/Shop/Default%20Web%20Application"
+		parameter  = "/v1/conf/globalObjects/parameterTypeConfiguration/Order"
+		policy     = "/v1/conf/policies/security/webServiceCustomPolicies/Mine"
+		dictionary = "/v1/conf/dictionaries/"
+		signature  = "/v1/conf/signatures/"
+		pattern    = `{"pattern":"evil","searchIn":["urls"]}`
+	)
+	typed := func(name string) string {
+		return `{"webProfileUrls":[{"urlFullPath":"/buy","parameters":[{"name":"n","type":"` + name + `"}]}]}`
+	}
+	s.refused("PUT", profile, typed("Order"), "IMP-10138")
+	s.refused("PUT", profile+"/url/%2Fbuy", `{"urlFullPath":"/buy","parameters":[{"name":"n","type":"Order"}]}`, "IMP-10138")
+	s.ok("POST", parameter, `{"regularExpression":"^[0-9]{8}$"}`)
+	s.ok("PUT", profile, typed("Order"))
+	s.refused("DELETE", parameter, "", "IMP-10178")
+	s.ok("PUT", profile, typed(""))
+	s.ok("DELETE", parameter, "")
+
+	named := `{"matchCriteria":[{"type":"signatures","signatures":[{"name":"ours"}]}]}`
+	s.refused("POST", policy, named, "IMP-13013")
+	s.ok("POST", dictionary+"One", `{}`)
+	s.ok("POST", signature+"One/ours", pattern)
+	s.ok("POST", policy, named)
+	s.refused("DELETE", signature+"One/ours", "", "IMP-10178")
+	s.refused("DELETE", dictionary+"One", "", "IMP-10178")
+	s.ok("POST", dictionary+"Two", `{}`)
+	s.ok("POST", signature+"Two/ours", pattern)
+	s.ok("DELETE", dictionary+"One", "")
+	s.ok("DELETE", policy, "")
+	s.ok("DELETE", dictionary+"Two", "")
+}

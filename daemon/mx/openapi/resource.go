@@ -21,6 +21,7 @@ type resource struct {
 	kind  model.Kind
 	path  string
 	steps []step
+	loose bool // what lies in an object is compared with it by the caller
 }
 
 // declared are the operations that follow from the declarations.
@@ -29,11 +30,11 @@ func (a *API) declared() []Operation {
 	for _, k := range model.Kinds {
 		if k.Path != "" {
 			for _, path := range slices.Concat([]string{k.Path}, k.Aliases) {
-				list = append(list, resource{a, k, path, stepsTo(k.Name, path)}.operations()...)
+				list = append(list, resource{API: a, kind: k, path: path, steps: stepsTo(k.Name, path)}.operations()...)
 			}
 		}
 		for _, v := range k.Views {
-			list = append(list, resource{a, k, v.Path, stepsTo(k.Name, v.Path)}.view(v)...)
+			list = append(list, resource{API: a, kind: k, path: v.Path, steps: stepsTo(k.Name, v.Path)}.view(v)...)
 		}
 		for _, e := range k.Elements {
 			list = append(list, newElement(a, k, e).operations()...)
@@ -196,6 +197,9 @@ func (r resource) wire(b []byte, o store.Object, fields []model.Field, named boo
 		parent, err := n.Name(o.ParentID)
 		if err != nil {
 			return nil, err
+		}
+		if b[len(b)-1] != '{' {
+			b = append(b, ',')
 		}
 		b = append(b, '"')
 		b = append(b, r.kind.ParentField...)
@@ -473,6 +477,12 @@ func (r resource) merge(ctx context.Context, c *Call, tx *store.Tx, chain []stor
 		return nil, err
 	}
 	faults = append(faults, more...)
+	if !r.loose {
+		if more, err = holds(ctx, tx, r.kind, o, document); err != nil {
+			return nil, err
+		}
+		faults = append(faults, more...)
+	}
 	if r.kind.Apart != nil && (create || slices.ContainsFunc(r.kind.ApartBy, func(field string) bool { return body[field] != nil })) {
 		more, err := r.apart(ctx, tx, o, document)
 		return append(faults, more...), err
@@ -480,20 +490,25 @@ func (r resource) merge(ctx context.Context, c *Call, tx *store.Tx, chain []stor
 	return faults, nil
 }
 
-// fits compares an object with its parent, and what lies in it with the object.
+// fits compares an object with its parent.
 func fits(ctx context.Context, q reader, k model.Kind, o store.Object, document map[string]any) (Faults, error) {
-	var faults Faults
-	if k.Fits != nil {
-		parent, err := q.Get(ctx, o.ParentID)
-		if err != nil {
-			return nil, err
-		}
-		above, err := documentOf(parent)
-		if err != nil {
-			return nil, err
-		}
-		faults = k.Fits(o.Name, document, above)
+	if k.Fits == nil {
+		return nil, nil
 	}
+	parent, err := q.Get(ctx, o.ParentID)
+	if err != nil {
+		return nil, err
+	}
+	above, err := documentOf(parent)
+	if err != nil {
+		return nil, err
+	}
+	return k.Fits(o.Name, document, above), nil
+}
+
+// holds compares what lies in an object with it.
+func holds(ctx context.Context, q reader, k model.Kind, o store.Object, document map[string]any) (Faults, error) {
+	var faults Faults
 	for _, inside := range model.Kinds {
 		if inside.Parent != k.Name || inside.Fits == nil || o.ID == "" {
 			continue
@@ -624,12 +639,75 @@ func (r resource) remove(ctx context.Context, c *Call) (any, error) {
 		if err := r.stopped(o); err != nil {
 			return err
 		}
+		gone := []string{o.Name}
+		if o.Kind == model.Dictionary {
+			signatures, err := tx.Names(ctx, o.ID, model.Signature)
+			if err != nil {
+				return err
+			}
+			gone = append(gone, signatures...)
+		}
 		if err = handOver(ctx, tx, o); err == nil {
 			err = tx.Delete(ctx, o.ID)
+		}
+		if err == nil {
+			err = r.notCalled(ctx, c, tx, o, gone)
 		}
 		if errors.Is(err, store.ErrPredefined) {
 			return Faultf(r.kept(), "%s %q is predefined, so it cannot be deleted", r.kind.Title, short(o.Name))
 		}
 		return err
 	})
+}
+
+// notCalled refuses to delete what documents call by one of the names that are gone,
+// unless they find another one of the name.
+func (r resource) notCalled(ctx context.Context, c *Call, tx *store.Tx, o store.Object, gone []string) error {
+	used := &store.InUseError{Kind: o.Kind, Name: o.Name}
+	n := r.reading(ctx, c, tx, nil)
+	for _, k := range model.Kinds {
+		for _, call := range k.Calls {
+			if !slices.Contains(call.To, o.Kind) {
+				continue
+			}
+			callers, err := tx.All(ctx, k.Name)
+			if err != nil {
+				return err
+			}
+			for _, caller := range callers {
+				missed, err := misses(n, caller, call, gone)
+				if err != nil {
+					return err
+				}
+				if missed {
+					used.By = append(used.By, store.Use{ID: caller.ID, Kind: caller.Kind, Name: caller.Name, Field: call.Field})
+				}
+			}
+		}
+	}
+	if len(used.By) > 0 {
+		return used
+	}
+	return nil
+}
+
+// misses says whether an object calls by a name that is gone what is nowhere else.
+func misses(n *names, caller store.Object, call model.Reference, gone []string) (bool, error) {
+	called, err := call.Called(caller.Document)
+	if err != nil {
+		return false, err
+	}
+	for _, name := range called {
+		if !slices.Contains(gone, name) {
+			continue
+		}
+		_, err := n.ID(model.Field{To: call.To}, name)
+		if errors.Is(err, model.ErrNoSuch) {
+			return true, nil
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	return false, nil
 }

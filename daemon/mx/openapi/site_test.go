@@ -202,3 +202,30 @@ func TestManagementAddressStays(t *testing.T) {
 	s.ok("DELETE", gateway+"10.0.0.8", "")
 	s.refused("DELETE", gateway+"10.0.0.8", "", "IMP-10179")
 }
+
+// The rules about clients and the outbound rules that name them are replaced by one
+// body; what names a rule that is gone is refused, and nothing of it is done.
+func TestClientRulesAreReplacedWithTheirNames(t *testing.T) {
+	s := newServer(t)
+	s.gateway("gw", "Alias 1")
+	s.ok("POST", group, "")
+	s.ok("POST", service, "")
+	s.ok("POST", service+"/sslCertificates/key", pkcs12Body(t, pkcs12File(t, "x"), "x"))
+	rule := service + "/krpInboundRules/Default%20Gateway%20Group/Alias%201/8443"
+	outbound := func(names string) string {
+		return `{"internalIpHost":"10.0.0.1","serverPort":8080,"clientAuthenticationRules":"` + names + `"}`
+	}
+	s.ok("POST", rule, `{"serverCertificate":"key","clientAuthenticationAuthorities":"key","clientAuthenticationRules":{"old":"^a$"},"outboundRules":{"1":`+outbound("old")+`}}`)
+	s.ok("PUT", rule, `{"clientAuthenticationRules":{"new":"^b$"},"outboundRules":{"1":`+outbound("new")+`}}`)
+	was := s.ok("GET", rule, "") + s.ok("GET", rule+"/krpOutboundRules/1", "")
+	if !strings.Contains(was, `"clientAuthenticationRules":{"new":"^b$"}`) || !strings.Contains(was, `"clientAuthenticationRules":"new"`) {
+		t.Errorf("%s", was)
+	}
+	s.refused("PUT", rule, `{"clientAuthenticationRules":{"newer":"^c$"}}`, "IMP-10052")
+	s.refused("PUT", rule, `{"clientAuthenticationRules":{"newer":"^c$"},"outboundRules":{"2":{"internalIpHost":"10.0.0.1","serverPort":8080,"urlPrefix":"/x","clientAuthenticationRules":"newer"}}}`, "IMP-10052")
+	s.refused("PUT", rule, `{"clientAuthenticationRules":{"newer":"^c$"},"outboundRules":{"1":`+outbound("new")+`}}`, "IMP-10052")
+	s.refused("PUT", rule+"/krpOutboundRules/1", `{"clientAuthenticationRules":"old"}`, "IMP-10052")
+	if now := s.ok("GET", rule, "") + s.ok("GET", rule+"/krpOutboundRules/1", ""); now != was {
+		t.Errorf("%s became %s", was, now)
+	}
+}
