@@ -10,8 +10,6 @@ import (
 	"os"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"sealgate/appliance"
 	"sealgate/appliance/certificate"
 	"sealgate/appliance/disk"
