@@ -46,7 +46,7 @@ type grammar struct {
 	Files        filesCmd        `cmd:"" example:"files list | tail 5" help:"what lies in the export and tech-info folders"`
 	GtiRemote    gtiRemoteCmd    `cmd:"" name:"gti-remote" example:"gti-remote --dump | match version" exits:"4,130" help:"collect a support bundle and upload or show it"`
 	AWSLogs      awsLogsCmd      `cmd:"" name:"aws-logs-remote" example:"aws-logs-remote --protocol scp --user support --password - support.example.com/srv/cases/" exits:"4,130" help:"collect AWS logs and configuration and upload them"`
-	Ec2log       ec2logCmd       `cmd:"" name:"ec2log" example:"ec2log --follow" looks:"" exits:"130" help:"show the first-time-login log"`
+	Ec2log       ec2logCmd       `cmd:"" name:"ec2log" example:"ec2log | tail 5" looks:"" exits:"130" help:"show the first-time-login log"`
 	GtiGwRemote  gtiGwRemoteCmd  `cmd:"" name:"gti-gw-remote" example:"gti-gw-remote --latest --protocol scp --user backup --password - --url support.example.com/cases/" roles:"mx" exits:"4,130" help:"upload support bundles that were pulled from gateways"`
 	Unlock       unlockCmd       `cmd:"" example:"unlock" exits:"130" help:"unseal the appliance with a licence key"`
 	Impctl       impctlCmd       `cmd:"" example:"impctl status" help:"control the appliance"`

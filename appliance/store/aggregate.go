@@ -198,7 +198,7 @@ func (a *Aggregator) insertBeside(ctx context.Context, tx *sql.Tx, insert *sql.S
 	if err := json.Unmarshal(document, &there); err != nil || there.Gateway == v.Gateway {
 		return r, 0, err
 	}
-	v.ID += "-" + v.Gateway
+	v.ID += "@" + v.Gateway
 	return a.insert(ctx, insert, v)
 }
 

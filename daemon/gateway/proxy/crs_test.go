@@ -83,6 +83,7 @@ func (t *coreTransaction) Close() []waf.Match {
 		l.Text += m.ErrorLog() + "\n"
 	}
 	t.engine.found.Store(&l)
+	t.tx.Close() // which removes the files that it made of uploads
 	return nil
 }
 

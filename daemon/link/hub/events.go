@@ -31,8 +31,9 @@ const (
 	maxLine   = spool.MaxRecord + 100 // bytes; the number stands before the record
 )
 
-// validID is an id that a gateway may give. Those with a hyphen are given here.
-var validID = regexp.MustCompile(`^[0-9A-Za-z]{1,64}$`)
+// validID is an id that a gateway may give: an event's, and a number behind it for each
+// further match of one request.
+var validID = regexp.MustCompile(`^[0-9A-Za-z]{1,64}(-[0-9]{1,5})?$`)
 
 // intake stores what gateways deliver. Batches that come while others are stored are
 // stored together: a thousand gateways with an event each are one transaction.

@@ -49,7 +49,7 @@ func FuzzBatch(f *testing.F) {
 
 // Ids with a hyphen are given here, to what another gateway's violation would hide.
 func TestAGatewayGivesPlainIDs(t *testing.T) {
-	for id, want := range map[string]bool{"ABCDEFGHIJKLMNOP": true, "v1": true, "": false, "A-gw2": false, "A\u001b[2J": false, strings.Repeat("A", 65): false} {
+	for id, want := range map[string]bool{"ABCDEFGHIJKLMNOP": true, "v1": true, "A-12": true, "": false, "A-gw2": false, "A-1-2": false, "A-": false, "A\u001b[2J": false, strings.Repeat("A", 65): false} {
 		line := `{"sequence":7,"record":{"kind":"violation","violation":{"id":"` + id + `"}}}`
 		if _, ok := read([]byte(line), 1, 9); ok != want {
 			t.Errorf("id %q is taken: %v", id, ok)
