@@ -169,6 +169,7 @@ func (h Home) GatewayInfo() string { return h.path("techinfo", "gateways") } // 
 func (h Home) Results() string     { return h.path("results") }              // bundles on their way from a gateway
 func (h Home) Incoming() string    { return h.path("incoming") }             // downloads that are not whole yet
 func (h Home) Spool() string       { return h.path("spool") }                // what a gateway was told and has to tell
+func (h Home) Uploads() string     { return h.path("spool", "uploads") }     // files of requests while they are inspected
 func (h Home) Snapshot() string    { return h.path("spool", "config.json") }
 func (h Home) HealthLog() string   { return h.path("spool", "health.log") }
 func (h Home) Link() string        { return h.path("link") }                    // a gateway's keys, and where it is registered

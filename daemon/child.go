@@ -57,9 +57,24 @@ func runRole(ctx context.Context, which appliance.Role, home appliance.Home, log
 		return err
 	}
 	if which == appliance.Gateway {
+		if err := emptyUploads(home); err != nil {
+			return err
+		}
 		return gateway.Run(ctx, home, ln, ready, errands, log)
 	}
 	return mx.Run(ctx, home, ln, ready, errands, log)
+}
+
+// emptyUploads makes a folder of the role's own for what inspection puts aside of
+// uploads, and removes what a role that was killed has left there.
+func emptyUploads(home appliance.Home) error {
+	if err := os.RemoveAll(home.Uploads()); err != nil {
+		return err
+	}
+	if err := os.Mkdir(home.Uploads(), 0o700); err != nil {
+		return err
+	}
+	return os.Setenv("TMPDIR", home.Uploads())
 }
 
 // alone waits until no other role runs on a home: one whose daemon was killed still has
