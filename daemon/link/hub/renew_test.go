@@ -1,6 +1,8 @@
 package hub_test
 
 import (
+	"crypto/ed25519"
+	"crypto/rand"
 	"errors"
 	"net/http"
 	"os"
@@ -78,9 +80,11 @@ func TestRenewalsAreChecked(t *testing.T) {
 	client, err := link.NewClient(m.address, id.Registration.Pin, id)
 	must(t, err)
 	defer client.Close()
+	public, _, err := ed25519.GenerateKey(rand.Reader)
+	must(t, err)
 	for name, body := range map[string]map[string]any{
 		"nothing": {}, "short": {"key": []byte("short"), "sealing": make([]byte, 32), "signature": make([]byte, 64)},
-		"unsigned": {"key": make([]byte, 32), "sealing": make([]byte, 32), "signature": make([]byte, 64)},
+		"unsigned": {"key": []byte(public), "sealing": make([]byte, 32), "signature": make([]byte, 64)},
 	} {
 		err := client.Call(t.Context(), link.PathRenew, body, new(struct{}))
 		if p, ok := errors.AsType[*link.Problem](err); !ok || p.Code != link.BadRequest {
