@@ -6,7 +6,8 @@ LDFLAGS := -s -w -X sealgate/control.Version=$(VERSION)
 GO      ?= go
 BIN     ?= bin/
 
-# The tests of transfer wait more than they work: they go first, beside two others.
+# The tests of transfer wait more than they work, and the stories take long: they go first,
+# beside one other.
 # RACE are packages whose tests are about goroutines that meet; below waf there are none.
 RACE := ./appliance/audit ./commands/... ./control/... ./shell/... ./daemon/...
 
@@ -24,7 +25,7 @@ run: build ## throw-away appliances under .sealgate/: a management server, its s
 
 test: build ## every test, against the distribution's servers
 	@deploy/peers
-	$(GO) test -count=1 -p 3 ./transfer $$($(GO) list ./... | grep -Ev '/(internal/house|transfer)$$')
+	$(GO) test -count=1 -p 3 ./transfer ./internal/stories $$($(GO) list ./... | grep -Ev '/(internal/house|internal/stories|transfer)$$')
 	$(GO) test -count=1 -p 3 -race -short $$($(GO) list $(RACE) | grep -v /gateway/waf/)
 	$(GO) test -count=1 -race -short -run 'TestBadNetwork|TestFarAway|TestCancel' ./transfer
 
