@@ -90,7 +90,7 @@ func request(method, p, body string) *http.Request {
 	return r
 }
 
-// The figures of issue 6: 5,000 object reads and 500 committed writes a second, and
+// The figures that are wanted: 5,000 object reads and 500 committed writes a second, and
 // with 10,000 web services at most twice the time of 100.
 func BenchmarkAPI(b *testing.B) {
 	medians := make(map[int][2]float64)
