@@ -127,8 +127,11 @@ func Forget(home appliance.Home) error {
 }
 
 // Pin is what the management server knows the gateway by.
-func (id *Identity) Pin() token.Pin {
-	der, err := x509.MarshalPKIXPublicKey(id.Key.Public())
+func (id *Identity) Pin() token.Pin { return pinOfKey(id.Key.Public().(ed25519.PublicKey)) }
+
+// pinOfKey is the pin of a gateway's key.
+func pinOfKey(key ed25519.PublicKey) token.Pin {
+	der, err := x509.MarshalPKIXPublicKey(key)
 	if err != nil {
 		panic(err) // an Ed25519 key has a form
 	}

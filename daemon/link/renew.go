@@ -3,8 +3,6 @@ package link
 import (
 	"context"
 	"crypto/ed25519"
-	"crypto/sha256"
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
@@ -46,11 +44,7 @@ func (s *Server) renew(w http.ResponseWriter, r *http.Request, g Gateway) error 
 	if _, err := secret.ParseRecipient(m.Sealing); err != nil {
 		return &Problem{Code: BadRequest, Text: "the key to seal to is none"}
 	}
-	der, err := x509.MarshalPKIXPublicKey(ed25519.PublicKey(m.Key))
-	if err != nil {
-		return err
-	}
-	pin := sha256.Sum256(der)
+	pin := pinOfKey(m.Key)
 	ctx := r.Context()
 	o, err := s.Store.Get(ctx, g.GatewayID)
 	if err != nil {
