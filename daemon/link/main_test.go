@@ -20,6 +20,7 @@ import (
 	"sealgate/appliance/token"
 	"sealgate/daemon/errand"
 	"sealgate/daemon/keyring"
+	"sealgate/internal/trial"
 )
 
 const password = "Secure-pw-17"
@@ -73,26 +74,8 @@ type mx struct {
 	link       *Server
 	supervisor *supervisor
 	address    string
-	clock      *clock
+	clock      *trial.Clock
 	log        *bytes.Buffer
-}
-
-// clock is a clock that tests turn.
-type clock struct {
-	mu  sync.Mutex
-	off time.Duration
-}
-
-func (c *clock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return time.Now().Add(c.off)
-}
-
-func (c *clock) pass(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.off += d
 }
 
 func newMX(t testing.TB) *mx {
@@ -109,16 +92,16 @@ func newMX(t testing.TB) *mx {
 	must(store.Create(t.Context(), string(home), "admin", "no verifier", store.Options{}))
 	must(certificate.Ensure(home, certificate.Names{Common: "mx1"}, time.Now()))
 	must(licence.WriteIdentity(home, licence.Identity{Challenge: "AAAA-BBBB"}))
-	m := &mx{home: home, clock: new(clock), log: new(bytes.Buffer)}
+	m := &mx{home: home, clock: new(trial.Clock), log: new(bytes.Buffer)}
 	var err error
 	m.store, err = store.Open(t.Context(), string(home), store.Options{})
 	must(err)
 	t.Cleanup(func() { m.store.Close() })
 	m.keys, err = secret.Open(string(home))
 	must(err)
-	m.supervisor = &supervisor{Keyring: keyring.New(m.keys, m.clock.now)}
+	m.supervisor = &supervisor{Keyring: keyring.New(m.keys, m.clock.Now)}
 	log := slog.New(slog.NewTextHandler(&lockedWriter{to: m.log}, nil))
-	m.link, err = NewServer(Config{Home: home, Name: "mx1", Store: m.store, Log: log, Now: m.clock.now, Supervisor: m.supervisor})
+	m.link, err = NewServer(Config{Home: home, Name: "mx1", Store: m.store, Log: log, Now: m.clock.Now, Supervisor: m.supervisor})
 	must(err)
 	m.serve(t)
 	return m

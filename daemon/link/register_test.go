@@ -139,7 +139,7 @@ func TestWrongPassword(t *testing.T) {
 	j.Password = password
 	_, _, err := id.register(t.Context(), j)
 	has(t, err, Busy, "possible again in")
-	m.clock.pass(time.Hour)
+	m.clock.Pass(time.Hour)
 	if _, err := id.Register(t.Context(), j); err != nil {
 		t.Error(err)
 	}
@@ -357,7 +357,7 @@ func TestKeys(t *testing.T) {
 	if n := m.supervisor.noted(errand.UnknownKey); n != refusalsTold {
 		t.Errorf("strangers have %d records", n)
 	}
-	m.clock.pass(refusalsEvery)
+	m.clock.Pass(refusalsEvery)
 	id := newIdentity(t)
 	if _, err := id.Register(t.Context(), m.join("gw1")); err != nil {
 		t.Fatal(err)
@@ -564,7 +564,7 @@ func TestTokens(t *testing.T) {
 			t.Errorf("%s: the audit log does not say it", what)
 		}
 	}
-	m.clock.pass(time.Minute)
+	m.clock.Pass(time.Minute)
 	j := m.join("gw1")
 	j.Password, j.Token = "", foreign
 	if _, err := newIdentity(t).Register(t.Context(), j); !errors.Is(err, ErrOtherServer) {
@@ -573,7 +573,7 @@ func TestTokens(t *testing.T) {
 	// A gateway that does not look sends it all the same.
 	client, _ := m.stranger(t, newIdentity(t))
 	has(t, client.Call(t.Context(), PathRegisterFinish, Finish{Version: Version, Token: foreign, Name: "gw1"}, nil), WrongSecret)
-	m.clock.pass(time.Hour / 2)
+	m.clock.Pass(time.Hour / 2)
 	for _, name := range []string{"gw1", "gw2"} { // for as many as licences let in
 		j := m.join(name)
 		j.Password, j.Token = "", good

@@ -28,18 +28,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	dir, err := os.MkdirTemp("", "install-*")
-	if err != nil {
-		panic(err)
-	}
-	bin = dir
-	if err := trial.Build(bin); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	code := m.Run()
-	os.RemoveAll(dir)
-	os.Exit(code)
+	os.Exit(trial.Main(m, &bin))
 }
 
 const dropin = "/etc/ssh/sshd_config.d/sealgate.conf"

@@ -22,18 +22,7 @@ import (
 var bin string
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "joined-*")
-	if err != nil {
-		panic(err)
-	}
-	bin = dir
-	if err := trial.Build(bin); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	code := m.Run()
-	os.RemoveAll(dir)
-	os.Exit(code)
+	os.Exit(trial.Main(m, &bin))
 }
 
 func must(t testing.TB, err error) {

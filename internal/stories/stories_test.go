@@ -34,18 +34,7 @@ import (
 var bin string
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "stories-*")
-	if err != nil {
-		panic(err)
-	}
-	bin = dir
-	if err := trial.Build(bin); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	code := m.Run()
-	os.RemoveAll(dir)
-	os.Exit(code)
+	os.Exit(trial.Main(m, &bin))
 }
 
 // Every script tells one story, and its first lines what it is about.

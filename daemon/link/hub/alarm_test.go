@@ -15,6 +15,7 @@ import (
 	"sealgate/daemon/link"
 	"sealgate/daemon/mx/openapi"
 	"sealgate/internal/peers"
+	"sealgate/internal/trial"
 )
 
 // alarms are the types of what is wrong with a gateway or a group.
@@ -87,7 +88,7 @@ func (anybody) Caller(*http.Request) (openapi.Caller, error) {
 // The OpenAPI tells whether a gateway runs, and deletes one that does not.
 func TestTheOpenAPIKnowsWhatGatewaysSay(t *testing.T) {
 	m := newMX(t)
-	c := new(clock)
+	c := new(trial.Clock)
 	m.stop()
 	m.start(m.address, c)
 	g := m.newGateway("gw1")
@@ -105,7 +106,7 @@ func TestTheOpenAPIKnowsWhatGatewaysSay(t *testing.T) {
 		t.Errorf("deleting one that runs: %d %s", status, text)
 	}
 	g.stop()
-	c.pass(2 * time.Minute)
+	c.Pass(2 * time.Minute)
 	if types, _ := m.alarms("gw1"); types != "gateway-silent" {
 		t.Errorf("alarms of one that stopped: %q", types)
 	}
@@ -124,10 +125,10 @@ func TestTheOpenAPIKnowsWhatGatewaysSay(t *testing.T) {
 // A clock that is off is told of; one that jumps takes nothing with it.
 func TestClocksThatAreOff(t *testing.T) {
 	m := newMX(t)
-	c := new(clock)
+	c := new(trial.Clock)
 	m.stop()
 	m.start(m.address, c)
-	c.pass(-time.Minute)
+	c.Pass(-time.Minute)
 	m.newGateway("gw1")
 	eventually(t, "the alarm", func() bool { types, _ := m.alarms("gw1"); return types == "gateway-clock-off" })
 	if _, words := m.alarms("gw1"); words != "the gateway's clock is 1m0s ahead" {
@@ -138,7 +139,7 @@ func TestClocksThatAreOff(t *testing.T) {
 // What a gateway says of itself is weighed, and shown without what it must not say.
 func TestWhatGatewaysSayOfThemselves(t *testing.T) {
 	m := newMX(t)
-	c := new(clock)
+	c := new(trial.Clock)
 	m.stop()
 	m.start(m.address, c)
 	id, object := m.register("gw1")
@@ -147,7 +148,7 @@ func TestWhatGatewaysSayOfThemselves(t *testing.T) {
 	defer client.Close()
 	says := func(p link.Poll) {
 		t.Helper()
-		p.Version, p.Now, p.Clock = link.Version, true, c.now().UnixMilli()
+		p.Version, p.Now, p.Clock = link.Version, true, c.Now().UnixMilli()
 		_, err := client.Poll(t.Context(), p)
 		must(t, err)
 	}
@@ -156,12 +157,12 @@ func TestWhatGatewaysSayOfThemselves(t *testing.T) {
 		t.Errorf("%+v, %v", said, running)
 	}
 	eventually(t, "dropped events", func() bool { types, _ := m.alarms("gw1"); return types == "gateway-events-dropped" })
-	c.pass(15 * time.Second)
+	c.Pass(15 * time.Second)
 	says(link.Poll{Spool: link.Spool{Bytes: 81, Max: 100, Dropped: 5}})
 	if types, _ := m.alarms("gw1"); types != "gateway-behind gateway-events-dropped gateway-spool-near-limit" {
 		t.Errorf("alarms %q", types)
 	}
-	c.pass(time.Hour)
+	c.Pass(time.Hour)
 	says(link.Poll{Spool: link.Spool{Max: 100, Dropped: 5}})
 	if types, _ := m.alarms("gw1"); types != "gateway-behind" {
 		t.Errorf("alarms an hour later %q", types)

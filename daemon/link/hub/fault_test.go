@@ -21,6 +21,7 @@ import (
 	"sealgate/appliance/store/storetest"
 	"sealgate/internal/faultproxy"
 	"sealgate/internal/peers"
+	"sealgate/internal/trial"
 )
 
 // A child is a process of this program that is a management server or a gateway until
@@ -40,7 +41,7 @@ func TestChild(t *testing.T) {
 	if address != "" {
 		keys, err := secret.Open(string(home))
 		must(t, err)
-		(&mx{t: t, home: home, keys: keys}).start(address, new(clock))
+		(&mx{t: t, home: home, keys: keys}).start(address, new(trial.Clock))
 	} else {
 		(&gw{t: t, name: "gw1", home: home}).start()
 	}

@@ -14,6 +14,7 @@ import (
 	"sealgate/appliance/store/storetest"
 	"sealgate/daemon/link"
 	"sealgate/internal/peers"
+	"sealgate/internal/trial"
 )
 
 // shop is a web service in the default group.
@@ -106,7 +107,7 @@ func TestTheWholeWay(t *testing.T) {
 	if status, _ := get(url); status != 503 {
 		t.Errorf("without the management server: %d", status)
 	}
-	m.start(m.address, new(clock))
+	m.start(m.address, new(trial.Clock))
 	m.write(func(tx *store.Tx) error {
 		m.update(tx, s.servers, map[string]any{"operationMode": model.ModeSimulation})
 		return nil

@@ -33,6 +33,7 @@ import (
 	"sealgate/daemon/gateway/event"
 	"sealgate/daemon/link"
 	"sealgate/daemon/link/hub"
+	"sealgate/internal/trial"
 )
 
 // supervisor has real keys. Nobody registers here: rows say who is registered.
@@ -77,24 +78,6 @@ type mx struct {
 	notes []errand.Note // in the audit log
 }
 
-// clock is a clock that tests turn.
-type clock struct {
-	mu  sync.Mutex
-	off time.Duration
-}
-
-func (c *clock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return time.Now().Add(c.off)
-}
-
-func (c *clock) pass(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.off += d
-}
-
 func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
@@ -114,7 +97,7 @@ func newMXIn(t testing.TB, dir string) *mx {
 	keys, err := secret.Open(string(home))
 	must(t, err)
 	m := &mx{t: t, home: home, keys: keys}
-	m.start("127.0.0.1:0", new(clock))
+	m.start("127.0.0.1:0", new(trial.Clock))
 	t.Cleanup(func() { m.stop() })
 	return m
 }
@@ -127,17 +110,17 @@ func logger(t testing.TB) *slog.Logger {
 }
 
 // start starts the server, as after a restart.
-func (m *mx) start(address string, c *clock) {
+func (m *mx) start(address string, c *trial.Clock) {
 	m.t.Helper()
 	log := logger(m.t).With("of", "mx")
 	var err error
-	m.store, err = store.Open(m.t.Context(), string(m.home), store.Options{Now: c.now})
+	m.store, err = store.Open(m.t.Context(), string(m.home), store.Options{Now: c.Now})
 	must(m.t, err)
 	keeper, err := certificate.NewKeeper(m.home, log)
 	must(m.t, err)
-	server, err := link.NewServer(link.Config{Home: m.home, Name: "mx1", Store: m.store, Log: log, Now: c.now, Supervisor: supervisor{keys: m.keys}})
+	server, err := link.NewServer(link.Config{Home: m.home, Name: "mx1", Store: m.store, Log: log, Now: c.Now, Supervisor: supervisor{keys: m.keys}})
 	must(m.t, err)
-	m.hub, err = hub.New(m.t.Context(), hub.Config{Home: m.home, Store: m.store, Sealer: supervisor{keys: m.keys}, Audit: m, Log: log, Now: c.now})
+	m.hub, err = hub.New(m.t.Context(), hub.Config{Home: m.home, Store: m.store, Sealer: supervisor{keys: m.keys}, Audit: m, Log: log, Now: c.Now})
 	must(m.t, err)
 	m.hub.Attach(server)
 	srv := &http.Server{TLSConfig: &tls.Config{GetCertificate: keeper.Get, MinVersion: tls.VersionTLS12}, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}

@@ -8,6 +8,7 @@ import (
 	"sealgate/appliance/audit"
 	"sealgate/daemon/errand"
 	"sealgate/daemon/link"
+	"sealgate/internal/trial"
 )
 
 // The hole: each head that does not continue the one before, and each of another
@@ -40,7 +41,7 @@ func TestAGatewayDoesNotFillTheAuditLogWithHeads(t *testing.T) {
 func TestHeadsOfAuditLogsAreWitnessed(t *testing.T) {
 	m := newMX(t)
 	m.stop()
-	c := new(clock)
+	c := new(trial.Clock)
 	m.start(m.address, c)
 	id, _ := m.register("gw1")
 	client, err := link.NewClient(m.address, id.Registration.Pin, id)
@@ -48,7 +49,7 @@ func TestHeadsOfAuditLogsAreWitnessed(t *testing.T) {
 	defer client.Close()
 	tell := func(of string, records uint64, hash string) {
 		t.Helper()
-		said := link.Poll{Version: link.Version, Clock: c.now().UnixMilli(), AuditHead: audit.Head{Seq: records, Hash: strings.Repeat(hash, 64)}.Line(of)}
+		said := link.Poll{Version: link.Version, Clock: c.Now().UnixMilli(), AuditHead: audit.Head{Seq: records, Hash: strings.Repeat(hash, 64)}.Line(of)}
 		var answer link.Polled
 		must(t, client.Call(t.Context(), link.PathPoll, said, &answer))
 	}
@@ -76,7 +77,7 @@ func TestHeadsOfAuditLogsAreWitnessed(t *testing.T) {
 	tell("one", 5, "a")
 	tell("one", 6, "b")
 	kept("kept a")
-	c.pass(6 * time.Minute)
+	c.Pass(6 * time.Minute)
 	tell("one", 7, "c")
 	kept("kept a", "kept c")
 	const alarm = "gateway-audit-rewritten"
@@ -88,7 +89,7 @@ func TestHeadsOfAuditLogsAreWitnessed(t *testing.T) {
 	if types, _ := m.alarms("gw1"); !strings.Contains(types, alarm) {
 		t.Errorf("alarms %q", types)
 	}
-	c.pass(6 * time.Minute)
+	c.Pass(6 * time.Minute)
 	tell("two", 1, "e") // another machine in its place
 	kept("kept a", "kept c", "rewritten d", "kept e")
 }
