@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -240,17 +241,13 @@ func TestLoginRefused(t *testing.T) {
 }
 
 func TestUnreachable(t *testing.T) {
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	closed.Close()
+	closed := net.JoinHostPort("127.0.0.1", strconv.Itoa(peers.FreePort(t, "127.0.0.1")))
 	for _, protocol := range []string{"ftp", "http", "https", "scp"} {
 		for _, test := range []struct {
 			host string
 			op   transfer.Op
 		}{
-			{closed.Addr().String(), transfer.OpConnect},
+			{closed, transfer.OpConnect},
 			{"no-such-host.invalid", transfer.OpResolve},
 		} {
 			target, err := transfer.ParseTarget(protocol, test.host+"/x", "")
@@ -330,12 +327,7 @@ func TestHTTPRefusesBeforeTheBody(t *testing.T) {
 // A data connection that EPSV cannot bring about is tried with PASV.
 func TestFTPPassiveFallBack(t *testing.T) {
 	p := at(t, endpoints()[0])
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	closed.Close()
-	_, port, _ := net.SplitHostPort(closed.Addr().String())
+	port := strconv.Itoa(peers.FreePort(t, "127.0.0.1"))
 	var epsv atomic.Int32
 	p.through(t, func(line string) string {
 		if strings.HasPrefix(line, "229") {

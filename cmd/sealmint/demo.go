@@ -102,15 +102,15 @@ func (c *demoCmd) configure(ctx context.Context, password string, site int) (str
 	return address, nil
 }
 
-// freePort is 8080 where nobody has it.
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:8080")
-	if err != nil {
-		if l, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
-			return 0, err
+// freePort is 8080, or the first after it that nobody has.
+func freePort() (port int, err error) {
+	for port = 8080; port < 8180; port++ {
+		var l net.Listener
+		if l, err = net.Listen("tcp", fmt.Sprint("127.0.0.1:", port)); err == nil {
+			return port, l.Close()
 		}
 	}
-	return l.Addr().(*net.TCPAddr).Port, l.Close()
+	return 0, err
 }
 
 // until tries again and again; when time is over it returns what was wrong before.

@@ -19,6 +19,7 @@ import (
 	"sealgate/appliance"
 	"sealgate/appliance/model"
 	"sealgate/daemon/gateway"
+	"sealgate/internal/peers"
 )
 
 // benchHome makes the test binary a gateway's role in that home, which logs to its
@@ -94,25 +95,6 @@ func fifty(b *testing.B, revision int64, port int, certificate pair, changed int
 	return s
 }
 
-// freePorts finds n ports in a row.
-func freePorts(b *testing.B, n int) int {
-	b.Helper()
-	for first := 20_000; first < 60_000; first += n {
-		all := true
-		for port := first; port < first+n && all; port++ {
-			ln, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", port))
-			if all = err == nil; all {
-				ln.Close()
-			}
-		}
-		if all {
-			return first
-		}
-	}
-	b.Fatal("no ports in a row are free")
-	return 0
-}
-
 // BenchmarkServices50 is how long a role with fifty web services takes to use another
 // configuration, in which one of them or all have changed, and the most memory that it
 // has had.
@@ -120,7 +102,7 @@ func BenchmarkServices50(b *testing.B) {
 	certificate := issue(b, "shop.example", nil)
 	for _, changed := range []int{1, 50} {
 		b.Run(fmt.Sprint("changed=", changed), func(b *testing.B) {
-			home, port := newHome(b), freePorts(b, 50)
+			home, port := newHome(b), peers.FreePorts(b, "127.0.0.1", 50)
 			deliver(b, home, fifty(b, 1, port, certificate, changed))
 			role := exec.Command(os.Args[0])
 			role.Env = append(os.Environ(), benchHome+"="+string(home))

@@ -71,16 +71,6 @@ func newHome(t testing.TB) appliance.Home {
 	return home
 }
 
-func freePort(t *testing.T) int {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().(*net.TCPAddr).Port
-}
-
 func deliver(t testing.TB, home appliance.Home, s model.Snapshot) {
 	t.Helper()
 	data, err := json.Marshal(s)
@@ -119,7 +109,7 @@ func eventually(t *testing.T, what string, is func() bool) {
 
 func TestTheRoleFollowsItsConfiguration(t *testing.T) {
 	server := peers.Nginx(t, peers.NginxConfig{Open: true, Server: []string{`location / { return 200 "hello"; }`}})
-	home, port, metrics := newHome(t), freePort(t), freePort(t)
+	home, port, metrics := newHome(t), peers.FreePort(t, "127.0.0.1"), peers.FreePort(t, "127.0.0.1")
 	s := model.Snapshot{Format: 1, Revision: 1, Group: model.SnapshotGroup{Name: "g", Metrics: fmt.Sprint("127.0.0.1:", metrics),
 		AdvancedConfiguration: `<advanced><http-health-check-monitoring><interval>5</interval><url>/health</url></http-health-check-monitoring></advanced>`},
 		Aliases: map[string]map[string]netip.Addr{"gw1": {"a": netip.MustParseAddr("127.0.0.1")}},
@@ -205,7 +195,7 @@ func TestARoleThatWasToldNothingWaits(t *testing.T) {
 // configuration on.
 func TestPoliciesBlock(t *testing.T) {
 	server := peers.Nginx(t, peers.NginxConfig{Open: true, Server: []string{`location / { return 200 "hello"; }`}})
-	home, port := newHome(t), freePort(t)
+	home, port := newHome(t), peers.FreePort(t, "127.0.0.1")
 	signatures := json.RawMessage(`{"displayResponsePage":false,"exceptions":[],"rules":[
 		{"name":"SQL Injection","enabled":true,"severity":"medium","action":"block","followedAction":null},
 		{"name":"Cross-Site Scripting","enabled":true,"severity":"medium","action":"block","followedAction":null}]}`)

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"sealgate/daemon/gateway/waf"
+	"sealgate/internal/peers"
 )
 
 // Environment under which the test binary is a proxy: what to listen on, what
@@ -111,15 +112,6 @@ type rivalProxy struct {
 	pid  int
 }
 
-func freeAddr(b *testing.B) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // core is the processor that the proxy under measurement has for itself; the
 // origin and the load have the others.
 const core = "0"
@@ -188,7 +180,7 @@ func wafLoads() map[string]string {
 // of the two costs without inspection. The cost is processor time of the proxy,
 // which other work on the machine does not change much.
 func BenchmarkInspection(b *testing.B) {
-	origin := freeAddr(b)
+	origin := net.JoinHostPort("127.0.0.1", strconv.Itoa(peers.FreePort(b, "127.0.0.1")))
 	startWeb(b, "1", "", origin, origin, "location / { client_max_body_size 0; return 200 hello; }")
 	rules := filepath.Join(b.TempDir(), "rules.conf")
 	if err := os.WriteFile(rules, []byte(security), 0o644); err != nil {
@@ -196,7 +188,7 @@ func BenchmarkInspection(b *testing.B) {
 	}
 	var proxies []rivalProxy
 	add := func(name string, start func(addr string) int) {
-		addr := freeAddr(b)
+		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(peers.FreePort(b, "127.0.0.1")))
 		proxies = append(proxies, rivalProxy{name, addr, start(addr)})
 	}
 	add("nginx", func(addr string) int { return startWeb(b, core, "", addr, origin, fmt.Sprintf(forward, "")) })

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"testing"
 	"time"
+
+	"sealgate/internal/peers"
 )
 
 // A daemon that is killed leaves its role, which ends by itself when the requests that
@@ -16,7 +18,7 @@ import (
 func TestRolesOfAHomeDoNotMeet(t *testing.T) {
 	origin := newOrigin(t)
 	mx := newManagement(t, "mx1", "127.0.0.21")
-	port := freePort(t, "127.0.0.31")
+	port := peers.FreePort(t, "127.0.0.31")
 	g := newGateway(t, "gw1", "127.0.0.31", port, "--management-server", mx.address)
 	g.connected()
 	mx.protect(port, origin)

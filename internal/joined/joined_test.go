@@ -87,7 +87,7 @@ func (m *management) reach(gateways []*gateway, mode string, status int) time.Du
 func TestJoined(t *testing.T) {
 	origin := newOrigin(t)
 	mx1 := newManagement(t, "mx1", "127.0.0.21")
-	port := freePort(t, "127.0.0.31")
+	port := peers.FreePort(t, "127.0.0.31")
 
 	// Each gateway joins in a way of its own.
 	token := filepath.Join(t.TempDir(), "token")

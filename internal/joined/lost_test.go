@@ -20,6 +20,7 @@ import (
 	"sealgate/appliance/store/storetest"
 	"sealgate/daemon/gateway/event"
 	"sealgate/internal/faultproxy"
+	"sealgate/internal/peers"
 )
 
 const (
@@ -205,7 +206,7 @@ func TestNothingIsLost(t *testing.T) {
 		must(t, err)
 	}
 	defer func() { network.Close() }()
-	port := freePort(t, "127.0.0.31")
+	port := peers.FreePort(t, "127.0.0.31")
 	var gateways []*gateway
 	var witnesses []witness
 	killers := []*killer{{source(1), []*machine{mx.machine}, map[string]int{}}, {source(2), nil, map[string]int{}}}

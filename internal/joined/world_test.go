@@ -42,16 +42,6 @@ func eventually(t testing.TB, what string, is func() bool) {
 	t.Fatalf("%s: not within two minutes", what)
 }
 
-// freePort is one that nobody listens on at an address of loopback, from which nobody
-// connects either: it stays free while who has it is killed.
-func freePort(t testing.TB, ip string) int {
-	t.Helper()
-	ln, err := net.Listen("tcp", ip+":0")
-	must(t, err)
-	defer ln.Close()
-	return ln.Addr().(*net.TCPAddr).Port
-}
-
 // machine is an appliance.
 type machine struct {
 	*trial.Appliance
@@ -122,7 +112,7 @@ type management struct {
 
 func newManagement(t testing.TB, name, ip string) *management {
 	t.Helper()
-	address := net.JoinHostPort(ip, strconv.Itoa(freePort(t, ip)))
+	address := net.JoinHostPort(ip, strconv.Itoa(peers.FreePort(t, ip)))
 	m := &management{machine: newMachine(t, "mx", name, "--listen", address), address: address}
 	m.login()
 	return m

@@ -118,7 +118,7 @@ func (s *Server) mkdir(name string) error { return os.Mkdir(s.path(name), 0o755)
 func (s *Server) start(configure func() (command, error)) error {
 	var err error
 	for range 5 {
-		if s.Port, err = freePort(s.Host); err != nil {
+		if s.Port, err = freePorts(s.Host, 1); err != nil {
 			return err
 		}
 		s.Addr = net.JoinHostPort(s.Host, strconv.Itoa(s.Port))
@@ -133,13 +133,20 @@ func (s *Server) start(configure func() (command, error)) error {
 	return err
 }
 
-func freePort(host string) (int, error) {
-	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+// FreePort is one that nobody listens on at this address.
+func FreePort(t TB, host string) int {
+	t.Helper()
+	return FreePorts(t, host, 1)
+}
+
+// FreePorts is the first of some in a row that nobody listens on at this address.
+func FreePorts(t TB, host string, count int) int {
+	t.Helper()
+	first, err := freePorts(host, count)
 	if err != nil {
-		return 0, err
+		t.Fatalf("peers: %v", err)
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	return first
 }
 
 // must turns a failed start into a failed test and a running server into one that ends with the test.
@@ -159,13 +166,14 @@ func needRoot() error {
 	return nil
 }
 
-// freePorts is the first of some ports in a row that nobody listens on, below those that the kernel hands out.
-func freePorts(count int) (first int, err error) {
+// freePorts looks below the ports that the kernel hands out, so that no listener or connection of another test comes to
+// have one before its server does.
+func freePorts(host string, count int) (first int, err error) {
 	for range 100 {
 		first = 10000 + rand.IntN(20000)
 		open := 0
 		for ; open < count; open++ {
-			l, err := net.Listen("tcp", net.JoinHostPort("", strconv.Itoa(first+open)))
+			l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(first+open)))
 			if err != nil {
 				break
 			}
@@ -175,7 +183,7 @@ func freePorts(count int) (first int, err error) {
 			return first, nil
 		}
 	}
-	return 0, fmt.Errorf("no %d ports in a row are free", count)
+	return 0, fmt.Errorf("no %d ports in a row are free at %q", count, host)
 }
 
 // concat makes one file of several.

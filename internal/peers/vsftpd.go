@@ -71,7 +71,7 @@ func (s *Server) startVSFTPD(c VSFTPDConfig) error {
 		s.Host, address = "::1", "listen=NO\nlisten_ipv6=YES\nlisten_address6=%s\nlisten_port=%d\n"
 	}
 	if c.Passive > 0 {
-		first, err := freePorts(c.Passive)
+		first, err := freePorts("", c.Passive)
 		if err != nil {
 			return err
 		}

@@ -34,7 +34,7 @@ func TestARefusedConfigurationKeepsTheOneBefore(t *testing.T) {
 	server := peers.Nginx(t, peers.NginxConfig{Open: true, Server: []string{`location / { return 200 "hello"; }`}})
 	m := newMX(t)
 	g := m.newGateway("gw1")
-	port := freePort(t)
+	port := peers.FreePort(t, "127.0.0.1")
 	url := fmt.Sprintf("http://127.0.0.1:%d/", port)
 	var s shop
 	m.write(func(tx *store.Tx) error {

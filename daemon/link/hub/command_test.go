@@ -33,7 +33,7 @@ func TestCommands(t *testing.T) {
 	server := peers.Nginx(t, peers.NginxConfig{Open: true, Server: []string{`location / { return 200 "hello"; }`}})
 	m := newMX(t)
 	g := m.newGateway("gw1")
-	port := freePort(t)
+	port := peers.FreePort(t, "127.0.0.1")
 	url := fmt.Sprintf("http://127.0.0.1:%d/", port)
 	m.write(func(tx *store.Tx) error {
 		m.newShop(tx, m.aliasOf(tx, g.id), port, "127.0.0.1", server.Port, model.ModeActive)

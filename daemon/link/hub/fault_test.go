@@ -154,7 +154,7 @@ func TestFaultsLoseNothing(t *testing.T) {
 	server := peers.Nginx(t, peers.NginxConfig{Open: true, Server: []string{`location / { return 200 "hello"; }`}})
 	m := newMX(t)
 	id, object := m.register("gw1")
-	port := freePort(t)
+	port := peers.FreePort(t, "127.0.0.1")
 	m.write(func(tx *store.Tx) error {
 		m.newShop(tx, m.aliasOf(tx, object), port, "127.0.0.1", server.Port, model.ModeActive)
 		return nil

@@ -67,7 +67,7 @@ func TestTheWholeWay(t *testing.T) {
 	server := peers.Nginx(t, peers.NginxConfig{Open: true, Server: []string{`location / { return 200 "hello"; }`}})
 	m := newMX(t)
 	gateways := []*gw{m.newGateway("gw1"), m.newGateway("gw2"), m.newGateway("gw3")}
-	port := freePort(t)
+	port := peers.FreePort(t, "127.0.0.1")
 	url := fmt.Sprintf("http://127.0.0.1:%d/", port)
 	var s shop
 	m.write(func(tx *store.Tx) error {
@@ -124,7 +124,7 @@ func TestPrivateKeysTravelSealed(t *testing.T) {
 	m := newMX(t)
 	g := m.newGateway("gw1")
 	certificate, key := keyPair(t)
-	port := freePort(t)
+	port := peers.FreePort(t, "127.0.0.1")
 	m.write(func(tx *store.Tx) error {
 		s := m.newShop(tx, m.aliasOf(tx, g.id), port, "127.0.0.1", 9, model.ModeActive)
 		_, err := tx.AddSSLKey(t.Context(), store.SSLKey{ServiceID: s.service, Name: "cert", Certificate: certificate}, m.keys, []byte(key))
