@@ -119,7 +119,7 @@ func (f downloadFlags) download(e *Env, url string) (Download, error) {
 	target, err := transfer.ParseURL(url)
 	if err != nil {
 		r := ResultOf(err)
-		return Download{}, usage(orElse(r.Hint, "for example scp://backup.example.com/dumps/mx1_20260102_030405.tgz"), "%s", r.Error)
+		return Download{}, usage(orElse(r.Hint, "write it as scp://HOST[:PORT]/path"), "%s", r.Error)
 	}
 	user, password, _ := strings.Cut(f.User, ":")
 	if target.Protocol == "scp" && user == "" {

@@ -195,7 +195,7 @@ func (r *role) hold(ctx context.Context, why string) (release func(), err error)
 	defer r.acted()
 	if r.cancel != nil {
 		return nil, appliance.Faultf(fmt.Sprintf("impctl %s stop stops it, impctl %[1]s start starts it again afterwards", r.word()),
-			"the %s runs, and its data cannot be replaced", r.config.Role.Title())
+			"the %s runs, and must be stopped first", r.config.Role.Title())
 	}
 	if err := r.free(); err != nil {
 		return nil, err

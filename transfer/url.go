@@ -10,7 +10,7 @@ import (
 func ParseURL(raw string) (Target, error) {
 	scheme, _, found := strings.Cut(raw, "://")
 	if !found || strings.ContainsAny(scheme, "/@?[") {
-		return Target{}, badTarget("for example scp://backup.example.com/dumps/mx1_20260102_030405.tgz", "the URL has no scheme")
+		return Target{}, badTarget("begin it with ftp://, http://, https:// or scp://, as in scp://HOST[:PORT]/path", "the URL has no scheme")
 	}
 	protocol := strings.ToLower(scheme)
 	if protocol == "sftp" {
