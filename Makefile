@@ -25,8 +25,8 @@ run: build ## throw-away appliances under .sealgate/: a management server, its s
 
 test: build ## every test, against the distribution's servers
 	@deploy/peers
-	$(GO) test -count=1 -p 3 ./transfer ./internal/stories $$($(GO) list ./... | grep -Ev '/(internal/house|internal/stories|transfer)$$')
-	$(GO) test -count=1 -p 3 -race -short $$($(GO) list $(RACE) | grep -v /gateway/waf/)
+	$(GO) test -count=1 -timeout 20m -p 3 ./transfer ./internal/stories $$($(GO) list ./... | grep -Ev '/(internal/house|internal/stories|transfer)$$')
+	$(GO) test -count=1 -timeout 20m -p 3 -race -short $$($(GO) list $(RACE) | grep -v /gateway/waf/)
 	$(GO) test -count=1 -race -short -run 'TestBadNetwork|TestFarAway|TestCancel' ./transfer
 
 check: ## gofmt, vet, staticcheck, import directions
