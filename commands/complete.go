@@ -120,7 +120,7 @@ func (e *Env) argumentOffer(n *kong.Node, before []string, partial string) offer
 			return o
 		}
 	}
-	if dumps := flags["dmpfile"]; partial == "" && dumps != nil && !used["dmpfile"] {
+	if dumps := flags["dmpfile"]; dumps != nil && !used["dmpfile"] && strings.HasPrefix("--dmpfile=", partial) {
 		o = e.valueOffer(dumps.Value, "--dmpfile=", "")
 	}
 	list := withPrefix(flagCandidates(flags, used), partial)

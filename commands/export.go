@@ -143,6 +143,9 @@ func (f accountFlags) upload(e *Env, protocol, url string) (Upload, error) {
 	if protocol == "scp" && f.User == "" {
 		return Upload{}, usage("add --user USERNAME", "scp needs a user")
 	}
+	if f.Password != "" && f.User == "" {
+		return Upload{}, usage("add --user USERNAME", "--password is of an account, and none is named")
+	}
 	return Upload{Protocol: protocol, URL: url, Access: Access{User: f.User, Password: f.Password, Insecure: f.Insecure, Proxy: proxy, Ask: e.Terminal}}, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"sealgate/appliance"
 	"sealgate/appliance/folder"
 )
 
@@ -29,9 +30,9 @@ func (filesListCmd) Run(_ context.Context, e *Env) error {
 		fmt.Fprintf(&b, "%-44s %s\n", f.Name, fileLine(f))
 	}
 	if len(files) == 0 && !e.json {
-		e.Say("no files; export-local makes one")
+		e.Say("no files; %s makes one", map[appliance.Role]string{appliance.ManagementServer: "export-local", appliance.Gateway: "impctl support get-tech-info"}[e.Host.Config().Role])
 	}
-	return e.Out(files, b.String())
+	return e.Out(map[string][]folder.File{"files": files}, b.String())
 }
 
 func fileLine(f folder.File) string {

@@ -43,7 +43,7 @@ func (p *parser) explain(e *Env, topic []string) error {
 	}
 	text := p.commandHelp(node)
 	if len(node.Children) > 0 {
-		text = listHelp(node)
+		text = e.parser.listHelp(node)
 	}
 	return e.Out(struct {
 		Help string `json:"help"`
@@ -62,7 +62,7 @@ func (p *parser) locateTopic(topic []string) (*kong.Node, []string, error) {
 }
 
 // listHelp is one line for each command below n.
-func listHelp(n *kong.Node) string {
+func (p *parser) listHelp(n *kong.Node) string {
 	var b strings.Builder
 	if path := commandPath(n); path != "" {
 		fmt.Fprintf(&b, "%s: %s\n\n", path, n.Help)
@@ -80,7 +80,7 @@ func listHelp(n *kong.Node) string {
 	if n.Type == kong.ApplicationNode {
 		b.WriteString("\noutput filters, at the end of a line:\n" + filterHelp())
 	}
-	b.WriteString(ending(n))
+	b.WriteString(p.ending(n))
 	return b.String()
 }
 
@@ -129,15 +129,18 @@ func (p *parser) commandHelp(n *kong.Node) string {
 	if n.Detail != "" {
 		b.WriteString("\n" + strings.TrimSpace(n.Detail) + "\n")
 	}
-	b.WriteString(ending(n))
+	b.WriteString(p.ending(n))
 	return b.String()
 }
 
 // ending is what every help ends with.
-func ending(n *kong.Node) string {
+func (p *parser) ending(n *kong.Node) string {
 	exits, example := "4,130", "status | match version" // of the list of all
 	if n.Type == kong.CommandNode {
 		exits, example = n.Tag.Get("exits"), n.Tag.Get("example")
+		if own := n.Tag.Get("example-" + string(p.role)); own != "" {
+			example = own
+		}
 	}
 	return "\nexit status:\n" + exitHelp(exits) + "\nexample:\n  " + example + "\n"
 }

@@ -92,7 +92,7 @@ func TestExamplesParse(t *testing.T) {
 			path := commandPath(n)
 			text := p.commandHelp(n)
 			if len(n.Children) > 0 {
-				text = listHelp(n)
+				text = p.listHelp(n)
 			}
 			_, end, found := strings.Cut(text, "\nexit status:\n  0    done\n")
 			_, example, again := strings.Cut(end, "\nexample:\n  ")

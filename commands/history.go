@@ -64,7 +64,7 @@ func (c *historyCmd) Run(ctx context.Context, e *Env) error {
 			b.WriteString(d.lines())
 		}
 	}
-	return e.Out(list, b.String())
+	return e.Out(map[string][]Revision{"revisions": list}, b.String())
 }
 
 func (d Difference) lines() string {

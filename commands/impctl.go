@@ -4,7 +4,7 @@ import "context"
 
 type impctlCmd struct {
 	Server         serverCmd         `cmd:"" example:"impctl server status" roles:"mx" help:"the management server"`
-	Gateway        gatewayCmd        `cmd:"" example:"impctl gateway restart gw1" help:"the gateway, or on a management server its gateways"`
+	Gateway        gatewayCmd        `cmd:"" example:"impctl gateway restart gw1" example-gateway:"impctl gateway show" help:"the gateway, or on a management server its gateways"`
 	Teardown       teardownCmd       `cmd:"" example:"impctl teardown" help:"stop the role until the next start or boot; the shell stays"`
 	Status         impctlStatus      `cmd:"" example:"impctl status" rights:"operator" help:"the state of the appliance's services"`
 	Support        supportCmd        `cmd:"" example:"impctl support get-tech-info" help:"bundles for support, and its key"`
@@ -34,7 +34,7 @@ type serverCmd struct {
 type gatewayCmd struct {
 	Start   startCmd          `cmd:"" roles:"gateway" example:"impctl gateway start" help:"start the gateway"`
 	Stop    stopCmd           `cmd:"" roles:"gateway" example:"impctl gateway stop" help:"stop the gateway"`
-	Restart gatewayRestartCmd `cmd:"" example:"impctl gateway restart" exits:"130" help:"stop it and start it again"`
+	Restart gatewayRestartCmd `cmd:"" example:"impctl gateway restart gw1" example-gateway:"impctl gateway restart" exits:"130" help:"stop it and start it again"`
 	Status  serviceStatus     `cmd:"" roles:"gateway" example:"impctl gateway status" rights:"operator" help:"how it is, how often it was restarted and why"`
 
 	Register   gatewayRegisterCmd   `cmd:"" roles:"gateway" example:"impctl gateway register --management-server mx.example.com --gateway-group Shop" exits:"130" help:"join a management server"`

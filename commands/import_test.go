@@ -73,7 +73,25 @@ func TestEveryFlagReachesTheImport(t *testing.T) {
 			t.Errorf("%s: %+v", line, res)
 		}
 	}
-	for _, c := range [][]string{{"import-local", ""}, {"import-local", "--pwd", "x", "--dmpfile", ""}, {"import-local", "--dmpfile="}} {
+	// A script with an unset variable neither sends nor takes a plain dump.
+	for _, line := range []string{
+		"import-local --pwd right --securepwd secure --dmpfile a.tgz --encryptpwd EMPTY",
+		"import-remote --pwd right --securepwd secure --encryptpwd EMPTY http://h/x.tgz",
+		"import-remote --pwd right --securepwd secure --encryptpwd e --proxy EMPTY http://h/x.tgz",
+		"export-local --pwd right --encryptpwd EMPTY",
+		"export-remote --pwd right --encryptpwd EMPTY --protocol http h/x.tgz",
+		"export-remote --pwd right --encryptpwd= --protocol http h/x.tgz",
+	} {
+		e.UI = &ui{}
+		given := words(line)
+		for i := range given {
+			given[i] = strings.ReplaceAll(given[i], "EMPTY", "")
+		}
+		if res, _ := Run(t.Context(), e, given); res.Exit != control.ExitUsage || !strings.Contains(res.Error, "has no value") {
+			t.Errorf("%s: %+v", line, res)
+		}
+	}
+	for _, c := range [][]string{{"import-local", ""}, {"import-local", "--"}, {"import-local", "--d"}, {"import-local", "--pwd", "x", "--dmpfile", ""}, {"import-local", "--dmpfile="}} {
 		var got []string
 		for _, candidate := range Complete(e, c).Candidates {
 			if strings.HasSuffix(candidate.Value, ".tgz") {

@@ -32,6 +32,11 @@ type HostKey struct {
 	Fingerprint string   `json:"fingerprint,omitempty"` // none: the type is ftp-tls, an ftp server that has offered TLS
 }
 
+// hostKeys are the result of commands about them.
+type hostKeys struct {
+	Keys []HostKey `json:"keys"`
+}
+
 type knownHostsListCmd struct{}
 
 func (knownHostsListCmd) Run(_ context.Context, e *Env) error {
@@ -42,7 +47,7 @@ func (knownHostsListCmd) Run(_ context.Context, e *Env) error {
 	if len(list) == 0 && !e.json {
 		e.Say("no host key is accepted; impctl known-hosts add HOST[:PORT] fetches one")
 	}
-	return e.Out(list, hostKeyLines(list))
+	return e.Out(hostKeys{list}, hostKeyLines(list))
 }
 
 // knownHosts are the host keys that are accepted and the ftp servers that may not stop offering TLS.
@@ -102,7 +107,7 @@ func (c *knownHostsAddCmd) Run(ctx context.Context, e *Env) error {
 	if err != nil {
 		return err
 	}
-	return e.Out(added, "accepted\n"+hostKeyLines(added))
+	return e.Out(hostKeys{added}, "accepted\n"+hostKeyLines(added))
 }
 
 type knownHostsScanCmd struct {
@@ -118,7 +123,7 @@ func (c *knownHostsScanCmd) Run(ctx context.Context, e *Env) error {
 	if err != nil {
 		return err
 	}
-	return e.Out(keys, hostKeyLines(keys))
+	return e.Out(hostKeys{keys}, hostKeyLines(keys))
 }
 
 type knownHostsRemoveCmd struct {

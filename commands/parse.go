@@ -203,7 +203,8 @@ func (p *parser) usageError(path string, words []string, err error) error {
 	if !errors.As(err, &parse) {
 		return err
 	}
-	text, hint := oneLine(err.Error()), path+" --help"
+	text, hint := strings.TrimPrefix(oneLine(err.Error()), path+": "), path+" --help"
+	text = strings.ReplaceAll(text, "expected a valid 64 bit int but got", "a whole number is expected, not")
 	switch {
 	case strings.HasPrefix(text, "unexpected argument "):
 		return usage("a value with spaces is written in quotes; "+hint, "%s: there is a word too many", path)
@@ -246,7 +247,7 @@ func checkFlags(path string, words []string) error {
 			if value != "" {
 				continue
 			}
-		case i < len(words) && knownFlag(words[i]) == nil && words[i] != "--":
+		case i < len(words) && words[i] != "" && knownFlag(words[i]) == nil && words[i] != "--":
 			continue
 		}
 		return usage(fmt.Sprintf("write --%s %s", flag.Name, flag.FormatPlaceHolder()), "%s: --%s has no value", path, flag.Name)

@@ -16,6 +16,5 @@ func (sealCmd) Run(_ context.Context, e *Env) error {
 	if err := e.Host.Seal(e.Caller); err != nil {
 		return err
 	}
-	s := e.Host.Status().Seal
-	return e.Out(s, said)
+	return e.Out(sealed(e.Host.Status().Seal), said)
 }

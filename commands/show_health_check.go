@@ -17,7 +17,7 @@ type showHealthCmd struct {
 func (showHealthCmd) Help() string {
 	return `Requests for the URLs that the gateway group's advanced configuration watches,
 and how they ended: who asked, at which address, which server answered. Where
-nobody asked within the interval the gateway asked itself ("probe").`
+nobody asked within the interval the gateway asked itself ("probe"). Each gateway shows its own.`
 }
 
 func (c *showHealthCmd) Run(_ context.Context, e *Env) error {
@@ -29,7 +29,7 @@ func (c *showHealthCmd) Run(_ context.Context, e *Env) error {
 		return err
 	}
 	if len(list) == 0 && !e.json {
-		e.Say("no health check yet")
+		e.Say("no health check yet; each gateway keeps those that passed through it")
 	}
 	var b strings.Builder
 	for _, h := range list {

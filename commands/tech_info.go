@@ -70,8 +70,11 @@ func (c *gtiRemoteCmd) Run(ctx context.Context, e *Env) error {
 		return err
 	}
 	if c.Dump {
-		if c.URL != "" || c.Protocol != "" {
-			return usage("gti-remote --dump", "--dump sends nothing: leave out --protocol and the URL")
+		if c.URL != "" || c.Protocol != "" || c.accountFlags != (accountFlags{}) {
+			return usage("gti-remote --dump", "--dump sends nothing: leave out --protocol, the URL and what is about a server")
+		}
+		if e.json {
+			return usage("gti-remote --dump", "--dump is for reading, and not in JSON")
 		}
 		_, err := e.Host.TechInfo(ctx, e.Caller, TechInfo{Options: o, Dump: true, Status: e.Host.Status()}, e.UI)
 		return err
@@ -122,7 +125,7 @@ func (e *Env) bundled(r TechInfoResult) error {
 		fmt.Fprintf(&b, "missing: %s: %s\n", n.Collector, n.Text)
 	}
 	if r.Masked > 0 {
-		fmt.Fprintf(&b, "%d secrets were found in it and overwritten; show log and show audit tell where they come from\n", r.Masked)
+		fmt.Fprintf(&b, "%d secrets were found in it and overwritten\n", r.Masked)
 	}
 	return e.Out(r, b.String())
 }

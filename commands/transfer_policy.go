@@ -35,7 +35,7 @@ func (transferPolicyShowCmd) Run(_ context.Context, e *Env) error {
 		}
 		fmt.Fprintf(&b, "%-5s %s\n", word, rule.Network)
 	}
-	return e.Out(policy.Rules(), b.String())
+	return e.Out(map[string]any{"rules": policy.Rules()}, b.String())
 }
 
 type transferPolicyAllowCmd struct {

@@ -20,7 +20,7 @@ deployment that the appliance was created with.`
 func (c *unlockCmd) Run(ctx context.Context, e *Env) error {
 	if c.Key == "" {
 		s := e.Host.Status().Seal
-		return e.Out(s, sealLines(s)+row("challenge", "%s", s.Challenge)+deploymentLine(s))
+		return e.Out(sealed(s), sealLines(s)+row("challenge", "%s", s.Challenge)+deploymentLine(s))
 	}
 	before := e.Host.Status().Seal
 	s, err := e.Host.Unlock(ctx, e.Caller, c.Key)
@@ -35,7 +35,15 @@ func (c *unlockCmd) Run(ctx context.Context, e *Env) error {
 	default:
 		said = "it is unsealed already, and has the new licence now"
 	}
-	return e.Out(s, said+"\n"+sealLines(s)+"reconnect to get a shell; impctl seal seals again\n")
+	return e.Out(sealed(s), said+"\n"+sealLines(s)+"reconnect to get a shell; impctl seal seals again\n")
+}
+
+// sealed is the state of the seal as a result.
+func sealed(s seal.State) any {
+	return struct {
+		Sealed bool `json:"sealed"`
+		seal.State
+	}{s.Sealed(), s}
 }
 
 // sealLines say whether the appliance is sealed, and why.

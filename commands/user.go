@@ -39,7 +39,7 @@ func (userListCmd) Run(ctx context.Context, e *Env) error {
 	if len(list) == 0 && !e.json {
 		e.Say("no accounts; impctl user add NAME --role administrator --password - adds one")
 	}
-	return e.Out(list, b.String())
+	return e.Out(map[string][]account.Account{"accounts": list}, b.String())
 }
 
 // opensWith says how somebody can log in.
@@ -145,7 +145,7 @@ func (c *userKeyListCmd) Run(ctx context.Context, e *Env) error {
 	if len(list[i].Keys) == 0 && !e.json {
 		e.Say("no key opens the account %s", c.Name)
 	}
-	return e.Out(list[i].Keys, keyLines(list[i].Keys...))
+	return e.Out(map[string]any{"keys": list[i].Keys}, keyLines(list[i].Keys...))
 }
 
 func keyLines(keys ...account.Key) string {

@@ -363,6 +363,7 @@ func (i *importer) merge(ctx context.Context) error {
 	}
 	i.result.Changes = merged.Taken
 	i.noteCleared(merged.Cleared)
+	i.noteWithout(merged.Without)
 	return i.room(0)
 }
 
@@ -378,13 +379,17 @@ func (i *importer) replace(ctx context.Context, base *store.Store) error {
 	if err != nil {
 		return err
 	}
-	if without > 0 {
-		i.note("%d users have no password, and cannot log in until they get one: the dump has none", without)
-	}
+	i.noteWithout(without)
 	if i.options.KeepFiles {
 		_, err = i.staging.CopyFiles(base)
 	}
 	return err
+}
+
+func (i *importer) noteWithout(users int64) {
+	if users > 0 {
+		i.note("%d users have no password, and cannot log in until they get one: the dump has none", users)
+	}
 }
 
 func (i *importer) note(format string, args ...any) {
@@ -498,7 +503,7 @@ func (i *importer) noteCleared(cleared []store.Cleared) {
 		if slices.Contains(missing, c.To) {
 			why = "left it out"
 		}
-		i.note("%s %.80q no longer names its %s: the dump %s", c.Kind, c.Name, model.Title(c.To), why)
+		i.note("%s %.80q no longer names its %s: the dump %s", model.Title(c.Kind), c.Name, model.Title(c.To), why)
 	}
 }
 

@@ -208,6 +208,18 @@ func TestMerge(t *testing.T) {
 	}
 }
 
+// Who comes without a password is told of, whether the dump replaces or is added.
+func TestUsersWithoutAPassword(t *testing.T) {
+	t.Parallel()
+	_, data := export(t, tiny(t), Options{})
+	for _, merge := range []bool{false, true} {
+		r := imported(t, target(t), data, ImportOptions{Merge: merge})
+		if !slices.ContainsFunc(r.Notes, func(s string) bool { return strings.Contains(s, "have no password") }) {
+			t.Errorf("merge %t: %q", merge, r.Notes)
+		}
+	}
+}
+
 // A rule's name has the id of its alias, which another appliance knows by another id.
 func TestMergeRenamesByID(t *testing.T) {
 	t.Parallel()

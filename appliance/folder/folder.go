@@ -93,10 +93,8 @@ func Open(home appliance.Home, name string, kinds ...string) (*os.File, error) {
 	if !valid(name) {
 		return nil, notThere(name)
 	}
+	var other string // the kind of a file of that name which is not wanted
 	for _, f := range folders(home) {
-		if len(kinds) > 0 && !slices.Contains(kinds, f.kind) {
-			continue
-		}
 		// O_NONBLOCK: a FIFO must not hold us; O_NOFOLLOW: a link is not a dump.
 		file, err := os.OpenFile(filepath.Join(f.path, name), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ELOOP) {
@@ -109,7 +107,15 @@ func Open(home appliance.Home, name string, kinds ...string) (*os.File, error) {
 			file.Close()
 			continue
 		}
+		if len(kinds) > 0 && !slices.Contains(kinds, f.kind) {
+			file.Close()
+			other = f.kind
+			continue
+		}
 		return file, nil
+	}
+	if other != "" {
+		return nil, appliance.Faultf("files list shows the kind of each", "%q is of the kind %s, and not %s", name, other, strings.Join(kinds, " or "))
 	}
 	return nil, notThere(name)
 }

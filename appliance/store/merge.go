@@ -18,6 +18,7 @@ const maxRecorded = 8 << 20
 type Merged struct {
 	Taken   []Taken
 	Cleared []Cleared
+	Without int64 // users that came without a password
 }
 
 // merger adds what one store holds to another.
@@ -28,6 +29,7 @@ type merger struct {
 	taken    map[Kind]*Taken
 	late     []string // objects whose document is to be redirected: ids there
 	cleared  []Cleared
+	without  int64 // users that were added without a verifier
 	recorded int
 	archives []string // names of files to bring along
 }
@@ -351,6 +353,9 @@ func (m *merger) users(ctx context.Context) error {
 			continue
 		}
 		m.of(Users).Added++
+		if u.Verifier == "" {
+			m.without++
+		}
 		_, err = m.tx.tx.ExecContext(ctx, "INSERT INTO users ("+userColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7)",
 			u.ID, u.Name, u.Role, u.Verifier, string(u.Document), u.Created.UnixMilli(), u.Updated.UnixMilli())
 		if err != nil {

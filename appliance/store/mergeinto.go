@@ -57,7 +57,7 @@ func (g *Staging) Merge(ctx context.Context, change Change, files bool) (Merged,
 			return Merged{}, err
 		}
 	}
-	return Merged{m.report(), m.cleared}, nil
+	return Merged{m.report(), m.cleared, m.without}, nil
 }
 
 // moveTo goes on with another generation.
