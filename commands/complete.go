@@ -336,13 +336,13 @@ func (e *Env) expected(words []string) string {
 func columns(list []control.Candidate) string {
 	width := 0
 	for _, c := range list {
-		width = max(width, min(len(c.Value), 46))
+		width = max(width, min(utf8.RuneCountInString(c.Value), 46))
 	}
 	var b strings.Builder
 	for _, c := range list {
 		b.WriteString("  " + c.Value)
 		if c.Help != "" {
-			b.WriteString(strings.Repeat(" ", max(width-len(c.Value), 0)+2) + c.Help)
+			b.WriteString(strings.Repeat(" ", max(width-utf8.RuneCountInString(c.Value), 0)+2) + c.Help)
 		}
 		b.WriteByte('\n')
 	}
