@@ -14,6 +14,7 @@ type Delivery struct {
 	Epoch      string // of the spool
 	Last       uint64 // number of the last record
 	Violations []Delivered
+	Events     []SystemEvent // of the gateway; their source is its name
 }
 
 // Delivered is a violation and its number in the spool.
@@ -35,7 +36,8 @@ const (
 // that all of it is on the disk. What is stored already is passed over by its id, and
 // not by its number, which a gateway that was set back to an older state of its disk
 // gives again. Where the time is not believed, the number decides: the id may lie in
-// another day. It returns how many those are.
+// another day. System events go by their ids alone. It returns how many those are whose
+// time is not believed.
 func (a *Aggregator) Deliver(ctx context.Context, deliveries []Delivery) (off int, err error) {
 	at := a.store.milliseconds()
 	var violations []Violation
@@ -61,6 +63,13 @@ func (a *Aggregator) Deliver(ctx context.Context, deliveries []Delivery) (off in
 		}
 		if off > before && kept.seen == 0 {
 			unseen = append(unseen, d.GatewayID)
+		}
+		for i := range d.Events {
+			e := &d.Events[i]
+			if e.GatewayID = d.GatewayID; !believed(e.Time, at) {
+				e.Time = at
+				off++
+			}
 		}
 	}
 	// A time that is given here is remembered first: sent again after a crash, the
@@ -118,6 +127,9 @@ func (s *Store) keepDeliveries(ctx context.Context, deliveries []Delivery) error
 				d.Epoch, int64(d.Last), d.GatewayID)
 			if err != nil {
 				return fmt.Errorf("note what a gateway delivered: %w", err)
+			}
+			if _, err := addSystemEvents(ctx, tx, d.Events); err != nil {
+				return err
 			}
 		}
 		return nil

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"sealgate/daemon/gateway/event"
 	"sealgate/daemon/link"
 )
 
@@ -42,6 +43,7 @@ func (j *joined) obey(ctx context.Context, client *link.Client, id *link.Identit
 			err := id.Renew(ctx, j.home, client)
 			j.end(c, err)
 			if err == nil {
+				j.events.Tell(event.Informative, event.KeysRenewed, "the gateway has new keys, as the management server asked")
 				j.stopServing()
 			}
 		case link.TechInfo:
@@ -86,6 +88,7 @@ func (j *joined) end(c link.Command, err error) {
 func (j *joined) drained() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	j.events.Tell(event.Low, event.Drained, "the gateway takes no connections until it starts anew, as the management server asked")
 	before := j.status
 	j.status.Draining = true
 	j.note(before)
@@ -104,6 +107,7 @@ func (j *joined) restartSoon(c link.Command) {
 }
 
 func (j *joined) restartRole() {
+	j.events.Tell(event.Low, event.Restarting, "the gateway restarts, as the management server asked")
 	go func() {
 		if err := j.daemon.RestartRole(context.Background()); err != nil {
 			j.log.Error("the gateway does not restart", "error", err.Error())

@@ -22,6 +22,7 @@ import (
 	"sealgate/appliance"
 	"sealgate/appliance/model"
 	"sealgate/appliance/spool"
+	"sealgate/control"
 	"sealgate/daemon/access"
 	"sealgate/daemon/diagnosis"
 	"sealgate/daemon/gateway/event"
@@ -77,7 +78,8 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 	g.requests = access.Open(home, log)
 	g.countSpool(kept)
 	g.proxy = proxy.New(proxy.Options{Gateway: config.Name, Log: log, Registry: g.registry, Event: g.events.Put, Engine: g.judges.engine,
-		Watched: g.health.Watches, Saw: g.health.Saw, Access: g.requests})
+		Watched: g.health.Watches, Saw: g.health.Saw, Access: g.requests, Server: g.server})
+	g.events.Tell(event.Informative, event.Started, "the gateway started, release %s", control.Version)
 	g.look()
 	if err := ready(); err != nil {
 		return errors.Join(err, g.stop())
@@ -127,6 +129,7 @@ func (g *gateway) keepLooking(ctx context.Context) {
 			return
 		case <-tick.C:
 			g.look()
+			g.events.TellLosses()
 		}
 	}
 }
@@ -152,6 +155,7 @@ func (g *gateway) look() {
 	}
 	if err != nil {
 		g.log.Error("the configuration is refused, the one before stays", "error", err.Error(), "revision", g.proxy.Revision())
+		g.events.Tell(event.High, event.Refused, "the configuration is refused, revision %d stays: %s", g.proxy.Revision(), err)
 	}
 }
 
@@ -193,12 +197,24 @@ func (g *gateway) take(s *model.Snapshot) error {
 	}
 	g.judges.forget(&applied)
 	g.health.Use(advanced.Watch, g.proxy.Addresses())
-	g.running.Store(&link.Revision{Number: s.Revision, SHA256: s.SHA256})
+	now := link.Revision{Number: s.Revision, SHA256: s.SHA256}
+	if before := g.running.Swap(&now); before == nil || *before != now {
+		g.events.Tell(event.Informative, event.Taken, "revision %d of the configuration is in use", s.Revision)
+	}
 	g.log.Info("the configuration is in use", "revision", s.Revision, "took", time.Since(begin).String())
 	if err := g.metrics.use(s.Group.Metrics, g.registry); err != nil {
 		g.log.Error("metrics are not served", "error", err.Error())
 	}
 	return nil
+}
+
+// server tells whether a server answers.
+func (g *gateway) server(address string, failure error) {
+	if failure != nil {
+		g.events.Tell(event.Medium, event.ServerDown, "the server %s does not answer: %s", address, failure)
+	} else {
+		g.events.Tell(event.Informative, event.ServerUp, "the server %s answers again", address)
+	}
 }
 
 // runs is the configuration that is in use.
@@ -230,6 +246,7 @@ func (g *gateway) stop() error {
 	defer cancel()
 	g.proxy.Shutdown(ctx)
 	g.metrics.use("", nil)
+	g.events.Tell(event.Informative, event.Stopped, "the gateway stopped")
 	return errors.Join(g.health.Close(), g.events.Close(), g.requests.Close())
 }
 

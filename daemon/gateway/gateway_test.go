@@ -165,14 +165,12 @@ func TestTheRoleFollowsItsConfiguration(t *testing.T) {
 		t.Errorf("%q", answer)
 	}
 	r.stop()
-	kept, err := spool.Open(filepath.Join(home.Spool(), "events"), spool.Options{})
-	if err != nil {
-		t.Fatal(err)
+	list, codes := spooled(t, home)
+	if len(list) != 1 {
+		t.Fatalf("%d violations", len(list))
 	}
-	defer kept.Close()
-	list, err := kept.Read(0, 10)
-	if err != nil || len(list) != 1 {
-		t.Fatalf("%d events, %v", len(list), err)
+	if len(codes) < 3 || codes[0] != event.Started || codes[1] != event.Taken || codes[len(codes)-1] != event.Stopped {
+		t.Errorf("system events %q", codes)
 	}
 	var record event.Record
 	if err := json.Unmarshal(list[0].Body, &record); err != nil || record.Violation.Type != "Content Length Mismatch" || record.Violation.Gateway != "gw1" || record.Violation.Service != "shop" {
@@ -249,14 +247,9 @@ func TestPoliciesBlock(t *testing.T) {
 	if strings.Contains(string(requests), "secret") {
 		t.Errorf("the access log tells what is masked:\n%s", requests)
 	}
-	kept, err := spool.Open(filepath.Join(home.Spool(), "events"), spool.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer kept.Close()
-	list, err := kept.Read(0, 1000)
-	if err != nil || len(list) < 3 {
-		t.Fatalf("%d events, %v", len(list), err)
+	list, _ := spooled(t, home)
+	if len(list) < 3 {
+		t.Fatalf("%d violations", len(list))
 	}
 	policies := map[string]bool{}
 	for _, record := range list {
@@ -283,6 +276,32 @@ func TestPoliciesBlock(t *testing.T) {
 	if !strings.Contains(page, "Event "+first(t, list[0])) {
 		t.Errorf("the page %q does not name the event", page)
 	}
+}
+
+// spooled are the violations, and the codes of system events, that a role left.
+func spooled(t *testing.T, home appliance.Home) (violations []spool.Record, codes []string) {
+	t.Helper()
+	kept, err := spool.Open(filepath.Join(home.Spool(), "events"), spool.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer kept.Close()
+	list, err := kept.Read(0, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range list {
+		var e event.Record
+		if err := json.Unmarshal(r.Body, &e); err != nil {
+			t.Fatal(err)
+		}
+		if e.Kind == event.System {
+			codes = append(codes, e.System.Code)
+		} else {
+			violations = append(violations, r)
+		}
+	}
+	return violations, codes
 }
 
 func first(t *testing.T, r spool.Record) string {

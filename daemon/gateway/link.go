@@ -14,6 +14,7 @@ import (
 
 	"sealgate/appliance/spool"
 	"sealgate/control"
+	"sealgate/daemon/gateway/event"
 	"sealgate/daemon/link"
 )
 
@@ -147,6 +148,10 @@ func (j *joined) say(err error) {
 		j.log.Warn("the management server is not connected, the gateway goes on with what it has", "error", text)
 	case err == nil && !before.Connected:
 		j.log.Info("the management server is connected")
+		j.events.Tell(event.Informative, event.Connected, "the management server is connected")
+	}
+	if err != nil && before.Connected {
+		j.events.Tell(event.Low, event.Disconnected, "the management server is not connected: %s", text)
 	}
 	j.note(before)
 }
