@@ -23,7 +23,11 @@ type Daemon interface {
 	AuditHead(ctx context.Context) (string, error)
 }
 
-var errNoDaemon = errors.New("the gateway's daemon cannot be asked")
+var (
+	errNoDaemon = errors.New("the gateway's daemon cannot be asked")
+	errBundle   = errors.New("the gateway makes another bundle")
+	errRestarts = errors.New("the gateway restarts")
+)
 
 // obey carries out commands. Each ends with a result, at the next poll.
 func (j *joined) obey(ctx context.Context, client *link.Client, id *link.Identity, commands []link.Command) {
@@ -47,7 +51,7 @@ func (j *joined) obey(ctx context.Context, client *link.Client, id *link.Identit
 				j.stopServing()
 			}
 		case link.TechInfo:
-			go func() { j.end(c, j.sendTechInfo(ctx, client, c)) }()
+			j.makeBundle(ctx, client, c)
 		default:
 			j.end(c, fmt.Errorf("a gateway of this release does not know the command %.40q", c.Kind))
 		}
@@ -102,6 +106,9 @@ func (j *joined) restartSoon(c link.Command) {
 	}
 	j.mu.Lock()
 	j.restart = true
+	if j.bundle != nil {
+		j.bundle(errRestarts)
+	}
 	j.mu.Unlock()
 	j.end(c, nil)
 }
@@ -112,6 +119,32 @@ func (j *joined) restartRole() {
 		if err := j.daemon.RestartRole(context.Background()); err != nil {
 			j.log.Error("the gateway does not restart", "error", err.Error())
 		}
+	}()
+}
+
+// makeBundle has a bundle made and sent beside the polls, so that other commands need not
+// wait for it. One is made at a time.
+func (j *joined) makeBundle(ctx context.Context, client *link.Client, c link.Command) {
+	j.mu.Lock()
+	free := j.bundle == nil
+	if free {
+		ctx, j.bundle = context.WithCancelCause(ctx)
+	}
+	j.mu.Unlock()
+	if !free {
+		j.end(c, errBundle)
+		return
+	}
+	go func() {
+		err := j.sendTechInfo(ctx, client, c)
+		if cause := context.Cause(ctx); err != nil && cause != nil {
+			err = cause
+		}
+		j.mu.Lock()
+		j.bundle(nil)
+		j.bundle = nil
+		j.mu.Unlock()
+		j.end(c, err)
 	}()
 }
 
