@@ -35,7 +35,12 @@ import (
 const (
 	lookEvery = time.Second     // at the configuration's file
 	stopTime  = 8 * time.Second // less than the daemon's patience with a role that stops
+	goneTime  = 3 * time.Second // without a daemon: the next one's role waits to take over
 )
+
+// ErrDaemonGone is the cause of the end of a role whose daemon is gone: nobody serves
+// until it has ended, so it ends sooner.
+var ErrDaemonGone = errors.New("the daemon is gone")
 
 // gateway is the running role.
 type gateway struct {
@@ -82,7 +87,7 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 	g.events.Tell(event.Informative, event.Started, "the gateway started, release %s", control.Version)
 	g.look()
 	if err := ready(); err != nil {
-		return errors.Join(err, g.stop())
+		return errors.Join(err, g.stop(stopTime))
 	}
 	log.Info("the gateway is ready", "address", ln.Addr().String(), "revision", g.proxy.Revision())
 	var running sync.WaitGroup
@@ -93,7 +98,11 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 	running.Go(func() { newJoined(g, kept, daemon).run(ctx) })
 	err = hold(ctx, ln)
 	running.Wait()
-	return errors.Join(err, g.stop())
+	patience := stopTime
+	if context.Cause(ctx) == ErrDaemonGone {
+		patience = goneTime
+	}
+	return errors.Join(err, g.stop(patience))
 }
 
 // hold keeps the management address until ctx ends.
@@ -241,8 +250,9 @@ func (g *gateway) drain() error {
 	return g.take(s)
 }
 
-func (g *gateway) stop() error {
-	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
+// stop ends the role when the requests that are under way are answered, or patience ends.
+func (g *gateway) stop(patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	g.proxy.Shutdown(ctx)
 	g.metrics.use("", nil)
