@@ -27,7 +27,8 @@ type transaction struct {
 }
 
 // uninspected is the rule, of HTTP protocol policies, for what could not be
-// inspected: its budget was used up, or a rule failed.
+// inspected: its budget was used up, or a rule failed. The fail mode decides, so that
+// the rule's action and exceptions say nothing.
 const uninspected = "Inspection Not Completed"
 
 // Headers judges the request line, the headers and the URL's parameters.
@@ -144,10 +145,14 @@ func (t *transaction) fail(fault any) {
 		message = err.Error()
 		t.collect() // what matched until then counts
 	}
-	m := Match{Rule: uninspected, Severity: "high", Message: message, Block: !t.engine.open}
-	t.matches = append(t.matches, m)
-	if m.Block && t.blocked == nil {
-		t.blocked = &m
+	decisions := t.engine.uninspected
+	if len(decisions) == 0 {
+		decisions = []*decision{{rule: uninspected, severity: "high"}}
+	}
+	for _, d := range decisions {
+		m := d.match()
+		m.Message, m.Block = message, !t.engine.open
+		t.report(m, d.silent)
 	}
 }
 

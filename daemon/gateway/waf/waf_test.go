@@ -505,6 +505,13 @@ func TestBudget(t *testing.T) {
 		if v.Block == open || len(m) != 1 || m[0].Rule != "Inspection Not Completed" {
 			t.Errorf("open %v: block %v, %+v", open, v.Block, m)
 		}
+		policy := waf.RulePolicy{Kind: waf.Protocol, Name: "http", Rules: rules("block", "Inspection Not Completed")}
+		policy.Rules[0].FollowedAction = "tell"
+		e = engine(t, waf.Policies{Work: 2000, FailOpen: open, Rules: []waf.RulePolicy{policy}})
+		v, m = request{body: "a=" + strings.Repeat("b", 9000)}.through(e)
+		if v.Block == open || len(m) != 1 || m[0].Policy != "http" || m[0].Severity != "medium" || m[0].FollowedAction != "tell" {
+			t.Errorf("open %v, by a policy: block %v, %+v", open, v.Block, m)
+		}
 	}
 	p := everything()
 	p.FailOpen = true
