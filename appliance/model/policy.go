@@ -120,7 +120,8 @@ var policyKinds = []Kind{
 		[]Field{flag("autoApply").otherwise(false)}, "Command Injection", "Known Scanners"),
 	customPolicy(AppCustomPolicy, "web application custom policy", "webApplicationCustomPolicies", "Default Web Application Custom Policy", WebApplication),
 	signaturePolicy(AppSignaturesPolicy, "web application signatures policy", "webApplicationSignaturesPolicies", "Default Web Application Signatures Policy", WebApplication,
-		[]Field{exceptions(dictionaryRule), page}, "SQL Injection", "Cross-Site Scripting", "Command Injection", "Path Traversal"),
+		[]Field{exceptions(dictionaryRule), page}, "SQL Injection", "Cross-Site Scripting", "Command Injection", "Path Traversal", "Known Scanners", "Remote File Inclusion",
+		"PHP Injection", "Generic Injection", "Java Injection", "Session Fixation", "Protocol Attack", "Protocol Enforcement", "Data Leakage", "Web Shells"),
 	correlationPolicy(),
 	rulePolicy(ProfilePolicy, "web profile policy", "webProfilePolicies", "Default Web Profile Policy", WebApplication, 10147,
 		[]Field{parameters}, []Field{
@@ -189,11 +190,15 @@ func correlationPolicy() Kind {
 	return k
 }
 
-// signaturePolicy is a kind of policy whose rules are dictionaries of signatures.
+// AboutAnswers are the rules that need the bodies of answers.
+var AboutAnswers = []string{"Data Leakage", "Web Shells", "Directory Browsing"}
+
+// signaturePolicy is a kind of policy whose rules are dictionaries of signatures. Those
+// that need the bodies of answers, which are held then, are off.
 func signaturePolicy(kind, title, path, name, deepest string, more []Field, dictionaries ...string) Kind {
 	list := make([]object, len(dictionaries))
 	for i, d := range dictionaries {
-		list[i] = object{"name": DefaultID(Dictionary, d), "enabled": true, "severity": "medium", "action": "block"}
+		list[i] = object{"name": DefaultID(Dictionary, d), "enabled": !slices.Contains(AboutAnswers, d), "severity": "medium", "action": "block"}
 	}
 	return Kind{
 		Name: kind, Title: title, Missing: 10033, Kept: 10147, Path: policyBase + path + policySegment, List: "policies",

@@ -1,11 +1,16 @@
 package gateway_test
 
 import (
+	"bytes"
+	"compress/gzip"
+	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
 	"sealgate/appliance/store"
+	"sealgate/daemon/gateway/waf"
 )
 
 // post sends a body to the shop.
@@ -85,4 +90,58 @@ func TestBodiesThatAreNotReadMeetTheDefaultPolicy(t *testing.T) {
 			t.Errorf("%s: %d", name, status)
 		}
 	}
+}
+
+// The hole: most groups of the core rules could not be switched on. What must hold: each
+// is a predefined dictionary or a rule of HTTP protocol policies, and the default
+// signatures policy has those about requests.
+func TestCoreRulesAreSwitchedOnByTheirNames(t *testing.T) {
+	w := newTraffic(t)
+	for _, name := range waf.CoreDictionaries() {
+		policy, body := strings.ReplaceAll(name, " ", "%20"), `{"rules":[{"name":"`+name+`"}],`+applied(false)+`}`
+		if w.answer("POST", policies+"webApplicationSignaturesPolicies/"+policy, body).Code != http.StatusOK {
+			w.ask("POST", policies+"httpProtocolPolicies/"+policy, body)
+		}
+	}
+	if err := w.apply(); err != nil {
+		t.Fatal(err)
+	}
+	w = newTraffic(t)
+	form := func(value string) string { return "a=" + url.QueryEscape(value) }
+	const kind = "application/x-www-form-urlencoded"
+	attacks := map[string]string{
+		"SQL Injection": form("1' union select password from users--"), "Cross-Site Scripting": form("<script>alert(1)</script>"), "Command Injection": form("; cat /etc/passwd"),
+		"Path Traversal": form("../../../etc/passwd"), "Remote File Inclusion": form("http://192.0.2.9/shell.txt?"), "PHP Injection": form("<?php system('id');"),
+		"Generic Injection": form("require('child_process').exec('id')"), "Java Injection": form("${jndi:ldap://x/a}"),
+		"Session Fixation": form("document.cookie='jsessionid=1;domain=.example.com'"), "Protocol Attack": form("x\r\nSet-Cookie: a=b"),
+	}
+	for name, body := range attacks {
+		if status := w.post("/", kind, body); status != 200 {
+			t.Errorf("%s without a policy: %d", name, status)
+		}
+	}
+	w.guard()
+	for name, body := range attacks {
+		if status := w.post("/", kind, body); status != 403 {
+			t.Errorf("%s: %d", name, status)
+		}
+		w.toldOf(func(v store.Violation) bool { return v.Type == name && v.Action == "block" })
+	}
+	w.wants(403, "/", "User-Agent", "sqlmap/1.7")
+	w.wants(403, "/", "Lock-Token", "x") // Protocol Enforcement
+	if body := w.wants(200, "/listing"); body == "" {
+		t.Error("an answer is held back")
+	}
+	if status := w.post("/", kind, form("plain words, and 1 + 1")); status != 200 {
+		t.Errorf("a plain form: %d", status)
+	}
+	w.do("PUT", policies+"webApplicationSignaturesPolicies/Default%20Web%20Application%20Signatures%20Policy", `{"rules":[{"name":"Protocol Enforcement","enabled":false}]}`)
+	var packed bytes.Buffer
+	zip := gzip.NewWriter(&packed)
+	io.WriteString(zip, attacks["SQL Injection"])
+	zip.Close()
+	if status := w.post("/", kind, packed.String(), "Content-Encoding", "gzip"); status != 403 {
+		t.Errorf("a compressed attack: %d", status)
+	}
+	w.toldOf(func(v store.Violation) bool { return v.Type == "SQL Injection" && v.ViolatedItem == "ARGS:a" })
 }

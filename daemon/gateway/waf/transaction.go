@@ -18,6 +18,9 @@ type transaction struct {
 	tx      *crs.Transaction
 	view    *view
 
+	coding string // of the body
+	packed []byte // of a body with a coding, until it is whole
+
 	seen    int // of Coraza's matches
 	score   [2]int
 	matches []Match
@@ -35,6 +38,7 @@ const uninspected = "Inspection Not Completed"
 func (t *transaction) Headers() Verdict {
 	return t.guard(func() {
 		r := &t.request
+		t.coding = codingOf(r.Header)
 		t.tx.Headers(&crs.Request{ClientIP: r.ClientIP.Unmap().String(), ClientPort: r.ClientPort, ServerIP: r.ServerIP.Unmap().String(),
 			ServerPort: r.ServerPort, Method: r.Method, URI: r.URI, Proto: r.Proto, Host: r.Host, Header: r.Header})
 		t.judge(inHeaders)
@@ -44,10 +48,13 @@ func (t *transaction) Headers() Verdict {
 // Body takes a piece of the body.
 func (t *transaction) Body(p []byte) Verdict {
 	return t.guard(func() {
-		if room := t.engine.limit - t.view.length; room > 0 {
-			t.tx.WriteRequestBody(p[:min(int64(len(p)), room)])
-		}
+		seen := p[:max(0, min(int64(len(p)), t.engine.limit-t.view.length))]
 		t.view.length += int64(len(p))
+		if t.coding == "" {
+			t.tx.WriteRequestBody(seen)
+		} else {
+			t.packed = append(t.packed, seen...)
+		}
 	})
 }
 
@@ -55,6 +62,9 @@ func (t *transaction) Body(p []byte) Verdict {
 // when there is none.
 func (t *transaction) EndBody() Verdict {
 	return t.guard(func() {
+		if len(t.packed) > 0 {
+			t.unpack()
+		}
 		if t.cut() {
 			t.tx.ReadAsText()
 		}
@@ -76,7 +86,7 @@ func (t *transaction) EndBody() Verdict {
 }
 
 // cut says whether the body was longer than what is looked at.
-func (t *transaction) cut() bool { return t.view.length > t.engine.limit }
+func (t *transaction) cut() bool { return max(t.view.length, t.view.plain) > t.engine.limit }
 
 // Response judges the status and the headers of the answer.
 func (t *transaction) Response(status int, h http.Header) Verdict {
@@ -238,7 +248,7 @@ func (t *transaction) collect() {
 			t.engine.trace(m.Rule().ID(), m.ErrorLog())
 		}
 		rule, ok := t.engine.rules.Rules[m.Rule().ID()]
-		if !ok || rule.Severity == "" || t.cut() && rule.ID == crs.Unreadable {
+		if !ok || rule.Severity == "" || t.cut() && rule.ID == crs.Malformed {
 			continue
 		}
 		for name, numbers := range coreRules {

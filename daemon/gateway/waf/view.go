@@ -14,7 +14,8 @@ type view struct {
 	tx      *crs.Transaction // nil: its head alone is known
 	status  int              // of the answer
 	found   map[string]bool
-	length  int64 // of the body, also where it was not looked at
+	length  int64 // of the body as it came, also where it was not looked at
+	plain   int64 // of a compressed body's content, as far as it was looked at
 }
 
 func (v *view) path() string {

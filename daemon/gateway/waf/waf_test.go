@@ -1,9 +1,15 @@
 package waf_test
 
 import (
+	"bytes"
+	"compress/flate"
+	"compress/gzip"
+	"compress/zlib"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -539,6 +545,48 @@ func TestBodyLimit(t *testing.T) {
 	v, m := request{body: "b=" + strings.Repeat("x", 20_000) + "&" + attack}.through(e)
 	if v.Block || len(m) != 1 || m[0].Rule != "Request Body Too Long" {
 		t.Errorf("an attack behind the limit: %+v", m)
+	}
+}
+
+// A compressed body is judged by what it holds, and holds no more than is looked at.
+func TestCompressedBodies(t *testing.T) {
+	e := engine(t, waf.Policies{BodyLimit: 10_000, Rules: []waf.RulePolicy{signatures("block", "SQL Injection"),
+		{Kind: waf.Protocol, Name: "http", Rules: rules("block", "Unreadable Body", "Request Body Too Long", "Content Length Mismatch")}}})
+	pack := func(make func(io.Writer) io.WriteCloser, text string) string {
+		var b bytes.Buffer
+		w := make(&b)
+		io.WriteString(w, text)
+		w.Close()
+		return b.String()
+	}
+	zip := func(text string) string {
+		return pack(func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) }, text)
+	}
+	attack := "a=" + url.QueryEscape("1' union select password from users--")
+	noise := make([]byte, 20_000)
+	rand.NewChaCha8([32]byte{}).Read(noise)
+	for name, c := range map[string]struct{ coding, body, want string }{
+		"an attack":          {"gzip", zip(attack), "SQL Injection"},
+		"another spelling":   {"X-GZIP", zip(attack), "SQL Injection"},
+		"zlib":               {"deflate", pack(func(w io.Writer) io.WriteCloser { return zlib.NewWriter(w) }, attack), "SQL Injection"},
+		"bare deflate":       {"deflate", pack(func(w io.Writer) io.WriteCloser { f, _ := flate.NewWriter(w, 1); return f }, attack), "SQL Injection"},
+		"a plain form":       {"gzip", zip("a=1&b=2"), ""},
+		"none":               {"identity", "a=1", ""},
+		"a bomb":             {"gzip", zip("a=" + strings.Repeat("x", 10<<20)), "Request Body Too Long"},
+		"a long one":         {"gzip", zip("a=" + string(noise)), "Request Body Too Long"},
+		"nothing of gzip":    {"gzip", attack, "Unreadable Body"},
+		"without its end":    {"gzip", zip(attack + "&b=" + strings.Repeat("x", 100))[:60], "Unreadable Body"},
+		"another coding":     {"br", attack, "Unreadable Body"},
+		"packed twice":       {"gzip, gzip", zip(zip(attack)), "Unreadable Body"},
+		"bytes after it all": {"gzip", zip("a=1") + "a=1", "Unreadable Body"},
+	} {
+		v, m := request{body: c.body, header: []string{"Content-Encoding", c.coding}}.through(e)
+		if strings.Contains(c.body, attack) && !slices.ContainsFunc(m, func(m waf.Match) bool { return m.Rule == "SQL Injection" }) {
+			t.Errorf("%s: a server that does not know of codings is not thought of: %+v", name, m)
+		}
+		if v.Block != (c.want != "") || v.Block && v.Rule.Rule != c.want {
+			t.Errorf("%s: block %v, %+v", name, v.Block, m)
+		}
 	}
 }
 

@@ -341,8 +341,8 @@ func (t *Transaction) Body() error {
 	return err
 }
 
-// Unreadable is the rule for multipart bodies that are malformed, as one that was cut is.
-const Unreadable = 200003
+// Malformed is the rule for multipart bodies that are malformed, as one that was cut is.
+const Malformed = 200003
 
 // ReadAsText has a body looked at as text whose parser would refuse it because
 // its end is missing. It is for before Body.
@@ -350,9 +350,14 @@ func (t *Transaction) ReadAsText() {
 	processor := t.Variables().RequestBodyProcessor()
 	switch processor.Get() {
 	case "JSON", "XML":
-		processor.(interface{ Set(string) }).Set("URLENCODED")
+		processor.(settable).Set("URLENCODED")
 	}
 }
+
+// Unreadable has the rules know that the body cannot be read. It is for before Body.
+func (t *Transaction) Unreadable() { t.Variables().RequestBodyError().(settable).Set("1") }
+
+type settable interface{ Set(string) }
 
 // Spend takes away from the transaction's work what its owner did.
 func (t *Transaction) Spend(work int) { t.state.spend(work) }
