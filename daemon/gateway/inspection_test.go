@@ -145,3 +145,23 @@ func TestCoreRulesAreSwitchedOnByTheirNames(t *testing.T) {
 	}
 	w.toldOf(func(v store.Violation) bool { return v.Type == "SQL Injection" && v.ViolatedItem == "ARGS:a" })
 }
+
+// The hole: signatures and criteria that look in the body found nothing in JSON, XML and
+// multipart forms.
+func TestSignaturesLookIntoEveryBody(t *testing.T) {
+	w := newTraffic(t)
+	w.do("POST", "/v1/conf/dictionaries/Ours", "")
+	w.do("POST", "/v1/conf/signatures/Ours/teapot", `{"pattern":"tea.?pot","searchIn":["body"]}`)
+	w.do("POST", policies+"webApplicationSignaturesPolicies/Ours", `{"rules":[{"name":"Ours","action":"block"}],`+applied(true)+`}`)
+	w.custom("Asks", `{"type":"httpRequest","matchValues":[{"part":"body","operation":"contains","value":"coffee"}]}`)
+	for kind, body := range map[string]string{
+		"application/json": `{"a":"_"}`, "text/xml": `<a b="c"><!-- d -->_</a>`, "text/plain": "_",
+		"multipart/form-data; boundary=x": "--x\r\nContent-Disposition: form-data; name=\"a\"; filename=\"f\"\r\n\r\n_\r\n--x--\r\n",
+	} {
+		for word, want := range map[string]int{"tea-pot": 403, "coffee": 403, "milk": 200} {
+			if status := w.post("/", kind, strings.ReplaceAll(body, "_", word)); status != want {
+				t.Errorf("%s in %s: %d, want %d", word, kind, status, want)
+			}
+		}
+	}
+}

@@ -138,6 +138,11 @@ func TestCriteria(t *testing.T) {
 		{form("contains", "queryString", "", "a=%31"), request{uri: "/?a=%31"}, request{uri: "/?a=1"}},
 		{form("equals", "protocol", "", "HTTP/1.1"), request{}, request{proto: "HTTP/1.0"}},
 		{form("contains", "body", "", "b=2"), request{body: "b=2"}, request{body: "b=3"}},
+		{form("contains", "body", "", "content"), request{kind: "multipart/form-data; boundary=x",
+			body: "--x\r\nContent-Disposition: form-data; name=\"a\"; filename=\"f\"\r\n\r\ncontent\r\n--x--\r\n"}, request{body: "b=3"}},
+		{form("contains", "body", "", `"a" `), request{body: `{"a" :1}`, kind: "application/json"}, request{body: `{"a":1}`, kind: "application/json"}},
+		{form("equals", "parameter", "a.b.c", "2"), request{body: `<x:a><b><c>1</c><c>2</c></b></x:a>`, kind: "text/xml"}, request{body: `<a><c>2</c><b><c>1</c></b></a>`, kind: "text/xml"}},
+		{form("equals", "parameter", "a.b", "2"), request{body: `<a b="2"/>`, kind: "text/xml"}, request{body: `<b a="2"/>`, kind: "text/xml"}},
 		{waf.Criterion{Type: "fileExtension", Values: []string{"bak", ".old"}}, request{uri: "/x/a.BAK?y"}, request{uri: "/x.bak/a"}},
 		{waf.Criterion{Type: "clientType", ClientTypes: []string{"Tool", "Bot"}}, request{header: []string{"User-Agent", "curl/8.0"}}, request{}},
 		{waf.Criterion{Type: "clientType", ClientTypes: []string{"Search Engine"}},
@@ -367,6 +372,18 @@ func TestApplicationsAndNoAlert(t *testing.T) {
 	}
 }
 
+// bodies are bodies of every kind that is read, with a value in them.
+func bodies(value string) map[string]string {
+	return map[string]string{
+		"application/x-www-form-urlencoded": "a=" + value,
+		"application/json":                  `{"a":["b","` + value + `"]}`,
+		"text/xml":                          "<a><b>1</b><c>" + value + "</c></a>",
+		"application/soap+xml":              `<a><b c="` + value + `"/></a>`,
+		"multipart/form-data; boundary=x":   "--x\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n" + value + "\r\n--x--\r\n",
+		"text/plain":                        "a=" + value,
+	}
+}
+
 func TestOwnSignatures(t *testing.T) {
 	dictionaries := map[string][]waf.Signature{"Ours": {
 		{Name: "in a header", Pattern: `^forbidden$`, SearchIn: []string{"headers"}},
@@ -380,6 +397,20 @@ func TestOwnSignatures(t *testing.T) {
 			t.Errorf("%s: %v %+v", want, v.Block, m)
 		}
 	}
+	for kind, body := range bodies("xyzzy") {
+		for _, place := range []string{"body", "parameters"} {
+			e := engine(t, waf.Policies{Dictionaries: map[string][]waf.Signature{"Ours": {{Name: "s", Pattern: "xyzzy", SearchIn: []string{place}}}},
+				Rules: []waf.RulePolicy{signatures("block", "Ours")}})
+			if v, m := (request{body: body, kind: kind}).through(e); !v.Block {
+				t.Errorf("%s in %s: %+v", place, kind, m)
+			}
+		}
+	}
+	entity := engine(t, waf.Policies{Dictionaries: map[string][]waf.Signature{"Ours": {{Name: "s", Pattern: "<!ENTITY", SearchIn: []string{"body"}}}},
+		Rules: []waf.RulePolicy{signatures("block", "Ours")}})
+	if v, _ := (request{body: `<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><a>&b;</a>`, kind: "text/xml"}).through(entity); !v.Block {
+		t.Error("a signature is not found in a body that is not read")
+	}
 	if v, _ := (request{uri: "/?a=forbidden"}).through(e); v.Block {
 		t.Error("a signature is found where it does not look")
 	}
@@ -387,6 +418,15 @@ func TestOwnSignatures(t *testing.T) {
 	if _, err := waf.New(waf.Policies{Dictionaries: dictionaries, Rules: []waf.RulePolicy{signatures("block", "Ours")}}, waf.NewMemory()); err == nil {
 		t.Error("a broken pattern compiles")
 	}
+}
+
+// distinct are n attributes and the end of a tag.
+func distinct(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, " b%d='1'", i)
+	}
+	return b.String() + ">"
 }
 
 func TestProtocolChecks(t *testing.T) {
@@ -418,6 +458,8 @@ func TestProtocolChecks(t *testing.T) {
 		{rules("block", "Unknown Transfer Encoding"), request{header: []string{"Transfer-Encoding", "xchunked"}}, request{header: []string{"Transfer-Encoding", "chunked"}}},
 		{rules("block", "Cookie Syntax"), request{header: []string{"Cookie", "a=\"b"}}, request{header: []string{"Cookie", "a=b"}}},
 		{rules("block", "Unreadable Body"), request{body: "{", kind: "application/json"}, request{body: "{}", kind: "application/json"}},
+		{rules("block", "Unreadable Body"), request{body: strings.Repeat("<a>", 600) + "b", kind: "text/xml"}, request{body: strings.Repeat("<a>", 500) + "b", kind: "text/xml"}},
+		{rules("block", "Unreadable Body"), request{body: "<" + strings.Repeat("a", 1000) + distinct(1100), kind: "text/xml"}, request{body: "<a" + distinct(1100), kind: "text/xml"}},
 	} {
 		e := engine(t, waf.Policies{Rules: []waf.RulePolicy{{Kind: waf.Protocol, Name: "p", Rules: c.rules}}})
 		if v, m := c.fits.through(e); !v.Block || len(m) != 1 || m[0].Rule != c.rules[0].Name {

@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"path"
@@ -339,6 +340,19 @@ func (t *Transaction) Headers(r *Request) {
 func (t *Transaction) Body() error {
 	_, err := t.ProcessRequestBody()
 	return err
+}
+
+// Held is what was written of the body, whatever its parser made of it.
+func (t *Transaction) Held() (string, error) {
+	if text := t.Variables().RequestBody().Get(); text != "" {
+		return text, nil
+	}
+	in, err := t.RequestBodyReader()
+	if err != nil {
+		return "", err
+	}
+	held, err := io.ReadAll(in)
+	return string(held), err
 }
 
 // Malformed is the rule for multipart bodies that are malformed, as one that was cut is.
