@@ -20,6 +20,9 @@ const (
 	ErrorPagePolicy  = "webErrorPagePolicy"
 )
 
+// DefaultMasking is the data masking group of new web services.
+const DefaultMasking = "Default Data Masking"
+
 const globalPath = "/v1/conf/globalObjects/"
 
 var globalKinds = []Kind{
@@ -124,7 +127,7 @@ var globalKinds = []Kind{
 		Check: func(_ string, document map[string]any) []Fault {
 			return onlyOnce(document, "dataMaskingObjects", "name", 14004)
 		},
-		Defaults: []Default{{Name: "Default Data Masking", Document: object{"dataMaskingObjects": []object{
+		Defaults: []Default{{Name: DefaultMasking, Document: object{"dataMaskingObjects": []object{
 			{"name": "Passwords", "match": "(?i)^(password|passwd|pwd)$", "description": "form fields that hold passwords",
 				"searchInHttpParameters": true, "searchInHttpHeaders": false, "searchInHttpCookies": false, "enabled": true},
 			{"name": "Payment cards", "match": `\b(?:\d[ -]?){13,16}\b`, "description": "numbers that look like payment cards",

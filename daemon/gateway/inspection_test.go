@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"bytes"
 	"compress/gzip"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -163,5 +164,30 @@ func TestSignaturesLookIntoEveryBody(t *testing.T) {
 				t.Errorf("%s in %s: %d, want %d", word, kind, status, want)
 			}
 		}
+	}
+}
+
+// The hole: nothing was masked in what a new web service had told, and where masks were,
+// lists of JSON, XML and addresses of pages before went past them.
+func TestPasswordsOfNewWebServicesAreMasked(t *testing.T) {
+	w := newTraffic(t)
+	w.guard()
+	const secret = "hush' union select password from users--"
+	for kind, body := range map[string]string{
+		"application/x-www-form-urlencoded": "password=" + url.QueryEscape(secret), "application/json": `{"password":["` + secret + `"]}`, "text/xml": "<a><password>" + secret + "</password></a>",
+	} {
+		if status := w.post("/?password=hush", kind, body, "Referer", "https://shop.example/?password="+secret); status != 403 {
+			t.Errorf("%s: %d", kind, status)
+		}
+		for _, v := range w.told(1) {
+			if all := fmt.Sprintf("%+v", v); strings.Contains(all, "hush") {
+				t.Errorf("%s: %s", kind, all)
+			}
+		}
+	}
+	w.do("PUT", shop+"/dataMaskingGroups", `{"dataMaskingGroup":""}`)
+	w.wants(403, "/bare?password=hush"+injection[1:])
+	if v := w.toldOf(func(v store.Violation) bool { return v.Path == "/bare" }); !strings.Contains(v.Query, "hush") {
+		t.Errorf("without a group: %q", v.Query)
 	}
 }

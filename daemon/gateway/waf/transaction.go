@@ -20,6 +20,7 @@ type transaction struct {
 
 	coding string // of the body
 	packed []byte // of a body with a coding, until it is whole
+	secret *bool  // something in the body may be a secret's name; nil: nobody asked
 
 	seen    int // of Coraza's matches
 	score   [2]int
@@ -218,7 +219,7 @@ func (t *transaction) add(d *decision, signature, message string, at place) {
 	}
 	m := d.match()
 	m.ID, m.Signature, m.Message = message, signature, message
-	m.Target, m.Item, m.Value = at.target, at.item, t.engine.mask.at(at.target, at.item, at.value)
+	t.mask(&m, at)
 	t.report(m, d.silent)
 }
 
@@ -280,9 +281,7 @@ func (t *transaction) core(rule crs.Rule, m types.MatchedRule) {
 		found.ID, found.Signature, found.Message = id, id, m.Message()
 		found.Block = d.block && t.score[side] >= threshold
 		if data := m.MatchedDatas(); len(data) > 0 {
-			last := data[len(data)-1]
-			found.Target, found.Item = last.Variable().Name(), last.Key()
-			found.Value = t.engine.mask.at(found.Target, found.Item, last.Value())
+			t.maskDerived(&found, data)
 		}
 		t.report(found, d.silent)
 	}

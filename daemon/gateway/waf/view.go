@@ -48,7 +48,7 @@ func (v *view) parameters() []place {
 	if v.tx == nil {
 		return headParameters(v.request)
 	}
-	return append(placesOf("ARGS", v.tx.Variables().Args().FindAll()), placesOf("XML", v.tx.XMLValues())...)
+	return append(placesOf("ARGS", v.tx.Variables().Args().FindAll()), placesOf("REQUEST_XML", v.tx.XMLValues())...)
 }
 
 func (v *view) cookies() []place {

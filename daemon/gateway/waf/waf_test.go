@@ -525,22 +525,48 @@ func TestValuesAreMasked(t *testing.T) {
 		m.URI("/login?user=a&pass%77ord=x%20y&q=1"):          "/login?user=a&pass%77ord=***&q=1",
 		m.Cookie("SID", "abc"):                               "***",
 		m.Parameter("user", "ann"):                           "ann",
+		m.Parameter("user.password.0", "s3cret"):             "***",
+		m.Parameter("user[password]", "s3cret"):              "***",
+		m.Parameter("passwords", "ann"):                      "ann",
+		m.Header("Referer", "https://a/b?c=d&password=x"):    "https://a/b?c=d&password=***",
 		m.URI("/pay?n=4111111111111111"):                     "/pay?n=***",
 	} {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
-	e := engine(t, waf.Policies{Masking: masks, Rules: []waf.RulePolicy{signatures("block", "SQL Injection")},
-		Custom: []waf.CustomPolicy{custom(waf.Criterion{Type: "httpMethods", Values: []string{"GET", "POST"}})}})
-	for _, q := range []request{{uri: "/?password=" + url.QueryEscape("hush' union select 1 from x--")},
-		{body: `{"user":{"password":"hush' union select 1 from x--"}}`, kind: "application/json"}} {
+	e := engine(t, waf.Policies{Masking: masks, BodyLimit: 10_000, Rules: []waf.RulePolicy{signatures("block", "SQL Injection", "Ours"), signatures("block", "Protocol Attack")},
+		Dictionaries: map[string][]waf.Signature{"Ours": {{Name: "s", Pattern: "hush"}}},
+		Custom:       []waf.CustomPolicy{custom(waf.Criterion{Type: "httpMethods", Values: []string{"GET", "POST"}})}})
+	const secret = "hush' union select 1 from x--"
+	for _, q := range []request{{uri: "/?password=" + url.QueryEscape(secret)}, {uri: "/?user[password]=" + url.QueryEscape(secret)},
+		{header: []string{"Referer", "https://www.example.com/?password=" + secret}},
+		{body: `{"user":{"password":"` + secret + `"}}`, kind: "application/json"},
+		{body: `{"password":["a","` + secret + `"]}`, kind: "application/json"},
+		{body: `{"password":{"new":"` + secret + `"}}`, kind: "application/json"},
+		{body: `{"password":"` + secret + `"}`, kind: "text/plain"},
+		{body: `{"password":"` + secret + `"}`},
+		{body: `{"password":"a&b=` + secret + `"}`},
+		{body: `{"password":"` + secret + strings.Repeat("x", 20_000), kind: "application/json"},
+		{body: "<l:login><l:password>" + secret + "</l:password></l:login>", kind: "text/xml"},
+		{body: "<password><new>" + secret + "</new></password>", kind: "text/xml"},
+		{body: `<login password="` + secret + `"/>`, kind: "text/xml"},
+		{body: "<password>" + secret + strings.Repeat("x", 20_000), kind: "text/xml"},
+		{body: "--x\r\nContent-Disposition: form-data; name=\"password\"\r\n\r\n" + secret + "\r\n--x--\r\n", kind: "multipart/form-data; boundary=x"},
+	} {
 		_, matches := q.through(e)
 		if len(matches) < 2 {
-			t.Fatalf("%+v: %+v", q, matches)
+			t.Errorf("%+v: %+v", q, matches)
 		}
 		if all := fmt.Sprintf("%+v", matches); strings.Contains(all, "hush") {
-			t.Errorf("%s", all)
+			t.Errorf("%+v: %s", q, all)
+		}
+	}
+	// What is no secret is told.
+	for _, q := range []request{{uri: "/?a=" + url.QueryEscape(secret) + "&password=x"}, {body: `{"password":"x","a":"` + secret + `"}`, kind: "application/json"},
+		{body: "<l><a>" + secret + "</a><password>x</password></l>", kind: "text/xml"}, {body: `{"a":"` + secret + `"}`, kind: "text/plain"}} {
+		if _, matches := q.through(e); !strings.Contains(fmt.Sprintf("%+v", matches), "hush") {
+			t.Errorf("%+v: %+v", q, matches)
 		}
 	}
 }
