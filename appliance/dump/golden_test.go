@@ -69,6 +69,7 @@ func TestGoldenDumps(t *testing.T) {
 			}
 			searched(t, to.Home)
 			migrated(t, to.Home, known)
+			completed(t, to.Home)
 			merged := target(t)
 			imported(t, merged, data, ImportOptions{Merge: true, Passphrase: passphrase})
 			searched(t, merged.Home)
@@ -101,6 +102,28 @@ func migrated(t *testing.T, home appliance.Home, known store.Schema) {
 			t.Errorf("%s has schema %d, want %d, %v", path, version, want, err)
 		}
 		db.Close()
+	}
+}
+
+// completed adds the predefined objects that the format did not know yet.
+func completed(t *testing.T, home appliance.Home) {
+	t.Helper()
+	db, err := store.Open(t.Context(), string(home), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if err := db.AddDefaults(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	list, err := model.Defaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range list {
+		if _, err := db.Get(t.Context(), d.ID); err != nil {
+			t.Errorf("%s %q: %v", d.Kind, d.Name, err)
+		}
 	}
 }
 

@@ -20,6 +20,9 @@ const (
 	ErrorPagePolicy  = "webErrorPagePolicy"
 )
 
+// DefaultMasking is the data masking group of new web services.
+const DefaultMasking = "Default Data Masking"
+
 const globalPath = "/v1/conf/globalObjects/"
 
 var globalKinds = []Kind{
@@ -67,6 +70,17 @@ var globalKinds = []Kind{
 			dictionary("Command Injection", "shell words in parameters and headers"),
 			dictionary("Path Traversal", "paths that leave the document root"),
 			dictionary("Known Scanners", "tools that look for weaknesses"),
+			dictionary("Remote File Inclusion", "addresses of scripts in parameters"),
+			dictionary("PHP Injection", "PHP code and what it is hidden in"),
+			dictionary("Generic Injection", "code of Node.js, Ruby, Perl and templates, and requests to inner addresses"),
+			dictionary("Java Injection", "Java classes, serialized objects and lookups of Log4j"),
+			dictionary("Session Fixation", "sessions that a client sets for another"),
+			dictionary("Protocol Attack", "split headers, smuggled requests and other abuse of HTTP"),
+			dictionary("Protocol Enforcement", "requests that no usual client sends"),
+			dictionary("Data Leakage", "answers that give away source code or faults of databases"),
+			dictionary("Web Shells", "answers of web shells"),
+			dictionary("Directory Browsing", "answers that list a folder"),
+			dictionary("Forceful Browsing", "files that no page leads to"),
 		},
 	},
 	{
@@ -113,7 +127,7 @@ var globalKinds = []Kind{
 		Check: func(_ string, document map[string]any) []Fault {
 			return onlyOnce(document, "dataMaskingObjects", "name", 14004)
 		},
-		Defaults: []Default{{Name: "Default Data Masking", Document: object{"dataMaskingObjects": []object{
+		Defaults: []Default{{Name: DefaultMasking, Document: object{"dataMaskingObjects": []object{
 			{"name": "Passwords", "match": "(?i)^(password|passwd|pwd)$", "description": "form fields that hold passwords",
 				"searchInHttpParameters": true, "searchInHttpHeaders": false, "searchInHttpCookies": false, "enabled": true},
 			{"name": "Payment cards", "match": `\b(?:\d[ -]?){13,16}\b`, "description": "numbers that look like payment cards",

@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 )
 
@@ -98,7 +99,8 @@ var policyKinds = []Kind{
 		"Malformed Request Line", "Malformed Header Line", "Illegal Byte in URL", "Illegal Byte in Header", "Illegal Method",
 		"Double URL Encoding", "Redundant UTF-8 Encoding", "Null Character in URL", "Null Character in Parameter",
 		"Header Line Too Long", "URL Too Long", "Parameter Too Long", "Too Many Headers", "Too Many Parameters", "Too Many Cookies",
-		"Post Without Content Type", "Content Length Mismatch", "Unknown Transfer Encoding", "Host Header Missing", "Cookie Syntax"),
+		"Post Without Content Type", "Content Length Mismatch", "Unknown Transfer Encoding", "Host Header Missing", "Cookie Syntax",
+		"Request Body Too Long", "Unreadable Body", "Inspection Not Completed"),
 	signaturePolicy(HTTPSignaturesPolicy, "HTTP protocol signatures policy", "httpProtocolSignaturesPolicies", "Default HTTP Protocol Signatures Policy", WebService,
 		[]Field{exceptions(dictionaryRule), page}, "Path Traversal", "Known Scanners"),
 	{
@@ -118,7 +120,8 @@ var policyKinds = []Kind{
 		[]Field{flag("autoApply").otherwise(false)}, "Command Injection", "Known Scanners"),
 	customPolicy(AppCustomPolicy, "web application custom policy", "webApplicationCustomPolicies", "Default Web Application Custom Policy", WebApplication),
 	signaturePolicy(AppSignaturesPolicy, "web application signatures policy", "webApplicationSignaturesPolicies", "Default Web Application Signatures Policy", WebApplication,
-		[]Field{exceptions(dictionaryRule), page}, "SQL Injection", "Cross-Site Scripting", "Command Injection", "Path Traversal"),
+		[]Field{exceptions(dictionaryRule), page}, "SQL Injection", "Cross-Site Scripting", "Command Injection", "Path Traversal", "Known Scanners", "Remote File Inclusion",
+		"PHP Injection", "Generic Injection", "Java Injection", "Session Fixation", "Protocol Attack", "Protocol Enforcement", "Data Leakage", "Web Shells"),
 	correlationPolicy(),
 	rulePolicy(ProfilePolicy, "web profile policy", "webProfilePolicies", "Default Web Profile Policy", WebApplication, 10147,
 		[]Field{parameters}, []Field{
@@ -133,12 +136,17 @@ func operationField(name, usual string) Field {
 	return text(name).oneOf("allow", "deny").code(10911).otherwise(usual)
 }
 
+// unusual are the rules of new policies that are not like others: uploads are long, and
+// whoever could not be inspected may be anybody.
+var unusual = map[string]object{"Request Body Too Long": {"action": "none"}, "Inspection Not Completed": {"severity": "high"}}
+
 // rulePolicy is a kind of policy that switches rules which it knows by name. A new
 // one has them all, as the default one.
 func rulePolicy(kind, title, path, name, deepest string, kept int, ofRule, more []Field, known ...string) Kind {
 	list := make([]object, len(known))
 	for i, rule := range known {
 		list[i] = object{"name": rule, "enabled": true, "severity": "medium", "action": "block"}
+		maps.Copy(list[i], unusual[rule])
 	}
 	ruleName := text("name").oneOf(known...).code(10906).required(10906)
 	check := checkRulePolicy
@@ -182,11 +190,15 @@ func correlationPolicy() Kind {
 	return k
 }
 
-// signaturePolicy is a kind of policy whose rules are dictionaries of signatures.
+// AboutAnswers are the rules that need the bodies of answers.
+var AboutAnswers = []string{"Data Leakage", "Web Shells", "Directory Browsing"}
+
+// signaturePolicy is a kind of policy whose rules are dictionaries of signatures. Those
+// that need the bodies of answers, which are held then, are off.
 func signaturePolicy(kind, title, path, name, deepest string, more []Field, dictionaries ...string) Kind {
 	list := make([]object, len(dictionaries))
 	for i, d := range dictionaries {
-		list[i] = object{"name": DefaultID(Dictionary, d), "enabled": true, "severity": "medium", "action": "block"}
+		list[i] = object{"name": DefaultID(Dictionary, d), "enabled": !slices.Contains(AboutAnswers, d), "severity": "medium", "action": "block"}
 	}
 	return Kind{
 		Name: kind, Title: title, Missing: 10033, Kept: 10147, Path: policyBase + path + policySegment, List: "policies",

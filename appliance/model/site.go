@@ -78,6 +78,7 @@ var siteKinds = []Kind{
 			ports("ports").otherwise([]int{}), ports("sslPorts").otherwise([]int{}), flag("trpMode").otherwise(false),
 			flag("http2").otherwise(false), ref("default-application", WebApplication).under(WebService).later(),
 		},
+		Fresh: object{"dataMaskingGroup": DefaultID(DataMaskingGroup, DefaultMasking)},
 		First: []First{{Kind: WebApplication, Name: DefaultApp, Field: "default-application"}},
 		Check: onePortOnce, Apart: otherPorts, ApartBy: []string{"ports", "sslPorts"},
 		Views: []View{

@@ -125,7 +125,7 @@ func (c *configurer) service(ctx context.Context, tx *store.Tx, n int, svc servi
 	}
 	id, err := c.create(ctx, tx, group, model.WebService, svc.name, doc{
 		"ports": []int{80 + 1000*(n%perGroup)}, "sslPorts": []int{443 + 1000*(n%perGroup)}, "http2": c.chance(70),
-		"dataMaskingGroup":     model.DefaultID(model.DataMaskingGroup, "Default Data Masking"),
+		"dataMaskingGroup":     model.DefaultID(model.DataMaskingGroup, model.DefaultMasking),
 		"forwardedConnections": []doc{{"headerName": "X-Forwarded-For", "proxyIpGroup": pick(c.stream, c.groups)}},
 		"webErrorPagePolicies": []string{model.DefaultID(model.ErrorPagePolicy, "Default Web Error Page Policy")},
 	})

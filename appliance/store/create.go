@@ -72,19 +72,49 @@ func (s *Store) fill(ctx context.Context, path, admin, verifier string) (err err
 	if err := migrate(ctx, s.writer, configDatabase); err != nil {
 		return err
 	}
-	defaults, err := model.Defaults()
-	if err != nil {
-		return err
-	}
 	_, err = s.Write(ctx, Change{Author: "system", Summary: "a fresh server"}, func(tx *Tx) error {
-		for _, d := range defaults {
-			if _, err := tx.Create(ctx, Object{ID: d.ID, ParentID: d.ParentID, Kind: d.Kind, Name: d.Name, Document: d.Document}); err != nil {
-				return fmt.Errorf("default %s %q: %w", d.Kind, d.Name, err)
-			}
+		if err := tx.addDefaults(ctx); err != nil {
+			return err
 		}
 		// Whoever creates the appliance chooses the password, not the one who uses it.
 		_, err := tx.AddUser(ctx, User{Name: admin, Role: Administrator, Verifier: verifier, Document: []byte(`{"firstTime":true}`)})
 		return err
 	})
 	return err
+}
+
+// AddDefaults adds the predefined objects that data of an older release lacks. Where
+// an administrator's object has the name already, that one stays alone.
+func (s *Store) AddDefaults(ctx context.Context) error {
+	_, err := s.Write(ctx, Change{Author: "system", Summary: "predefined objects of a newer release"}, func(tx *Tx) error { return tx.addDefaults(ctx) })
+	return err
+}
+
+func (t *Tx) addDefaults(ctx context.Context) error {
+	defaults, err := model.Defaults()
+	if err != nil {
+		return err
+	}
+	for _, d := range defaults {
+		there, err := t.hasDefault(ctx, d)
+		if err == nil && !there {
+			_, err = t.Create(ctx, Object{ID: d.ID, ParentID: d.ParentID, Kind: d.Kind, Name: d.Name, Document: d.Document})
+		}
+		if err != nil {
+			return fmt.Errorf("default %s %q: %w", d.Kind, d.Name, err)
+		}
+	}
+	return nil
+}
+
+// hasDefault says whether a default is there, by its id or its name.
+func (t *Tx) hasDefault(ctx context.Context, d model.DefaultObject) (bool, error) {
+	_, err := t.Get(ctx, d.ID)
+	if errors.Is(err, ErrNotFound) {
+		_, err = t.Find(ctx, d.ParentID, d.Kind, d.Name)
+	}
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
 }

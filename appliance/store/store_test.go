@@ -1,9 +1,11 @@
 package store_test
 
 import (
+	"path/filepath"
 	"testing"
 	"time"
 
+	"sealgate/appliance/model"
 	"sealgate/appliance/store"
 	"sealgate/appliance/store/storetest"
 )
@@ -30,6 +32,41 @@ func open(t testing.TB) *store.Store {
 		}
 	})
 	return s
+}
+
+// Data of an older release gets the predefined objects that it lacks, once, and an
+// administrator's object keeps its name.
+func TestDefaultsOfANewerReleaseAreAdded(t *testing.T) {
+	s := open(t)
+	ctx := t.Context()
+	lost := model.DefaultID(model.Dictionary, "Web Shells")
+	taken := model.DefaultID(model.Dictionary, "Data Leakage")
+	db := raw(t, filepath.Join(s.Home(), "data", "current", "config.db"))
+	for _, statement := range []string{
+		"DELETE FROM refs WHERE to_id IN ('" + lost + "', '" + taken + "')", "DELETE FROM objects WHERE id = '" + lost + "'", "UPDATE objects SET id = 'ours' WHERE id = '" + taken + "'",
+	} {
+		if _, err := db.Exec(statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before, err := s.Revision(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := s.AddDefaults(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if after, err := s.Revision(ctx); err != nil || after != before+1 {
+		t.Errorf("revision %d after %d, %v", after, before, err)
+	}
+	if o, err := s.Get(ctx, lost); err != nil || o.Name != "Web Shells" {
+		t.Errorf("%+v, %v", o, err)
+	}
+	if o, err := s.Find(ctx, model.RootID, model.Dictionary, "Data Leakage"); err != nil || o.ID != "ours" {
+		t.Errorf("%+v, %v", o, err)
+	}
 }
 
 func TestSQLite(t *testing.T) {

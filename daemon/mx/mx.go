@@ -53,6 +53,9 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 		return fmt.Errorf("open the database: %w", err)
 	}
 	defer db.Close()
+	if err := db.AddDefaults(ctx); err != nil {
+		return fmt.Errorf("predefined objects: %w", err)
+	}
 	if err := certificate.Ensure(home, certificate.NamesOf(config.Name, ln.Addr().String()), time.Now()); err != nil {
 		return fmt.Errorf("the certificate of the management address: %w", err)
 	}

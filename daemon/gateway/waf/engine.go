@@ -17,6 +17,8 @@ type engine struct {
 	known  map[string][]*decision   // by rule of web profile policies
 	custom [inResponse + 1][]custom // by the stage at which they can be asked
 
+	uninspected []*decision // of the rule of that name
+
 	scanners []scanner
 	profiles map[string]profiled
 	mask     *Masker
@@ -140,6 +142,9 @@ func (e *engine) add(k *compiler, p *RulePolicy) error {
 func (e *engine) addCheck(p *RulePolicy, d *decision, checks map[string]check) (bool, error) {
 	c, ok := checks[d.rule]
 	if !ok {
+		if d.rule == uninspected {
+			e.uninspected = append(e.uninspected, d)
+		}
 		return d.rule == uninspected, nil
 	}
 	usual := c.limit

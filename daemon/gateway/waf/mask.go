@@ -3,7 +3,9 @@ package waf
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
+	"unicode"
 )
 
 // Mask is an object of a data masking group: where a name matches, the value is
@@ -49,13 +51,33 @@ func NewMasker(masks []Mask) (*Masker, error) {
 	return m, nil
 }
 
-// Parameter masks the value of a parameter.
-func (m *Masker) Parameter(name, value string) string { return hide(m.parameters, name, value) }
+// Parameter masks the value of a parameter. Its name may be a path of names: of
+// user.passwords.0 and user[passwords][0] each is asked for.
+func (m *Masker) Parameter(name, value string) string {
+	if m.words(name) {
+		return masked
+	}
+	return hide(m.parameters, name, value)
+}
 
-// Header masks the value of a header; cookies are masked one by one.
+// words says whether a mask of parameters fits a word of a text, which may be a name.
+func (m *Masker) words(text string) bool {
+	for word := range strings.FieldsFuncSeq(text, func(r rune) bool { return r != '_' && r != '-' && !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
+		if slices.ContainsFunc(m.parameters, func(re *regexp.Regexp) bool { return re.MatchString(word) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// Header masks the value of a header; cookies are masked one by one, and what has a
+// query, as Referer, like an URL.
 func (m *Masker) Header(name, value string) string {
-	if strings.EqualFold(name, "Cookie") {
+	switch {
+	case strings.EqualFold(name, "Cookie"):
 		value = pairs(value, ";", func(name, value string) string { return hide(m.cookies, name, value) })
+	case strings.Contains(value, "?"):
+		value = m.URI(value)
 	}
 	return hide(m.headers, name, value)
 }
@@ -77,7 +99,7 @@ func (m *Masker) URI(uri string) string {
 // Form masks the parameters of a query or a form.
 func (m *Masker) Form(form string) string {
 	return pairs(form, "&", func(name, value string) string {
-		hidden := hide(m.parameters, unescape(name), unescape(value))
+		hidden := m.Parameter(unescape(name), unescape(value))
 		if hidden == unescape(value) {
 			return value
 		}
@@ -85,16 +107,16 @@ func (m *Masker) Form(form string) string {
 	})
 }
 
-// at masks the value of a match by where it is from. What may hold several
-// values is masked as a form.
+// at masks a value by where it is from. What may hold several values is masked as a
+// form.
 func (m *Masker) at(target, item, value string) string {
 	switch {
 	case strings.HasPrefix(target, "REQUEST_COOKIES"):
 		return m.Cookie(item, value)
 	case strings.HasPrefix(target, "REQUEST_HEADERS"):
 		return m.Header(item, value)
-	case strings.HasPrefix(target, "ARGS"):
-		return m.Parameter(item[strings.LastIndexByte(item, '.')+1:], value)
+	case strings.HasPrefix(target, "ARGS"), target == "REQUEST_XML":
+		return m.Parameter(strings.TrimPrefix(item, "json."), value)
 	case target == "REQUEST_BODY", target == "QUERY_STRING":
 		return m.Form(value)
 	case target == "REQUEST_LINE", strings.HasPrefix(target, "REQUEST_URI"):

@@ -93,7 +93,8 @@ var checks = map[string]check{
 		return place{}, false
 	}},
 	bodyTooLong: {stage: inRequest, finds: func(v *view, limit int) (place, bool) {
-		return place{"REQUEST_BODY", "", strconv.FormatInt(v.length, 10)}, limit > 0 && v.length > int64(limit)
+		length := max(v.length, v.plain)
+		return place{"REQUEST_BODY", "", strconv.FormatInt(length, 10)}, limit > 0 && length > int64(limit)
 	}},
 }
 

@@ -18,6 +18,10 @@ type transaction struct {
 	tx      *crs.Transaction
 	view    *view
 
+	coding string // of the body
+	packed []byte // of a body with a coding, until it is whole
+	secret *bool  // something in the body may be a secret's name; nil: nobody asked
+
 	seen    int // of Coraza's matches
 	score   [2]int
 	matches []Match
@@ -27,13 +31,15 @@ type transaction struct {
 }
 
 // uninspected is the rule, of HTTP protocol policies, for what could not be
-// inspected: its budget was used up, or a rule failed.
+// inspected: its budget was used up, or a rule failed. The fail mode decides, so that
+// the rule's action and exceptions say nothing.
 const uninspected = "Inspection Not Completed"
 
 // Headers judges the request line, the headers and the URL's parameters.
 func (t *transaction) Headers() Verdict {
 	return t.guard(func() {
 		r := &t.request
+		t.coding = codingOf(r.Header)
 		t.tx.Headers(&crs.Request{ClientIP: r.ClientIP.Unmap().String(), ClientPort: r.ClientPort, ServerIP: r.ServerIP.Unmap().String(),
 			ServerPort: r.ServerPort, Method: r.Method, URI: r.URI, Proto: r.Proto, Host: r.Host, Header: r.Header})
 		t.judge(inHeaders)
@@ -43,10 +49,13 @@ func (t *transaction) Headers() Verdict {
 // Body takes a piece of the body.
 func (t *transaction) Body(p []byte) Verdict {
 	return t.guard(func() {
-		if room := t.engine.limit - t.view.length; room > 0 {
-			t.tx.WriteRequestBody(p[:min(int64(len(p)), room)])
-		}
+		seen := p[:max(0, min(int64(len(p)), t.engine.limit-t.view.length))]
 		t.view.length += int64(len(p))
+		if t.coding == "" {
+			t.tx.WriteRequestBody(seen)
+		} else {
+			t.packed = append(t.packed, seen...)
+		}
 	})
 }
 
@@ -54,6 +63,9 @@ func (t *transaction) Body(p []byte) Verdict {
 // when there is none.
 func (t *transaction) EndBody() Verdict {
 	return t.guard(func() {
+		if len(t.packed) > 0 {
+			t.unpack()
+		}
 		if t.cut() {
 			t.tx.ReadAsText()
 		}
@@ -75,7 +87,7 @@ func (t *transaction) EndBody() Verdict {
 }
 
 // cut says whether the body was longer than what is looked at.
-func (t *transaction) cut() bool { return t.view.length > t.engine.limit }
+func (t *transaction) cut() bool { return max(t.view.length, t.view.plain) > t.engine.limit }
 
 // Response judges the status and the headers of the answer.
 func (t *transaction) Response(status int, h http.Header) Verdict {
@@ -144,10 +156,14 @@ func (t *transaction) fail(fault any) {
 		message = err.Error()
 		t.collect() // what matched until then counts
 	}
-	m := Match{Rule: uninspected, Severity: "high", Message: message, Block: !t.engine.open}
-	t.matches = append(t.matches, m)
-	if m.Block && t.blocked == nil {
-		t.blocked = &m
+	decisions := t.engine.uninspected
+	if len(decisions) == 0 {
+		decisions = []*decision{{rule: uninspected, severity: "high"}}
+	}
+	for _, d := range decisions {
+		m := d.match()
+		m.Message, m.Block = message, !t.engine.open
+		t.report(m, d.silent)
 	}
 }
 
@@ -203,7 +219,7 @@ func (t *transaction) add(d *decision, signature, message string, at place) {
 	}
 	m := d.match()
 	m.ID, m.Signature, m.Message = message, signature, message
-	m.Target, m.Item, m.Value = at.target, at.item, t.engine.mask.at(at.target, at.item, at.value)
+	t.mask(&m, at)
 	t.report(m, d.silent)
 }
 
@@ -233,7 +249,7 @@ func (t *transaction) collect() {
 			t.engine.trace(m.Rule().ID(), m.ErrorLog())
 		}
 		rule, ok := t.engine.rules.Rules[m.Rule().ID()]
-		if !ok || rule.Severity == "" || t.cut() && rule.ID == crs.Unreadable {
+		if !ok || rule.Severity == "" || t.cut() && rule.ID == crs.Malformed {
 			continue
 		}
 		for name, numbers := range coreRules {
@@ -265,9 +281,7 @@ func (t *transaction) core(rule crs.Rule, m types.MatchedRule) {
 		found.ID, found.Signature, found.Message = id, id, m.Message()
 		found.Block = d.block && t.score[side] >= threshold
 		if data := m.MatchedDatas(); len(data) > 0 {
-			last := data[len(data)-1]
-			found.Target, found.Item = last.Variable().Name(), last.Key()
-			found.Value = t.engine.mask.at(found.Target, found.Item, last.Value())
+			t.maskDerived(&found, data)
 		}
 		t.report(found, d.silent)
 	}

@@ -14,7 +14,9 @@ type view struct {
 	tx      *crs.Transaction // nil: its head alone is known
 	status  int              // of the answer
 	found   map[string]bool
-	length  int64 // of the body, also where it was not looked at
+	length  int64   // of the body as it came, also where it was not looked at
+	plain   int64   // of a compressed body's content, as far as it was looked at
+	held    *string // the body's text, once it was asked for
 }
 
 func (v *view) path() string {
@@ -31,13 +33,22 @@ func (v *view) query() string {
 	return v.tx.Variables().QueryString().Get()
 }
 
-func (v *view) body() string { return v.tx.Variables().RequestBody().Get() }
+func (v *view) body() string {
+	if v.held == nil {
+		text, err := v.tx.Held()
+		if err != nil {
+			panic(err)
+		}
+		v.held = &text
+	}
+	return *v.held
+}
 
 func (v *view) parameters() []place {
 	if v.tx == nil {
 		return headParameters(v.request)
 	}
-	return placesOf("ARGS", v.tx.Variables().Args().FindAll())
+	return append(placesOf("ARGS", v.tx.Variables().Args().FindAll()), placesOf("REQUEST_XML", v.tx.XMLValues())...)
 }
 
 func (v *view) cookies() []place {
@@ -51,7 +62,7 @@ func (v *view) cookies() []place {
 type place struct{ target, item, value string }
 
 // placesOf are the values of a collection. The fields of a JSON document are
-// parameters by their own names.
+// parameters by their own names, and so are those of XML.
 func placesOf(target string, data []types.MatchData) []place {
 	out := make([]place, len(data))
 	for i, d := range data {

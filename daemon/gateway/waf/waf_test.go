@@ -1,9 +1,15 @@
 package waf_test
 
 import (
+	"bytes"
+	"compress/flate"
+	"compress/gzip"
+	"compress/zlib"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -132,6 +138,11 @@ func TestCriteria(t *testing.T) {
 		{form("contains", "queryString", "", "a=%31"), request{uri: "/?a=%31"}, request{uri: "/?a=1"}},
 		{form("equals", "protocol", "", "HTTP/1.1"), request{}, request{proto: "HTTP/1.0"}},
 		{form("contains", "body", "", "b=2"), request{body: "b=2"}, request{body: "b=3"}},
+		{form("contains", "body", "", "content"), request{kind: "multipart/form-data; boundary=x",
+			body: "--x\r\nContent-Disposition: form-data; name=\"a\"; filename=\"f\"\r\n\r\ncontent\r\n--x--\r\n"}, request{body: "b=3"}},
+		{form("contains", "body", "", `"a" `), request{body: `{"a" :1}`, kind: "application/json"}, request{body: `{"a":1}`, kind: "application/json"}},
+		{form("equals", "parameter", "a.b.c", "2"), request{body: `<x:a><b><c>1</c><c>2</c></b></x:a>`, kind: "text/xml"}, request{body: `<a><c>2</c><b><c>1</c></b></a>`, kind: "text/xml"}},
+		{form("equals", "parameter", "a.b", "2"), request{body: `<a b="2"/>`, kind: "text/xml"}, request{body: `<b a="2"/>`, kind: "text/xml"}},
 		{waf.Criterion{Type: "fileExtension", Values: []string{"bak", ".old"}}, request{uri: "/x/a.BAK?y"}, request{uri: "/x.bak/a"}},
 		{waf.Criterion{Type: "clientType", ClientTypes: []string{"Tool", "Bot"}}, request{header: []string{"User-Agent", "curl/8.0"}}, request{}},
 		{waf.Criterion{Type: "clientType", ClientTypes: []string{"Search Engine"}},
@@ -361,6 +372,18 @@ func TestApplicationsAndNoAlert(t *testing.T) {
 	}
 }
 
+// bodies are bodies of every kind that is read, with a value in them.
+func bodies(value string) map[string]string {
+	return map[string]string{
+		"application/x-www-form-urlencoded": "a=" + value,
+		"application/json":                  `{"a":["b","` + value + `"]}`,
+		"text/xml":                          "<a><b>1</b><c>" + value + "</c></a>",
+		"application/soap+xml":              `<a><b c="` + value + `"/></a>`,
+		"multipart/form-data; boundary=x":   "--x\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n" + value + "\r\n--x--\r\n",
+		"text/plain":                        "a=" + value,
+	}
+}
+
 func TestOwnSignatures(t *testing.T) {
 	dictionaries := map[string][]waf.Signature{"Ours": {
 		{Name: "in a header", Pattern: `^forbidden$`, SearchIn: []string{"headers"}},
@@ -374,6 +397,20 @@ func TestOwnSignatures(t *testing.T) {
 			t.Errorf("%s: %v %+v", want, v.Block, m)
 		}
 	}
+	for kind, body := range bodies("xyzzy") {
+		for _, place := range []string{"body", "parameters"} {
+			e := engine(t, waf.Policies{Dictionaries: map[string][]waf.Signature{"Ours": {{Name: "s", Pattern: "xyzzy", SearchIn: []string{place}}}},
+				Rules: []waf.RulePolicy{signatures("block", "Ours")}})
+			if v, m := (request{body: body, kind: kind}).through(e); !v.Block {
+				t.Errorf("%s in %s: %+v", place, kind, m)
+			}
+		}
+	}
+	entity := engine(t, waf.Policies{Dictionaries: map[string][]waf.Signature{"Ours": {{Name: "s", Pattern: "<!ENTITY", SearchIn: []string{"body"}}}},
+		Rules: []waf.RulePolicy{signatures("block", "Ours")}})
+	if v, _ := (request{body: `<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><a>&b;</a>`, kind: "text/xml"}).through(entity); !v.Block {
+		t.Error("a signature is not found in a body that is not read")
+	}
 	if v, _ := (request{uri: "/?a=forbidden"}).through(e); v.Block {
 		t.Error("a signature is found where it does not look")
 	}
@@ -381,6 +418,15 @@ func TestOwnSignatures(t *testing.T) {
 	if _, err := waf.New(waf.Policies{Dictionaries: dictionaries, Rules: []waf.RulePolicy{signatures("block", "Ours")}}, waf.NewMemory()); err == nil {
 		t.Error("a broken pattern compiles")
 	}
+}
+
+// distinct are n attributes and the end of a tag.
+func distinct(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, " b%d='1'", i)
+	}
+	return b.String() + ">"
 }
 
 func TestProtocolChecks(t *testing.T) {
@@ -412,6 +458,8 @@ func TestProtocolChecks(t *testing.T) {
 		{rules("block", "Unknown Transfer Encoding"), request{header: []string{"Transfer-Encoding", "xchunked"}}, request{header: []string{"Transfer-Encoding", "chunked"}}},
 		{rules("block", "Cookie Syntax"), request{header: []string{"Cookie", "a=\"b"}}, request{header: []string{"Cookie", "a=b"}}},
 		{rules("block", "Unreadable Body"), request{body: "{", kind: "application/json"}, request{body: "{}", kind: "application/json"}},
+		{rules("block", "Unreadable Body"), request{body: strings.Repeat("<a>", 600) + "b", kind: "text/xml"}, request{body: strings.Repeat("<a>", 500) + "b", kind: "text/xml"}},
+		{rules("block", "Unreadable Body"), request{body: "<" + strings.Repeat("a", 1000) + distinct(1100), kind: "text/xml"}, request{body: "<a" + distinct(1100), kind: "text/xml"}},
 	} {
 		e := engine(t, waf.Policies{Rules: []waf.RulePolicy{{Kind: waf.Protocol, Name: "p", Rules: c.rules}}})
 		if v, m := c.fits.through(e); !v.Block || len(m) != 1 || m[0].Rule != c.rules[0].Name {
@@ -477,22 +525,48 @@ func TestValuesAreMasked(t *testing.T) {
 		m.URI("/login?user=a&pass%77ord=x%20y&q=1"):          "/login?user=a&pass%77ord=***&q=1",
 		m.Cookie("SID", "abc"):                               "***",
 		m.Parameter("user", "ann"):                           "ann",
+		m.Parameter("user.password.0", "s3cret"):             "***",
+		m.Parameter("user[password]", "s3cret"):              "***",
+		m.Parameter("passwords", "ann"):                      "ann",
+		m.Header("Referer", "https://a/b?c=d&password=x"):    "https://a/b?c=d&password=***",
 		m.URI("/pay?n=4111111111111111"):                     "/pay?n=***",
 	} {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
-	e := engine(t, waf.Policies{Masking: masks, Rules: []waf.RulePolicy{signatures("block", "SQL Injection")},
-		Custom: []waf.CustomPolicy{custom(waf.Criterion{Type: "httpMethods", Values: []string{"GET", "POST"}})}})
-	for _, q := range []request{{uri: "/?password=" + url.QueryEscape("hush' union select 1 from x--")},
-		{body: `{"user":{"password":"hush' union select 1 from x--"}}`, kind: "application/json"}} {
+	e := engine(t, waf.Policies{Masking: masks, BodyLimit: 10_000, Rules: []waf.RulePolicy{signatures("block", "SQL Injection", "Ours"), signatures("block", "Protocol Attack")},
+		Dictionaries: map[string][]waf.Signature{"Ours": {{Name: "s", Pattern: "hush"}}},
+		Custom:       []waf.CustomPolicy{custom(waf.Criterion{Type: "httpMethods", Values: []string{"GET", "POST"}})}})
+	const secret = "hush' union select 1 from x--"
+	for _, q := range []request{{uri: "/?password=" + url.QueryEscape(secret)}, {uri: "/?user[password]=" + url.QueryEscape(secret)},
+		{header: []string{"Referer", "https://www.example.com/?password=" + secret}},
+		{body: `{"user":{"password":"` + secret + `"}}`, kind: "application/json"},
+		{body: `{"password":["a","` + secret + `"]}`, kind: "application/json"},
+		{body: `{"password":{"new":"` + secret + `"}}`, kind: "application/json"},
+		{body: `{"password":"` + secret + `"}`, kind: "text/plain"},
+		{body: `{"password":"` + secret + `"}`},
+		{body: `{"password":"a&b=` + secret + `"}`},
+		{body: `{"password":"` + secret + strings.Repeat("x", 20_000), kind: "application/json"},
+		{body: "<l:login><l:password>" + secret + "</l:password></l:login>", kind: "text/xml"},
+		{body: "<password><new>" + secret + "</new></password>", kind: "text/xml"},
+		{body: `<login password="` + secret + `"/>`, kind: "text/xml"},
+		{body: "<password>" + secret + strings.Repeat("x", 20_000), kind: "text/xml"},
+		{body: "--x\r\nContent-Disposition: form-data; name=\"password\"\r\n\r\n" + secret + "\r\n--x--\r\n", kind: "multipart/form-data; boundary=x"},
+	} {
 		_, matches := q.through(e)
 		if len(matches) < 2 {
-			t.Fatalf("%+v: %+v", q, matches)
+			t.Errorf("%+v: %+v", q, matches)
 		}
 		if all := fmt.Sprintf("%+v", matches); strings.Contains(all, "hush") {
-			t.Errorf("%s", all)
+			t.Errorf("%+v: %s", q, all)
+		}
+	}
+	// What is no secret is told.
+	for _, q := range []request{{uri: "/?a=" + url.QueryEscape(secret) + "&password=x"}, {body: `{"password":"x","a":"` + secret + `"}`, kind: "application/json"},
+		{body: "<l><a>" + secret + "</a><password>x</password></l>", kind: "text/xml"}, {body: `{"a":"` + secret + `"}`, kind: "text/plain"}} {
+		if _, matches := q.through(e); !strings.Contains(fmt.Sprintf("%+v", matches), "hush") {
+			t.Errorf("%+v: %+v", q, matches)
 		}
 	}
 }
@@ -504,6 +578,13 @@ func TestBudget(t *testing.T) {
 		v, m := request{body: "a=" + strings.Repeat("b", 9000)}.through(e)
 		if v.Block == open || len(m) != 1 || m[0].Rule != "Inspection Not Completed" {
 			t.Errorf("open %v: block %v, %+v", open, v.Block, m)
+		}
+		policy := waf.RulePolicy{Kind: waf.Protocol, Name: "http", Rules: rules("block", "Inspection Not Completed")}
+		policy.Rules[0].FollowedAction = "tell"
+		e = engine(t, waf.Policies{Work: 2000, FailOpen: open, Rules: []waf.RulePolicy{policy}})
+		v, m = request{body: "a=" + strings.Repeat("b", 9000)}.through(e)
+		if v.Block == open || len(m) != 1 || m[0].Policy != "http" || m[0].Severity != "medium" || m[0].FollowedAction != "tell" {
+			t.Errorf("open %v, by a policy: block %v, %+v", open, v.Block, m)
 		}
 	}
 	p := everything()
@@ -532,6 +613,48 @@ func TestBodyLimit(t *testing.T) {
 	v, m := request{body: "b=" + strings.Repeat("x", 20_000) + "&" + attack}.through(e)
 	if v.Block || len(m) != 1 || m[0].Rule != "Request Body Too Long" {
 		t.Errorf("an attack behind the limit: %+v", m)
+	}
+}
+
+// A compressed body is judged by what it holds, and holds no more than is looked at.
+func TestCompressedBodies(t *testing.T) {
+	e := engine(t, waf.Policies{BodyLimit: 10_000, Rules: []waf.RulePolicy{signatures("block", "SQL Injection"),
+		{Kind: waf.Protocol, Name: "http", Rules: rules("block", "Unreadable Body", "Request Body Too Long", "Content Length Mismatch")}}})
+	pack := func(make func(io.Writer) io.WriteCloser, text string) string {
+		var b bytes.Buffer
+		w := make(&b)
+		io.WriteString(w, text)
+		w.Close()
+		return b.String()
+	}
+	zip := func(text string) string {
+		return pack(func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) }, text)
+	}
+	attack := "a=" + url.QueryEscape("1' union select password from users--")
+	noise := make([]byte, 20_000)
+	rand.NewChaCha8([32]byte{}).Read(noise)
+	for name, c := range map[string]struct{ coding, body, want string }{
+		"an attack":          {"gzip", zip(attack), "SQL Injection"},
+		"another spelling":   {"X-GZIP", zip(attack), "SQL Injection"},
+		"zlib":               {"deflate", pack(func(w io.Writer) io.WriteCloser { return zlib.NewWriter(w) }, attack), "SQL Injection"},
+		"bare deflate":       {"deflate", pack(func(w io.Writer) io.WriteCloser { f, _ := flate.NewWriter(w, 1); return f }, attack), "SQL Injection"},
+		"a plain form":       {"gzip", zip("a=1&b=2"), ""},
+		"none":               {"identity", "a=1", ""},
+		"a bomb":             {"gzip", zip("a=" + strings.Repeat("x", 10<<20)), "Request Body Too Long"},
+		"a long one":         {"gzip", zip("a=" + string(noise)), "Request Body Too Long"},
+		"nothing of gzip":    {"gzip", attack, "Unreadable Body"},
+		"without its end":    {"gzip", zip(attack + "&b=" + strings.Repeat("x", 100))[:60], "Unreadable Body"},
+		"another coding":     {"br", attack, "Unreadable Body"},
+		"packed twice":       {"gzip, gzip", zip(zip(attack)), "Unreadable Body"},
+		"bytes after it all": {"gzip", zip("a=1") + "a=1", "Unreadable Body"},
+	} {
+		v, m := request{body: c.body, header: []string{"Content-Encoding", c.coding}}.through(e)
+		if strings.Contains(c.body, attack) && !slices.ContainsFunc(m, func(m waf.Match) bool { return m.Rule == "SQL Injection" }) {
+			t.Errorf("%s: a server that does not know of codings is not thought of: %+v", name, m)
+		}
+		if v.Block != (c.want != "") || v.Block && v.Rule.Rule != c.want {
+			t.Errorf("%s: block %v, %+v", name, v.Block, m)
+		}
 	}
 }
 

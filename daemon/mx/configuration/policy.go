@@ -82,14 +82,11 @@ func (b *builder) wantSignatures(policy *store.Object, d ruled) {
 	}
 }
 
-// aboutAnswers are the rules that need the bodies of answers.
-var aboutAnswers = []string{"Data Leakage", "Web Shells", "Directory Browsing"}
-
 // inspectResponses has the answers of the web services inspected to which a policy
 // with such a rule applies.
 func (b *builder) inspectResponses(p *model.SnapshotPolicy, d ruled) {
 	for _, r := range d.Rules {
-		if !r.Enabled || !slices.Contains(aboutAnswers, r.Name) {
+		if !r.Enabled || !slices.Contains(model.AboutAnswers, r.Name) {
 			continue
 		}
 		for i := range b.Snapshot.Services {

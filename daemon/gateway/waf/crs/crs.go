@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"path"
@@ -100,7 +101,7 @@ SecAuditEngine Off
 `
 
 // parsers choose how a body is read, and say when it cannot be.
-const parsers = `SecRule REQUEST_HEADERS:Content-Type "^(?:application(?:/soap\+|/)|text/)xml" "id:200000,phase:1,t:none,t:lowercase,pass,nolog,ctl:requestBodyProcessor=XML"
+const parsers = `SecRule REQUEST_HEADERS:Content-Type "^(?:application/(?:[a-z0-9.-]+[+])?|text/)xml" "id:200000,phase:1,t:none,t:lowercase,pass,nolog,ctl:requestBodyProcessor=XML"
 SecRule REQUEST_HEADERS:Content-Type "^application/json" "id:200001,phase:1,t:none,t:lowercase,pass,nolog,ctl:requestBodyProcessor=JSON"
 SecRule REQUEST_HEADERS:Content-Type "^application/[a-z0-9.-]+[+]json" "id:200006,phase:1,t:none,t:lowercase,pass,nolog,ctl:requestBodyProcessor=JSON"
 SecRule REQBODY_ERROR "!@eq 0" "id:200002,phase:2,t:none,log,pass,msg:'The body cannot be read',logdata:'%{reqbody_error_msg}',severity:CRITICAL"
@@ -341,8 +342,21 @@ func (t *Transaction) Body() error {
 	return err
 }
 
-// Unreadable is the rule for multipart bodies that are malformed, as one that was cut is.
-const Unreadable = 200003
+// Held is what was written of the body, whatever its parser made of it.
+func (t *Transaction) Held() (string, error) {
+	if text := t.Variables().RequestBody().Get(); text != "" {
+		return text, nil
+	}
+	in, err := t.RequestBodyReader()
+	if err != nil {
+		return "", err
+	}
+	held, err := io.ReadAll(in)
+	return string(held), err
+}
+
+// Malformed is the rule for multipart bodies that are malformed, as one that was cut is.
+const Malformed = 200003
 
 // ReadAsText has a body looked at as text whose parser would refuse it because
 // its end is missing. It is for before Body.
@@ -350,9 +364,14 @@ func (t *Transaction) ReadAsText() {
 	processor := t.Variables().RequestBodyProcessor()
 	switch processor.Get() {
 	case "JSON", "XML":
-		processor.(interface{ Set(string) }).Set("URLENCODED")
+		processor.(settable).Set("URLENCODED")
 	}
 }
+
+// Unreadable has the rules know that the body cannot be read. It is for before Body.
+func (t *Transaction) Unreadable() { t.Variables().RequestBodyError().(settable).Set("1") }
+
+type settable interface{ Set(string) }
 
 // Spend takes away from the transaction's work what its owner did.
 func (t *Transaction) Spend(work int) { t.state.spend(work) }
