@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -51,46 +52,55 @@ func notJSON(err error) error {
 type shape []shapeField
 
 type shapeField struct {
-	key  string // with quotes and colon
-	kind reflect.Kind
+	key    string // after a comma, with quotes and colon
+	kind   reflect.Kind
+	column bool // of a text: it is more than a part of the document
 }
 
-var shapes = map[Kind]shape{
-	Alerts: shapeOf(reflect.TypeFor[Alert]()), Violations: shapeOf(reflect.TypeFor[Violation]()), Audit: shapeOf(reflect.TypeFor[AuditRecord]()),
-}
+var shapes = map[Kind]shape{Alerts: shapeOf(new(Alert)), Violations: shapeOf(new(Violation)), Audit: shapeOf(new(AuditRecord))}
 
-func shapeOf(t reflect.Type) shape {
-	var s shape
-	for i := range t.NumField() {
-		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
-		s = append(s, shapeField{strconv.Quote(name) + ":", t.Field(i).Type.Kind()})
+// shapeOf learns from the row of an event whose texts are their own names which of
+// them become columns.
+func shapeOf(event interface{ row(string) row }) shape {
+	v := reflect.ValueOf(event).Elem()
+	s := make(shape, v.NumField())
+	for i := range s {
+		name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
+		s[i] = shapeField{key: "," + strconv.Quote(name) + ":", kind: v.Field(i).Kind()}
+		if s[i].kind == reflect.String {
+			v.Field(i).SetString(name)
+		}
+	}
+	columns := event.row("").values
+	for i := range s {
+		s[i].column = s[i].kind == reflect.String && slices.Contains(columns, any(v.Field(i).String()))
 	}
 	return s
 }
 
-// read sets the texts and numbers of a struct from a document, and says whether it
-// is in this shape down to the last byte. Lists of pairs it checks and leaves.
+// read sets the numbers of a struct, and the texts that become columns, from a
+// document, and says whether it is in this shape down to the last byte. All else it
+// checks and leaves.
 func (s shape) read(document string, into reflect.Value) bool {
 	in := scan(document)
 	if !in.take("{") {
 		return false
 	}
-	first := true
+	first := 1 // the first field has no comma
 	for i, field := range s {
-		if !first && !strings.HasPrefix(string(in), ","+field.key) || first && !in.take(field.key) {
+		if !in.take(field.key[first:]) {
 			continue
 		}
-		if !first {
-			in = in[1+len(field.key):]
-		}
-		first = false
+		first = 0
 		switch field.kind {
 		case reflect.String:
-			text, ok := in.text()
+			text, ok := in.text(field.column)
 			if !ok {
 				return false
 			}
-			into.Field(i).SetString(text)
+			if field.column {
+				into.Field(i).SetString(text)
+			}
 		case reflect.Int, reflect.Int64:
 			n, ok := in.number()
 			if !ok {
@@ -103,7 +113,7 @@ func (s shape) read(document string, into reflect.Value) bool {
 			}
 		}
 	}
-	return !first && in == "}"
+	return first == 0 && in == "}"
 }
 
 // scan is the rest of a document.
@@ -125,39 +135,55 @@ var plain = func() (p [256]bool) {
 	return p
 }()
 
-// text reads a string.
-func (in *scan) text() (string, bool) {
+// text reads a string. Unless it is wanted, what it returns has its escapes still.
+func (in *scan) text(wanted bool) (string, bool) {
 	s := string(*in)
 	if s == "" || s[0] != '"' {
 		return "", false
 	}
-	i, simple := 1, true
-	for {
+	for i, escaped := 1, false; ; {
 		for i < len(s) && plain[s[i]] {
 			i++
 		}
 		switch {
 		case i >= len(s) || s[i] < ' ':
 			return "", false
-		case s[i] == '\\':
-			i += 2
-			simple = false
-		case s[i] >= utf8.RuneSelf:
-			if r, size := utf8.DecodeRuneInString(s[i:]); r != utf8.RuneError {
-				i += size
-				continue
-			}
-			return "", false
-		default: // the end
+		case s[i] == '"':
 			*in = scan(s[i+1:])
-			if simple {
+			if !escaped || !wanted {
 				return s[1:i], true
 			}
 			var text string
 			err := json.Unmarshal([]byte(s[:i+1]), &text)
 			return text, err == nil
+		case s[i] == '\\':
+			size := escape(s[i:])
+			if size == 0 {
+				return "", false
+			}
+			i += size
+			escaped = true
+		default:
+			r, size := utf8.DecodeRuneInString(s[i:])
+			if r == utf8.RuneError {
+				return "", false
+			}
+			i += size
 		}
 	}
+}
+
+// escape is how long the escape is that s begins with, 0 for none.
+func escape(s string) int {
+	if len(s) >= 2 && strings.IndexByte(`"\/bfnrt`, s[1]) >= 0 {
+		return 2
+	}
+	if len(s) >= 6 && s[1] == 'u' {
+		if _, err := strconv.ParseUint(s[2:6], 16, 16); err == nil {
+			return 6
+		}
+	}
+	return 0
 }
 
 // number reads an integer of at most eighteen digits.
@@ -194,10 +220,10 @@ func (in *scan) pairs() bool {
 		if !in.take("[") {
 			return false
 		}
-		if _, ok := in.text(); !ok || !in.take(",") {
+		if _, ok := in.text(false); !ok || !in.take(",") {
 			return false
 		}
-		if _, ok := in.text(); !ok || !in.take("]") {
+		if _, ok := in.text(false); !ok || !in.take("]") {
 			return false
 		}
 		if in.take("]") {

@@ -67,3 +67,19 @@ func addFacets(ctx context.Context, tx *sql.Tx, violations []row, noted map[face
 	}
 	return nil
 }
+
+// deriveFacets notes the facets of a day that has its violations and none of them.
+func deriveFacets(ctx context.Context, tx *sql.Tx) error {
+	for _, statement := range []string{
+		"INSERT INTO facets (id, " + facetColumns + ") SELECT ROW_NUMBER() OVER (), " + facetColumns +
+			" FROM (SELECT DISTINCT " + facetColumns + " FROM violations) AS found",
+		"INSERT INTO facet_hours (hour, facet) SELECT v.hour, f.id" +
+			" FROM (SELECT DISTINCT time / 3600000 AS hour, " + facetColumns + " FROM violations) AS v JOIN facets f" +
+			" ON f.site = v.site AND f.server_group = v.server_group AND f.service = v.service AND f.application = v.application AND f.severity = v.severity",
+	} {
+		if _, err := tx.ExecContext(ctx, statement); err != nil {
+			return err
+		}
+	}
+	return nil
+}

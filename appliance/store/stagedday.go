@@ -17,7 +17,6 @@ type stagedDay struct {
 	db      *sql.DB
 	conn    *sql.Conn // the only one
 	tx      *sql.Tx
-	noted   map[facetHour]bool
 	indexes []string // statements that make them, at the end for all rows at once
 }
 
@@ -34,7 +33,7 @@ func stageDay(ctx context.Context, path, name string, schema int64) (*stagedDay,
 	if err != nil {
 		return nil, err
 	}
-	d := &stagedDay{name: name, schema: schema, from: begin.UnixMilli(), db: db, noted: map[facetHour]bool{}}
+	d := &stagedDay{name: name, schema: schema, from: begin.UnixMilli(), db: db}
 	if err := d.begin(context.WithoutCancel(ctx)); err != nil { // the transaction outlives this call
 		return nil, errors.Join(err, d.close())
 	}
@@ -56,31 +55,44 @@ func (d *stagedDay) begin(ctx context.Context) (err error) {
 }
 
 // rowsAtATime are decoded while the ones before are stored.
-const rowsAtATime = 128
+const rowsAtATime = 32
 
 // load stores the rows of one table. Decoding takes about as long as storing, and
 // runs beside it.
 func (d *stagedDay) load(ctx context.Context, t eventTable, next func() ([]byte, error)) (int64, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	batches, failed := make(chan []row, 2), make(chan error, 1)
+	decoding, cancel := context.WithCancel(ctx)
+	batches, ended := make(chan []row, 8), make(chan decoded, 1)
 	go func() {
 		defer close(batches)
-		failed <- d.decode(ctx, t, next, batches)
+		ended <- d.decode(decoding, t, next, batches)
 	}()
-	count, err := d.store(ctx, t, batches)
+	err := d.store(t, batches)
 	cancel()
 	for range batches { // ends when nobody calls next any more
 	}
-	return count, errors.Join(<-failed, err)
+	all := <-ended
+	if err == nil {
+		err = all.err
+	}
+	if err != nil {
+		return 0, err
+	}
+	return all.rows, addTotals(ctx, d.tx, t.name, all.rows, all.bytes)
 }
 
-func (d *stagedDay) decode(ctx context.Context, t eventTable, next func() ([]byte, error), batches chan<- []row) error {
+// decoded is what came of decoding a table.
+type decoded struct {
+	rows, bytes int64 // bytes of documents
+	err         error
+}
+
+func (d *stagedDay) decode(ctx context.Context, t eventTable, next func() ([]byte, error), batches chan<- []row) (all decoded) {
 	for done := false; !done; {
 		batch := make([]row, 0, rowsAtATime)
 		for len(batch) < rowsAtATime {
 			line, err := next()
 			if err != nil {
-				return err
+				return decoded{err: err}
 			}
 			if line == nil {
 				done = true
@@ -88,43 +100,36 @@ func (d *stagedDay) decode(ctx context.Context, t eventTable, next func() ([]byt
 			}
 			r, err := eventRow(t, line)
 			if err != nil {
-				return err
+				return decoded{err: err}
 			}
 			if r.time < d.from || r.time >= d.from+24*hour {
-				return fmt.Errorf("a line of table %s is not of %s: %w", t.name, d.name, ErrInvalid)
+				return decoded{err: fmt.Errorf("a line of table %s is not of %s: %w", t.name, d.name, ErrInvalid)}
 			}
 			batch = append(batch, r)
+			all.rows++
+			all.bytes += int64(len(line))
+		}
+		if len(batch) == 0 {
+			break
 		}
 		select {
 		case batches <- batch:
 		case <-ctx.Done():
-			return nil // why, the other side knows
+			return decoded{err: ctx.Err()}
 		}
 	}
-	return nil
+	return all
 }
 
-func (d *stagedDay) store(ctx context.Context, t eventTable, batches <-chan []row) (count int64, err error) {
-	var size int64
-	for batch := range batches {
-		if err := insertBulk(d.conn, t, batch); err != nil {
-			if isDuplicate(err) {
-				err = fmt.Errorf("an event is there twice: %w", ErrInvalid)
-			}
-			return 0, fmt.Errorf("cannot load a line of table %s: %w", t.name, err)
-		}
-		if t.kind == Violations && d.schema >= facetsSince {
-			if err := addFacets(context.WithoutCancel(ctx), d.tx, batch, d.noted); err != nil {
-				return 0, err
-			}
-		}
-		for _, r := range batch {
-			document, _ := r.values[len(r.values)-1].(string)
-			size += int64(len(document))
-		}
-		count += int64(len(batch))
+func (d *stagedDay) store(t eventTable, batches <-chan []row) error {
+	err := insertBulk(d.conn, t, batches)
+	if isDuplicate(err) {
+		err = fmt.Errorf("an event is there twice: %w", ErrInvalid)
 	}
-	return count, addTotals(ctx, d.tx, t.name, count, size)
+	if err != nil {
+		err = fmt.Errorf("cannot load a line of table %s: %w", t.name, err)
+	}
+	return err
 }
 
 // finish makes the indexes, commits the day, migrates and closes it.
@@ -146,6 +151,11 @@ func (d *stagedDay) finish(ctx context.Context) error {
 func (d *stagedDay) end(ctx context.Context) error {
 	for _, index := range d.indexes {
 		if _, err := d.tx.ExecContext(ctx, index); err != nil {
+			return err
+		}
+	}
+	if d.schema >= facetsSince {
+		if err := deriveFacets(ctx, d.tx); err != nil {
 			return err
 		}
 	}

@@ -126,7 +126,7 @@ func (g *Staging) openDay(ctx context.Context, name string) (*stagedDay, error) 
 	if g.day != nil && g.day.name == name {
 		return g.day, nil
 	}
-	if err := g.closeDay(ctx); err != nil {
+	if err := g.closeDay(); err != nil {
 		return nil, err
 	}
 	if _, err := time.Parse(dayLayout, name); err != nil {
@@ -140,13 +140,17 @@ func (g *Staging) openDay(ctx context.Context, name string) (*stagedDay, error) 
 	return g.day, err
 }
 
-func (g *Staging) closeDay(ctx context.Context) error {
-	if err := g.endDay(); err != nil || g.day == nil {
+// closeDay has the day that is loaded end, once the one before has.
+func (g *Staging) closeDay() error {
+	if g.day == nil {
+		return nil
+	}
+	if err := g.endDay(); err != nil {
 		return err
 	}
 	day, ended := g.day, make(chan error, 1)
 	g.day, g.ending, g.ended = nil, day.name, ended
-	go func() { ended <- day.finish(context.WithoutCancel(ctx)) }()
+	go func() { ended <- day.finish(context.Background()) }() // who cancels waits for it
 	return nil
 }
 
@@ -165,8 +169,12 @@ func (g *Staging) endDay() error {
 }
 
 // Create makes a file: a configuration file, whose name may have folders, or an
-// archive. The caller writes it, and hands it to Keep.
+// archive. The caller writes it, and hands it to Keep. Rows come before files: the
+// last day ends beside them.
 func (g *Staging) Create(kind Kind, name string) (*os.File, error) {
+	if err := g.closeDay(); err != nil {
+		return nil, err
+	}
 	folder := g.data.files()
 	if kind != Config {
 		folder = g.data.archives()
@@ -213,7 +221,7 @@ func (g *Staging) Keep(file *os.File) { g.sync.file(file) }
 // Finish ends the loading: the generation is brought up to this release's schema
 // and opened as Store.
 func (g *Staging) Finish(ctx context.Context) (err error) {
-	if err := g.closeDay(ctx); err != nil {
+	if err := g.closeDay(); err != nil {
 		return err
 	}
 	if err := g.endDay(); err != nil {
