@@ -14,6 +14,7 @@ import (
 	"sealgate/appliance/model"
 	"sealgate/daemon/access"
 	"sealgate/daemon/gateway/http1"
+	"sealgate/daemon/gateway/urlpath"
 	"sealgate/daemon/gateway/waf"
 )
 
@@ -91,9 +92,17 @@ func (x *exchange) admitted() bool {
 		}
 		return true
 	}
-	x.p.refusalEvent(x.binding, x.peer, refusal)
-	x.plain(refusal.Status, refusal.Reason)
+	x.refuse(refusal)
 	return false
+}
+
+// errAmbiguous is for who could get past a route that asks for a certificate.
+var errAmbiguous = &http1.Refusal{Status: http.StatusBadRequest, Name: http1.IllegalURL, Reason: "servers read different paths of the URL, and a certificate is asked for at some of them"}
+
+// refuse answers a request that is not taken, whatever the mode is.
+func (x *exchange) refuse(r *http1.Refusal) {
+	x.p.refusalEvent(x.binding, netip.AddrPortFrom(x.client, x.peer.Port()), r)
+	x.plain(r.Status, r.Reason)
 }
 
 func fieldCount(h http.Header) (n int) {
@@ -152,6 +161,8 @@ func (x *exchange) serve() {
 	}
 	way := x.route(x.host, x.target)
 	switch {
+	case x.asksForCertificates(x.host) && urlpath.Ambiguous(x.target):
+		x.refuse(errAmbiguous)
 	case way == nil:
 		x.plain(http.StatusNotFound, "no rule says where this request goes")
 	case !way.admits(x.r.TLS):
