@@ -119,8 +119,9 @@ func (j *judge) hold() (blocked bool, err error) {
 				break
 			}
 			grown := int64(2 * cap(held))
-			if int64(len(held)) > limits.inspected || !j.reserve(grown, limits.held) {
-				break
+			if !j.reserve(grown, limits.held) {
+				r.Body = &partlyHeld{held: held, rest: r.Body}
+				return j.overloaded(), nil
 			}
 			held = append(make([]byte, 0, grown), held...)
 		}

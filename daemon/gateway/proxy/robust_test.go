@@ -187,20 +187,45 @@ func TestARulesPanicCostsItsRequestAlone(t *testing.T) {
 }
 
 func TestHeldBodiesAreBounded(t *testing.T) {
-	server := origin(t, `location / { return 200 "ok"; }`)
-	g := newGate(t, server.Addr, withEngine(blockAttack), func(g *gate, _ *proxy.Options) {
-		g.snapshot.Group.FailMode, g.snapshot.Group.Limits.HeldBytes = model.FailClosed, 10_000
+	server := behind(t, func(w http.ResponseWriter, r *http.Request) {
+		n, _ := io.Copy(io.Discard, r.Body)
+		fmt.Fprint(w, n)
 	})
-	post := func(size int) int {
-		resp, err := http.Post(g.url("/"), "text/plain", strings.NewReader(strings.Repeat("x", size)))
+	g := newGate(t, server, withEngine(blockAttack), func(g *gate, _ *proxy.Options) {
+		g.snapshot.Group.FailMode, g.snapshot.Group.Limits.HeldBytes = model.FailClosed, 40_000
+	})
+	post := func(size int, chunked bool) string {
+		var body io.Reader = strings.NewReader(strings.Repeat("x", size) + "attack")
+		if chunked {
+			body = io.MultiReader(body)
+		}
+		resp, err := http.Post(g.url("/"), "text/plain", body)
 		if err != nil {
 			t.Fatal(err)
 		}
-		resp.Body.Close()
-		return resp.StatusCode
+		defer resp.Body.Close()
+		answer, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprint(resp.StatusCode, " ", string(answer[:min(len(answer), 5)]))
 	}
-	if a, b, c := post(9000), post(20_000), post(9000); a != 200 || b != 503 || c != 200 {
-		t.Errorf("%d, %d, %d", a, b, c)
+	for _, chunked := range []bool{false, true} {
+		for _, c := range []struct {
+			size int
+			want string
+		}{{20_000, "403 <!DOC"}, {60_000, "503 503 S"}, {20_000, "403 <!DOC"}} {
+			if got := post(c.size, chunked); got != c.want {
+				t.Errorf("closed, %d bytes, chunked %v: %s", c.size, chunked, got)
+			}
+		}
+	}
+	g.snapshot.Group.FailMode = ""
+	g.apply()
+	for _, chunked := range []bool{false, true} {
+		if got := post(60_000, chunked); got != "200 60006" {
+			t.Errorf("open, chunked %v: %s", chunked, got)
+		}
 	}
 }
 
