@@ -120,6 +120,9 @@ func (x *exchange) strangerEvent() {
 	x.p.tell(x.config, v, "")
 }
 
+// uninspected is the rule for what could not be inspected.
+const uninspected = "Inspection Not Completed"
+
 // serverEvery is how often an event tells of the same server.
 const serverEvery = 10 * time.Second
 
@@ -134,5 +137,20 @@ func (x *exchange) serverEvent(to *upstream, err error) {
 	x.describe(v)
 	v.Severity, v.Type, v.Action, v.ViolatedItem = "informative", "Server Unavailable", actionNone, to.address
 	v.Description = fmt.Sprintf("the server %s does not answer", to.address)
+	x.p.tell(x.config, v, "")
+}
+
+// overloadEvent tells that there was no room to inspect a body. It is told once a minute
+// of an address.
+func (x *exchange) overloadEvent(blocked bool) {
+	if !x.p.overloads.again(network(x.client)) {
+		return
+	}
+	limits := x.l.limits.Load()
+	x.p.o.Log.Warn("there is no room to inspect a body", "web_service", x.service.Name, "client", x.client, "held", x.p.held.bytes(), "most", limits.held, "most_of_one_address", limits.heldPerAddress)
+	v := x.p.newViolation(x.binding, x.id+"-held", netip.AddrPortFrom(x.client, x.peer.Port()))
+	x.describe(v)
+	v.Severity, v.Type, v.Action = "high", uninspected, action(blocked)
+	v.Description = fmt.Sprintf("there is no room to inspect the body: the held ones may take %d bytes in all, and %d of one address", limits.held, limits.heldPerAddress)
 	x.p.tell(x.config, v, "")
 }

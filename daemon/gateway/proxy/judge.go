@@ -100,26 +100,25 @@ func (j *judge) body() (blocked bool, err error) {
 	return j.ask(func() waf.Verdict { return j.txn.EndBody() }), nil
 }
 
-// piece is how much of a body the engine gets at a time, in bytes.
-const piece = 32 << 10
+const (
+	// piece is how much of a body the engine gets at a time, in bytes.
+	piece = 32 << 10
+	// firstRoom is taken before anything of a body has come, in bytes: what a client
+	// announces costs nothing.
+	firstRoom = 8 << 10
+)
 
 func (j *judge) hold() (blocked bool, err error) {
 	r, limits := j.x.r, j.x.l.limits.Load()
-	size := int64(piece)
+	wanted, most := limits.inspected+1, limits.inspected+piece
 	if r.ContentLength > 0 {
-		size = min(r.ContentLength, limits.inspected+piece)
+		wanted, most = min(wanted, r.ContentLength), min(most, r.ContentLength)
 	}
-	if !j.reserve(size, limits.held) {
-		return j.overloaded(), nil
-	}
-	held := make([]byte, 0, size)
-	for !j.over {
+	var held []byte
+	for !j.over && int64(len(held)) < wanted {
 		if len(held) == cap(held) {
-			if r.ContentLength == int64(len(held)) {
-				break
-			}
-			grown := int64(2 * cap(held))
-			if !j.reserve(grown, limits.held) {
+			grown := min(max(2*int64(cap(held)), firstRoom), most)
+			if !j.reserve(grown) {
 				r.Body = &partlyHeld{held: held, rest: r.Body}
 				return j.overloaded(), nil
 			}
@@ -137,9 +136,6 @@ func (j *judge) hold() (blocked bool, err error) {
 		}
 		if readErr != nil {
 			return false, readErr
-		}
-		if int64(len(held)) > limits.inspected {
-			break
 		}
 	}
 	if r.ContentLength == int64(len(held)) {
@@ -166,11 +162,9 @@ func (j *judge) whole(held []byte) {
 	r.GetBody = func() (io.ReadCloser, error) { return &partlyHeld{held: held, rest: http.NoBody}, nil }
 }
 
-// reserve takes room for held bodies, up to a total of size for this one.
-func (j *judge) reserve(size, most int64) bool {
-	more := size - j.held
-	if j.x.p.held.Add(more) > most {
-		j.x.p.held.Add(-more)
+// reserve takes room for held bodies, up to a total of size for this exchange.
+func (j *judge) reserve(size int64) bool {
+	if !j.x.p.held.take(j.x.client, size-j.held, j.x.l.limits.Load()) {
 		return false
 	}
 	j.held = size
@@ -182,6 +176,7 @@ func (j *judge) overloaded() (blocked bool) {
 	j.x.p.metrics.faults.Add("", 1)
 	j.over, j.failed = true, true
 	j.blocked = j.x.config.failClosed && j.x.enforces(true)
+	j.x.overloadEvent(j.blocked)
 	return j.blocked
 }
 
@@ -219,7 +214,7 @@ func (j *judge) responseBody(resp *http.Response) (blocked bool, err error) {
 	if !j.x.service.InspectResponses || j.over || !isText(resp.Header) || resp.Header.Get("Content-Encoding") != "" || resp.ContentLength == 0 {
 		return false, nil
 	}
-	if !j.reserve(j.held+maxResponse, j.x.l.limits.Load().held) {
+	if !j.reserve(j.held + maxResponse) {
 		return j.overloaded(), nil
 	}
 	held, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse))
@@ -272,6 +267,6 @@ func (j *judge) finish() {
 }
 
 func (j *judge) release() {
-	j.x.p.held.Add(-j.held)
+	j.x.p.held.giveBack(j.x.client, j.held)
 	j.held = 0
 }

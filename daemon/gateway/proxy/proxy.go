@@ -67,11 +67,12 @@ type Proxy struct {
 	ctx       context.Context // ends with the proxy
 	cancel    context.CancelFunc
 
-	config   atomic.Pointer[config]
-	clients  clients
-	blocks   blocks
-	held     atomic.Int64 // bytes of bodies that wait for a verdict
-	snippets *waf.Memory  // of whom got which snippet
+	config    atomic.Pointer[config]
+	clients   clients
+	blocks    blocks
+	held      room
+	overloads told
+	snippets  *waf.Memory // of whom got which snippet
 }
 
 // config is what holds for all web services of a snapshot.

@@ -229,6 +229,82 @@ func TestHeldBodiesAreBounded(t *testing.T) {
 	}
 }
 
+// Clients that announce much and send little, or hold what they may, do not keep others'
+// bodies from being inspected.
+func TestOneClientLeavesRoomForOthers(t *testing.T) {
+	server := origin(t, `location / { return 200 "ok"; }`)
+	var come atomic.Int64
+	g := newGate(t, server.Addr, withEngine(func(t *fakeTransaction) {
+		blockAttack(t)
+		judge := t.body
+		t.body = func(p []byte) waf.Verdict {
+			come.Add(int64(len(p)))
+			return judge(p)
+		}
+	}))
+	begin := func(from, announced, sent int) {
+		t.Helper()
+		c, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(from))}}).Dial("tcp", g.addr(8080))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		c.SetDeadline(time.Now().Add(20 * time.Second))
+		fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s", announced, strings.Repeat("x", sent))
+	}
+	arrived := func(n int64) {
+		t.Helper()
+		for range 1000 {
+			if come.Load() >= n {
+				return
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		t.Fatalf("%d bytes of %d have come", come.Load(), n)
+	}
+	attack := func(from int) int {
+		t.Helper()
+		client := &http.Transport{DisableKeepAlives: true, DialContext: (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(from))}}).DialContext}
+		r, _ := http.NewRequest("POST", g.url("/"), strings.NewReader("attack"))
+		status, _ := g.do(client, r)
+		return status
+	}
+	for range 100 {
+		begin(2, 1<<20+1, 2)
+	}
+	arrived(200)
+	for from := 2; from <= 3; from++ {
+		if status := attack(from); status != 403 {
+			t.Errorf("after much was announced, 127.0.0.%d: %d", from, status)
+		} else if v := g.event(); v.Type != "test rule" {
+			t.Errorf("%+v", v)
+		}
+	}
+	// What has come is held, up to the client's share.
+	for range 12 {
+		before := come.Load()
+		begin(4, 1<<20, 700_000)
+		if len(g.events) > 0 {
+			break
+		}
+		for i := 0; i < 1000 && come.Load() < before+700_000 && len(g.events) == 0; i++ {
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
+	if v := g.event(); v.Type != "Inspection Not Completed" || v.Severity != "high" || v.Action != "none" || v.SourceIP != "127.0.0.4" {
+		t.Errorf("%+v", v)
+	}
+	if status := attack(4); status != 200 {
+		t.Errorf("whoever has its share: %d", status)
+	}
+	if status := attack(3); status != 403 {
+		t.Errorf("another one: %d", status)
+	}
+	if v := g.event(); v.Type != "test rule" {
+		t.Errorf("the event was told again: %+v", v)
+	}
+}
+
 func TestLimits(t *testing.T) {
 	server := origin(t, `location / { return 200 "ok"; }`)
 	g := newGate(t, server.Addr, secure, func(g *gate, _ *proxy.Options) {
