@@ -120,6 +120,18 @@ func (x *exchange) strangerEvent() {
 	x.p.tell(x.config, v, "")
 }
 
+// encodedEvent tells of an answer that cannot be read, once a minute of a server.
+func (x *exchange) encodedEvent(encoding string) {
+	if !x.p.encoders.again(x.server.Addr()) {
+		return
+	}
+	v := x.p.newViolation(x.binding, x.id+"-answer", netip.AddrPortFrom(x.client, x.peer.Port()))
+	x.describe(v)
+	v.Severity, v.Type, v.Action, v.ViolatedItem = "low", uninspected, actionNone, text("Content-Encoding:"+encoding)
+	v.Description = "the server encodes answers though it is asked not to, and they are not inspected"
+	x.p.tell(x.config, v, "")
+}
+
 // uninspected is the rule for what could not be inspected.
 const uninspected = "Inspection Not Completed"
 

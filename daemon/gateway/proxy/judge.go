@@ -211,7 +211,11 @@ const maxResponse = 512 << 10
 // responseBody judges the body of an answer, where the web service has it so and it is
 // text. What it read stands before the rest.
 func (j *judge) responseBody(resp *http.Response) (blocked bool, err error) {
-	if !j.x.service.InspectResponses || j.over || !isText(resp.Header) || resp.Header.Get("Content-Encoding") != "" || resp.ContentLength == 0 {
+	if !j.x.service.InspectResponses || j.over || !isText(resp.Header) || resp.ContentLength == 0 {
+		return false, nil
+	}
+	if encoding := resp.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+		j.x.encodedEvent(encoding)
 		return false, nil
 	}
 	if !j.reserve(j.held + maxResponse) {

@@ -71,7 +71,8 @@ type Proxy struct {
 	clients   clients
 	blocks    blocks
 	held      room
-	overloads told
+	overloads told        // of clients
+	encoders  told        // of servers
 	snippets  *waf.Memory // of whom got which snippet
 }
 

@@ -22,6 +22,7 @@ import (
 
 	"sealgate/appliance/model"
 	"sealgate/daemon/gateway/proxy"
+	"sealgate/daemon/gateway/waf"
 )
 
 // behind starts an origin of ours, for what nginx cannot do. It speaks HTTP/1 and
@@ -352,5 +353,51 @@ func TestBodiesAreJudgedBeforeTheyArrive(t *testing.T) {
 				t.Errorf("%s: %s arrived", version, got)
 			}
 		}
+	}
+}
+
+// inspectAnswers has answers judged that have leak in their text.
+func inspectAnswers(g *gate, o *proxy.Options) {
+	g.service().InspectResponses = true
+	withEngine(func(t *fakeTransaction) {
+		var seen []byte
+		t.responseBody = func(p []byte) waf.Verdict {
+			if seen = append(seen, p...); len(p) == 0 && bytes.Contains(seen, []byte("leak")) {
+				return t.match("RESPONSE_BODY", "", "leak")
+			}
+			return waf.Verdict{}
+		}
+	})(g, o)
+}
+
+// Whatever a client says that it can decode, answers come as the inspection reads them.
+func TestAnswersAreInspectedForClientsThatTakeThemCompressed(t *testing.T) {
+	server := origin(t, "gzip on; gzip_min_length 1; gzip_types text/plain;", `location / { default_type text/plain; return 200 "this is a leak of the database's words"; }`)
+	g := newGate(t, server.Addr, inspectAnswers)
+	if status, body := g.get("/", "Accept-Encoding", "gzip, deflate, br"); status != 403 || strings.Contains(body, "leak") {
+		t.Errorf("%d %q", status, body)
+	}
+	if v := g.event(); v.Type != "test rule" || v.Action != "block" {
+		t.Errorf("%+v", v)
+	}
+	encoded := behind(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/plain")
+		w.Header().Set("Content-Encoding", r.URL.Query().Get("as"))
+		io.WriteString(w, "a leak")
+	})
+	g = newGate(t, encoded, inspectAnswers)
+	for range 2 {
+		if status, body := g.get("/?as=br"); status != 200 || body != "a leak" {
+			t.Errorf("a server that encodes all the same: %d %q", status, body)
+		}
+	}
+	if v := g.event(); v.Type != "Inspection Not Completed" || v.ViolatedItem != "Content-Encoding:br" || v.Action != "none" {
+		t.Errorf("%+v", v)
+	}
+	if status, _ := g.get("/?as=identity"); status != 403 {
+		t.Errorf("identity: %d", status)
+	}
+	if v := g.event(); v.Type != "test rule" {
+		t.Errorf("the event was told again: %+v", v)
 	}
 }
