@@ -588,3 +588,30 @@ func TestProfilesHoldRequestsToThem(t *testing.T) {
 	w.do("DELETE", profile+"/url/order", "")
 	w.wants(200, "/order?id=anything&more=1")
 }
+
+// What would block keeps nothing else from being found where nothing is blocked.
+func TestSimulationFindsAllThatMatches(t *testing.T) {
+	w := newTraffic(t)
+	w.guard()
+	w.custom("Admin", onURL)
+	w.custom("Found", `{"type":"responseCode","values":["200"]}`)
+	w.do("PUT", servers, `{"operationMode":"simulation"}`)
+	r, err := http.NewRequest("POST", "http://shop.example/admin/x", strings.NewReader("a=1'+union+select+password+from+users--&b=<script>alert(1)</script>"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if status, body := w.send(w.client(8080, nil), r); status != 200 {
+		t.Fatalf("%d %s", status, body)
+	}
+	missing := map[string]bool{"Admin": true, "SQL Injection": true, "Cross-Site Scripting": true, "Found": true}
+	for len(missing) > 0 {
+		for _, v := range w.told(1) {
+			delete(missing, v.Policy)
+			delete(missing, v.Type)
+			if v.Action != "none" {
+				t.Errorf("%+v", v)
+			}
+		}
+	}
+}

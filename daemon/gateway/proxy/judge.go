@@ -19,7 +19,6 @@ type judge struct {
 	over    bool            // nothing more is asked
 	blocked bool            // the verdict is carried out
 	failed  bool
-	verdict waf.Verdict // that blocks, or would
 	took    time.Duration
 	held    int64
 }
@@ -35,7 +34,8 @@ func (x *exchange) newJudge() *judge {
 	return j
 }
 
-// ask asks the engine one question. It returns whether the request is blocked.
+// ask asks the engine one question. It returns whether the request is blocked. While
+// verdicts are not carried out all that would block is found, not the first alone.
 func (j *judge) ask(question func() waf.Verdict) (block bool) {
 	if j.over {
 		return j.blocked
@@ -52,9 +52,8 @@ func (j *judge) ask(question func() waf.Verdict) (block bool) {
 		}
 	}()
 	v := question()
-	if v.Block {
-		j.over, j.verdict = true, v
-		j.blocked = j.x.enforces(true)
+	if j.x.enforces(v.Block) {
+		j.over, j.blocked = true, true
 	}
 	return j.blocked
 }
