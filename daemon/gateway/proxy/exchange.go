@@ -150,6 +150,7 @@ func (x *exchange) serve() {
 	if x.inspects(x.client) {
 		x.id = newID()
 		x.judge = x.newJudge()
+		defer x.judge.release()
 		defer x.judge.finish()
 		if x.judge.request() {
 			return

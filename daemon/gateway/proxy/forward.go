@@ -67,6 +67,7 @@ func (x *exchange) judgeResponse(resp *http.Response) (answered bool) {
 	}
 	// Nothing more is judged: events need not wait for the end of a stream.
 	x.judge.finish()
+	x.judge.letGo(resp)
 	return false
 }
 

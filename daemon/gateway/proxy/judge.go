@@ -14,13 +14,13 @@ import (
 // judge has the engine look at one exchange. What the engine breaks it turns into
 // the group's fail mode.
 type judge struct {
-	x       *exchange
-	txn     waf.Transaction // nil: the engine failed to begin
-	over    bool            // nothing more is asked
-	blocked bool            // the verdict is carried out
-	failed  bool
-	took    time.Duration
-	held    int64
+	x                *exchange
+	txn              waf.Transaction // nil: the engine failed to begin
+	over             bool            // nothing more is asked
+	blocked          bool            // the verdict is carried out
+	failed           bool
+	took             time.Duration
+	held, heldAnswer int64 // room that is taken
 }
 
 func (x *exchange) newJudge() *judge {
@@ -117,7 +117,7 @@ func (j *judge) hold() (blocked bool, err error) {
 	for !j.over && int64(len(held)) < wanted {
 		if len(held) == cap(held) {
 			grown := min(max(2*int64(cap(held)), firstRoom), most)
-			if !j.reserve(grown) {
+			if !j.reserve(&j.held, grown) {
 				r.Body = &partlyHeld{held: held, rest: r.Body}
 				return j.overloaded(), nil
 			}
@@ -161,13 +161,30 @@ func (j *judge) whole(held []byte) {
 	r.GetBody = func() (io.ReadCloser, error) { return &partlyHeld{held: held, rest: http.NoBody}, nil }
 }
 
-// reserve takes room for held bodies, up to a total of size for this exchange.
-func (j *judge) reserve(size int64) bool {
-	if !j.x.p.held.take(j.x.client, size-j.held, j.x.l.limits.Load()) {
+// reserve takes room for a held body, up to a total of size.
+func (j *judge) reserve(of *int64, size int64) bool {
+	if !j.x.p.held.take(j.x.client, size-*of, j.x.l.limits.Load()) {
 		return false
 	}
-	j.held = size
+	*of = size
 	return true
+}
+
+func (j *judge) giveBack(of *int64) {
+	j.x.p.held.giveBack(j.x.client, *of)
+	*of = 0
+}
+
+// release gives back what room there is when the exchange is over.
+func (j *judge) release() {
+	j.giveBack(&j.held)
+	j.giveBack(&j.heldAnswer)
+}
+
+// letGo gives a request's room back once it is answered, which may take long.
+func (j *judge) letGo(resp *http.Response) {
+	j.x.r.GetBody, resp.Request.GetBody = nil, nil
+	j.giveBack(&j.held)
 }
 
 // overloaded is what becomes of a body for which there is no room.
@@ -183,18 +200,25 @@ func (j *judge) overloaded() (blocked bool) {
 type partlyHeld struct {
 	held []byte
 	rest io.ReadCloser
+	sent func() // is called when what was held has been read; may be nil
 }
 
 func (b *partlyHeld) Read(p []byte) (int, error) {
-	if len(b.held) > 0 {
-		n := copy(p, b.held)
-		b.held = b.held[n:]
-		if len(b.held) == 0 && b.rest == http.NoBody {
-			return n, io.EOF
-		}
+	if len(b.held) == 0 {
+		return b.rest.Read(p)
+	}
+	n := copy(p, b.held)
+	if b.held = b.held[n:]; len(b.held) > 0 {
 		return n, nil
 	}
-	return b.rest.Read(p)
+	b.held = nil // and not the end of a large array
+	if b.sent != nil {
+		b.sent()
+	}
+	if b.rest == http.NoBody {
+		return n, io.EOF
+	}
+	return n, nil
 }
 
 func (b *partlyHeld) Close() error { return b.rest.Close() }
@@ -203,9 +227,6 @@ func (b *partlyHeld) Close() error { return b.rest.Close() }
 func (j *judge) response(status int, header http.Header) (blocked bool) {
 	return j.ask(func() waf.Verdict { return j.txn.Response(status, header) })
 }
-
-// maxResponse is how much of an answer is held for inspection, in bytes.
-const maxResponse = 512 << 10
 
 // responseBody judges the body of an answer, where the web service has it so and it is
 // text. What it read stands before the rest.
@@ -217,17 +238,17 @@ func (j *judge) responseBody(resp *http.Response) (blocked bool, err error) {
 		j.x.encodedEvent(encoding)
 		return false, nil
 	}
-	if !j.reserve(j.held + maxResponse) {
-		return j.overloaded(), nil
-	}
-	held, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse))
+	held, rest, err := j.beginning(resp)
 	if err != nil {
 		return false, err
+	}
+	resp.Body = &partlyHeld{held: held, rest: rest, sent: func() { j.giveBack(&j.heldAnswer) }}
+	if j.over {
+		return j.blocked, nil
 	}
 	if j.ask(func() waf.Verdict { return j.txn.ResponseBody(held) }) || j.ask(func() waf.Verdict { return j.txn.ResponseBody(nil) }) {
 		return true, nil
 	}
-	resp.Body = &partlyHeld{held: held, rest: resp.Body}
 	return false, nil
 }
 
@@ -240,7 +261,6 @@ func isText(header http.Header) bool {
 // finish tells of what matched, once.
 func (j *judge) finish() {
 	if j.txn == nil {
-		j.release()
 		return
 	}
 	var matches []waf.Match
@@ -254,7 +274,6 @@ func (j *judge) finish() {
 		matches = j.txn.Close()
 	}()
 	j.txn, j.over = nil, true
-	j.release()
 	j.x.p.metrics.inspect.Observe(j.took)
 	verdict := "pass"
 	switch {
@@ -267,9 +286,4 @@ func (j *judge) finish() {
 	for i := range matches {
 		j.x.violation(&matches[i], i, j.blocked)
 	}
-}
-
-func (j *judge) release() {
-	j.x.p.held.giveBack(j.x.client, j.held)
-	j.held = 0
 }
