@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"encoding/base32"
 	"encoding/binary"
-	"io"
 	"net/http"
 	"net/netip"
 	"strconv"
@@ -67,35 +66,6 @@ func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// admitted holds requests of HTTP/2 to what http1 holds others to.
-func (x *exchange) admitted() bool {
-	limits := x.l.limits.Load()
-	refusal := (*http1.Refusal)(nil)
-	switch {
-	case len(x.r.RequestURI) > limits.URL:
-		refusal = &http1.Refusal{Status: http.StatusRequestURITooLong, Name: http1.URLTooLong, Reason: "the URL is longer than allowed"}
-	case !http1.ValidTarget(x.r.RequestURI) || x.r.RequestURI[0] != '/' && x.r.RequestURI != "*":
-		refusal = &http1.Refusal{Status: http.StatusBadRequest, Name: http1.IllegalURL, Reason: "the URL has an illegal byte"}
-	case !http1.ValidHost(x.r.Host):
-		refusal = &http1.Refusal{Status: http.StatusBadRequest, Name: http1.MalformedHeader, Reason: "the authority names no host"}
-	case x.r.Method == http.MethodConnect:
-		refusal = &http1.Refusal{Status: http.StatusMethodNotAllowed, Name: http1.IllegalMethod, Reason: "CONNECT is not for a reverse proxy"}
-	case fieldCount(x.r.Header) > limits.Headers:
-		refusal = &http1.Refusal{Status: http.StatusRequestHeaderFieldsTooLarge, Name: http1.TooManyHeaders, Reason: "there are more headers than allowed"}
-	case limits.Body > 0 && x.r.ContentLength > limits.Body:
-		refusal = &http1.Refusal{Status: http.StatusRequestEntityTooLarge, Name: "Body Too Long", Reason: "the body is longer than allowed"}
-	}
-	if refusal == nil {
-		x.r.Body = &timedBody{ReadCloser: x.r.Body, control: http.NewResponseController(x.w), slow: limits.Slow}
-		if limits.Body > 0 {
-			x.r.Body = http.MaxBytesReader(x.w, x.r.Body, limits.Body)
-		}
-		return true
-	}
-	x.refuse(refusal)
-	return false
-}
-
 // errAmbiguous is for who could get past a route that asks for a certificate.
 var errAmbiguous = &http1.Refusal{Status: http.StatusBadRequest, Name: http1.IllegalURL, Reason: "servers read different paths of the URL, and a certificate is asked for at some of them"}
 
@@ -103,29 +73,6 @@ var errAmbiguous = &http1.Refusal{Status: http.StatusBadRequest, Name: http1.Ill
 func (x *exchange) refuse(r *http1.Refusal) {
 	x.p.refusalEvent(x.binding, netip.AddrPortFrom(x.client, x.peer.Port()), r)
 	x.plain(r.Status, r.Reason)
-}
-
-func fieldCount(h http.Header) (n int) {
-	for _, values := range h {
-		n += len(values)
-	}
-	return n
-}
-
-// timedBody gives each read of a body of HTTP/2 its time.
-type timedBody struct {
-	io.ReadCloser
-	control *http.ResponseController
-	slow    time.Duration
-	until   time.Time
-}
-
-func (b *timedBody) Read(p []byte) (int, error) {
-	if until := time.Now().Add(b.slow); until.Sub(b.until) > time.Second {
-		b.until = until
-		b.control.SetReadDeadline(until)
-	}
-	return b.ReadCloser.Read(p)
 }
 
 // refused tells of a request that http1 did not take.

@@ -145,6 +145,7 @@ func TestASwapUnderLoadLosesNoRequest(t *testing.T) {
 		before := asked.Load()
 		rule.Port = to.Port
 		g.snapshot.Revision++
+		g.snapshot.Group.Limits.Streams = 100 + i%3
 		// A port more, a port less.
 		g.service().Inbound[0].Ports = []int{8080, 8081}[:1+i%2]
 		g.apply()
@@ -329,6 +330,89 @@ func TestLimits(t *testing.T) {
 			if status, _ := g.do(client, r); status != c.status {
 				t.Errorf("%s, %s: %d; want %d", version, name, status, c.status)
 			}
+		}
+	}
+}
+
+// Limits that change hold for both versions of HTTP.
+func TestLimitsChange(t *testing.T) {
+	server := origin(t, "large_client_header_buffers 4 64k;", `location / { return 200 "ok"; }`)
+	g := newGate(t, server.Addr, secure)
+	all := clients(t)
+	for _, c := range []struct{ most, sent, status int }{{0, 8000, 200}, {2000, 8000, 431}, {2000, 1000, 200}, {60_000, 40_000, 200}} {
+		g.snapshot.Group.Limits.HeaderBytes = c.most
+		g.apply()
+		for version, client := range all {
+			client.CloseIdleConnections()
+			r, _ := http.NewRequest("GET", "https://"+g.addr(8080)+"/", nil)
+			r.Header.Set("X-Long", strings.Repeat("a", c.sent))
+			if status, _ := g.do(client, r); status != c.status {
+				t.Errorf("%s: %d of %d bytes: %d; want %d", version, c.sent, c.most, status, c.status)
+			}
+		}
+	}
+	r, _ := http.NewRequest("GET", "https://"+g.addr(8080)+"/", nil)
+	g.snapshot.Group.Limits.HeaderBytes = 2000
+	g.apply()
+	for range len(g.events) {
+		<-g.events
+	}
+	r.Header.Set("X-Long", strings.Repeat("a", 2000))
+	if status, _ := g.do(all["HTTP/2.0"], r); status != 431 {
+		t.Errorf("a little too long: %d", status)
+	}
+	if v := g.event(); v.Type != "Header Line Too Long" {
+		t.Errorf("%+v", v)
+	}
+}
+
+// A client of HTTP/2 has no more time than others.
+func TestSlowBodiesOfHTTP2(t *testing.T) {
+	server := origin(t, `location / { return 200 "ok"; }`)
+	g := newGate(t, server.Addr, secure, withEngine(blockAttack))
+	g.snapshot.Group.Limits.SlowSeconds, g.snapshot.Group.Limits.BodyRate = 1, 1<<20
+	g.apply()
+	for name, drip := range map[string]bool{"drips": true, "stops": false} {
+		body, from := io.Pipe()
+		go func() {
+			for _, err := from.Write([]byte("x")); drip && err == nil; _, err = from.Write([]byte("x")) {
+				time.Sleep(100 * time.Millisecond)
+			}
+		}()
+		r, _ := http.NewRequest("POST", "https://"+g.addr(8080)+"/", body)
+		if status, _ := g.do(clients(t)["HTTP/2.0"], r); status != 408 {
+			t.Errorf("a body that %s: %d", name, status)
+		}
+		body.Close()
+		if v := g.event(); v.Type != "Slow Request" {
+			t.Errorf("%+v", v)
+		}
+	}
+}
+
+// A connection of HTTP/2 is there no longer than the configuration says that now holds.
+func TestIdleConnectionsOfHTTP2(t *testing.T) {
+	g := newGate(t, origin(t, echo).Addr, secure)
+	dial := func() net.Conn {
+		t.Helper()
+		c, err := tls.Dial("tcp", g.addr(8080), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		c.SetDeadline(time.Now().Add(30 * time.Second))
+		io.WriteString(c, http2.ClientPreface)
+		if err := http2.NewFramer(c, c).WriteSettings(); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	before := dial()
+	g.service().ConnectionTimeout = 1
+	g.apply()
+	for name, c := range map[string]net.Conn{"one from before": before, "one that came later": dial()} {
+		if _, err := io.Copy(io.Discard, c); err != nil {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
