@@ -22,7 +22,9 @@ import (
 	"sealgate/appliance/model"
 	"sealgate/appliance/store"
 	"sealgate/daemon/access"
+	"sealgate/daemon/gateway/http1"
 	"sealgate/daemon/gateway/metrics"
+	"sealgate/daemon/gateway/urlpath"
 	"sealgate/daemon/gateway/waf"
 )
 
@@ -169,16 +171,46 @@ func (p *Proxy) open(bindings map[netip.AddrPort]*binding) (map[netip.AddrPort]*
 	return opened, nil
 }
 
-// Addresses are where the proxy listens, and whether it speaks TLS there.
-func (p *Proxy) Addresses() map[netip.AddrPort]bool {
+// Address is a place where the proxy listens.
+type Address struct {
+	TLS     bool
+	binding *binding // nil: no rule names it any more
+}
+
+// Addresses are where the proxy listens.
+func (p *Proxy) Addresses() map[netip.AddrPort]Address {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	all := make(map[netip.AddrPort]bool, len(p.listeners))
+	all := make(map[netip.AddrPort]Address, len(p.listeners))
 	for _, l := range p.listeners {
 		b := l.binding.Load()
-		all[l.at] = b != nil && b.tls != nil
+		all[l.at] = Address{b != nil && b.tls != nil, b}
 	}
 	return all
+}
+
+// Host is what to call the address so that a request for a target finds its way: a host
+// of the first rule that leads there and asks for no certificate, else the web service's
+// name. It is empty where that is no host's.
+func (a Address) Host(target string) string {
+	if a.binding == nil {
+		return ""
+	}
+	path := urlpath.Canonical(target)
+	for i := range a.binding.routes {
+		r := &a.binding.routes[i]
+		switch {
+		case r.from != nil || !r.leads(path):
+		case r.suffix:
+			return "www" + r.host
+		case r.host != "":
+			return r.host
+		}
+	}
+	if name := a.binding.service.Name; http1.ValidHost(name) {
+		return name
+	}
+	return ""
 }
 
 // Revision is that of the configuration; 0: there is none.
