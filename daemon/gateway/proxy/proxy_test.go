@@ -409,6 +409,44 @@ func TestClientAddress(t *testing.T) {
 	}
 }
 
+// What says who a client is, how it came in or which URL it wants reaches the server from
+// proxies that are trusted alone, and a proxy for CGI from nobody.
+func TestClaimsAreDropped(t *testing.T) {
+	server := behind(t, func(w http.ResponseWriter, r *http.Request) {
+		for name, values := range r.Header {
+			fmt.Fprintln(w, name, values)
+		}
+	})
+	g := newGate(t, server)
+	names := []string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Forwarded-Prefix", "Forwarded", "X-Real-IP", "Client-IP", "True-Client-IP",
+		"CF-Connecting-IP", "Fastly-Client-IP", "X-Originating-IP", "X-Remote-Addr", "X-Original-URL", "X-Rewrite-URL", "X-Original-Host", "Proxy"}
+	ask := func(underscores bool) string {
+		t.Helper()
+		header := []string{"X-Shop", "spoof is no word of ours", "X_Shop", "6.6.6.6"}
+		for _, name := range names {
+			if underscores {
+				name = strings.ReplaceAll(name, "-", "_")
+			}
+			header = append(header, name, "spoof")
+		}
+		status, body := g.get("/", header...)
+		if status != 200 || !strings.Contains(body, "X-Shop [spoof is") || !strings.Contains(body, "6.6.6.6") {
+			t.Errorf("%d %q", status, body)
+		}
+		return body
+	}
+	for _, underscores := range []bool{false, true} {
+		if body := ask(underscores); strings.Contains(body, "[spoof]") {
+			t.Errorf("underscores %v: the server is told\n%s", underscores, body)
+		}
+	}
+	g.service().UseForwardingHeader, g.service().ForwardedConnections = true, []model.ForwardedConnection{{Header: "X-Forwarded-For"}}
+	g.apply()
+	if body := ask(false); strings.Count(body, "[spoof]") != len(names)-1 || strings.Contains(body, "Proxy [") {
+		t.Errorf("from a trusted proxy:\n%s", body)
+	}
+}
+
 func TestFirewallComesBeforeAnythingIsRead(t *testing.T) {
 	server := origin(t, echo)
 	g := newGate(t, server.Addr)
