@@ -48,7 +48,7 @@ func (x *exchange) violation(m *waf.Match, n int, blocked bool) {
 	v.Action = action(blocked && m.Block)
 	x.p.tell(x.config, v, m.FollowedAction)
 	if x.mode == model.ModeActive && m.FollowedAction != "" {
-		x.follow(m.FollowedAction)
+		x.follow(m.Policy, m.FollowedAction)
 	}
 }
 
@@ -64,19 +64,28 @@ func (x *exchange) describe(v *store.Violation) {
 	}
 }
 
-// follow carries out what of an action set is the proxy's.
-func (x *exchange) follow(name string) {
+// follow carries out what of a policy's action set is the proxy's.
+func (x *exchange) follow(policy, name string) {
 	for _, a := range x.config.actions[name].Actions {
-		length := time.Duration(a.Seconds) * time.Second
+		length, why := time.Duration(a.Seconds)*time.Second, block{kind: a.Type, policy: policy, followed: name}
 		switch a.Type {
 		case model.ActionIPBlock:
-			x.p.blocks.add(x.service.ServerGroup, x.client.String(), length)
+			x.p.blocks.add(x.service.ServerGroup, x.client.String(), length, why)
 		case model.ActionSessionBlock:
 			if session := sessionOf(x.r.Header); session != "" {
-				x.p.blocks.add(x.service.ServerGroup, session, length)
+				x.p.blocks.add(x.service.ServerGroup, session, length, why)
 			}
 		}
 	}
+}
+
+// blockEvent tells of somebody who is kept out.
+func (x *exchange) blockEvent(b *block) {
+	v := x.p.newViolation(x.binding, b.event, netip.AddrPortFrom(x.client, x.peer.Port()))
+	x.describe(v)
+	v.Severity, v.Type, v.Policy, v.Action = "informative", "Blocked Client", b.policy, actionBlock
+	v.Description = fmt.Sprintf("a client that the action set %q blocks until %s", b.followed, b.end.UTC().Format(time.RFC3339))
+	x.p.tell(x.config, v, "")
 }
 
 func (p *Proxy) tell(c *config, v *store.Violation, followed string) {

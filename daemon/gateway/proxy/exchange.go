@@ -128,8 +128,13 @@ func (x *exchange) keptOut() bool {
 		return false
 	}
 	group := x.service.ServerGroup
-	if x.p.blocks.some.Load() && (x.p.blocks.hasAddress(group, x.client) || x.p.blocks.has(group, sessionOf(x.r.Header))) {
-		return true
+	if x.p.blocks.some.Load() {
+		if b, first := x.p.blocks.refuse(group, newID, x.client.String(), sessionOf(x.r.Header)); b != nil {
+			if x.id = b.event; first {
+				x.blockEvent(b)
+			}
+			return true
+		}
 	}
 	if rule := x.firewall.refuses(x.client); rule != nil && rule.block {
 		x.p.firewallEvent(x.l, x.binding, netip.AddrPortFrom(x.client, x.peer.Port()), rule, true)

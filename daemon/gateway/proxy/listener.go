@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"sealgate/appliance/model"
 	"sealgate/daemon/gateway/http1"
 )
 
@@ -101,7 +100,7 @@ func (l *listener) accept(c *net.TCPConn) {
 	l.conns.Go(func() { l.serveConn(counted) })
 }
 
-// admit asks the firewall policies and the blocks.
+// admit asks the firewall policies.
 func (l *listener) admit(peer netip.AddrPort) (reason string) {
 	b := l.binding.Load()
 	if b == nil {
@@ -113,9 +112,6 @@ func (l *listener) admit(peer netip.AddrPort) (reason string) {
 		if enforced {
 			return "firewall"
 		}
-	}
-	if b.mode != model.ModeSimulation && len(b.forward.from) == 0 && l.proxy.blocks.hasAddress(b.service.ServerGroup, peer.Addr()) {
-		return "blocked"
 	}
 	return ""
 }

@@ -127,6 +127,7 @@ func (p *Proxy) Apply(s *model.Snapshot) error {
 		return err
 	}
 	p.config.Store(built.config)
+	p.blocks.keep(s)
 	maps.Copy(p.listeners, opened)
 	for at, l := range p.listeners {
 		l.use(built.bindings[at], built.config.limits)

@@ -497,6 +497,8 @@ func TestFollowedActionsKeepOut(t *testing.T) {
 		"block ip":      {Actions: []model.Action{{Name: "b", Type: model.ActionIPBlock, Seconds: 3600}}},
 		"block session": {Actions: []model.Action{{Name: "b", Type: model.ActionSessionBlock, Seconds: 3600}}},
 	}
+	g.snapshot.Policies = []model.SnapshotPolicy{{Kind: model.AppSignaturesPolicy, Name: "test policy", ApplyTo: []model.ApplyTo{{Site: "Site"}},
+		Document: []byte(`{"rules":[{"followedAction":"block ip"},{"followedAction":"block session"}]}`)}}
 	g.service().UseForwardingHeader = true
 	g.service().ForwardedConnections = []model.ForwardedConnection{{Header: "X-Forwarded-For"}}
 	g.apply()
@@ -517,6 +519,48 @@ func TestFollowedActionsKeepOut(t *testing.T) {
 	ask("/?attack&follow=block+ip", "1.1.1.5", "")
 	if status := ask("/", "1.1.1.5", ""); status != 200 {
 		t.Errorf("simulation: %d", status)
+	}
+}
+
+// Whoever is kept out is told so, an event says it, and the configuration can lift it.
+func TestBlocksAreToldAndLifted(t *testing.T) {
+	g := newGate(t, origin(t, echo).Addr, withEngine(blockAttack))
+	g.snapshot.ActionSets = map[string]model.ActionSetSettings{"set": {Actions: []model.Action{{Name: "b", Type: model.ActionIPBlock, Seconds: 3600}}}}
+	policy := func(followed string) []model.SnapshotPolicy {
+		return []model.SnapshotPolicy{{Kind: model.AppCustomPolicy, Name: "test policy", ApplyTo: []model.ApplyTo{{Site: "Site"}}, Document: fmt.Appendf(nil, `{"followedAction":%q}`, followed)}}
+	}
+	for name, lift := range map[string]func(){
+		"the policy goes":                       func() { g.snapshot.Policies = nil },
+		"another action set follows the policy": func() { g.snapshot.Policies = policy("other") },
+		"the action set blocks no more": func() {
+			g.snapshot.ActionSets = map[string]model.ActionSetSettings{"set": {}}
+		},
+	} {
+		before := g.snapshot.ActionSets
+		g.snapshot.Policies = policy("set")
+		g.apply()
+		g.get("/?attack&follow=set")
+		if v := g.event(); v.Type != "test rule" {
+			t.Fatalf("%+v", v)
+		}
+		status, body := g.get("/", "Connection", "close")
+		v := g.event()
+		if status != 403 || v.Type != "Blocked Client" || v.Policy != "test policy" || v.SourceIP != "127.0.0.1" || v.Action != "block" || !strings.Contains(body, "Event "+v.ID) {
+			t.Errorf("%s: %d %q, event %+v", name, status, body, v)
+		}
+		g.apply() // nothing changes
+		if status, again := g.get("/"); status != 403 || again != body {
+			t.Errorf("%s: once more: %d %q", name, status, again)
+		}
+		lift()
+		g.apply()
+		if status, _ := g.get("/"); status != 200 {
+			t.Errorf("%s: %d", name, status)
+		}
+		if len(g.events) > 0 {
+			t.Errorf("%s: a further event: %+v", name, <-g.events)
+		}
+		g.snapshot.ActionSets = before
 	}
 }
 
