@@ -156,6 +156,10 @@ func TestDataMaskingGroupsHideValues(t *testing.T) {
 func TestErrorPagesAnswerBlockedRequests(t *testing.T) {
 	w := newTraffic(t)
 	w.guard()
+	w.do("PUT", shop+"/errorPage", `{"useDefaultErrorPage":false,"defaultErrorPageResponseCode":"429"}`)
+	if body := w.wants(429, injection); !strings.Contains(body, "This request was blocked") {
+		t.Errorf("a status alone: %s", body)
+	}
 	w.do("PUT", shop+"/errorPage", `{"useDefaultErrorPage":false,"defaultErrorPageBody":"<p>own $(EVENT_ID)</p>","defaultErrorPageResponseCode":"418"}`)
 	if body := w.wants(418, injection); !strings.HasPrefix(body, "<p>own ") {
 		t.Errorf("the service's own: %s", body)
@@ -171,6 +175,19 @@ func TestErrorPagesAnswerBlockedRequests(t *testing.T) {
 	w.do("PUT", globals+"webErrorPageGroups/pages/Sorry", `{"redirectUrl":"","errorPageContent":"<p>sorry</p>","httpResponseCode":"451"}`)
 	if body := w.wants(451, "/api"+injection); body != "<p>sorry</p>" {
 		t.Errorf("another content: %s", body)
+	}
+	for _, c := range []struct{ path, body, code string }{
+		{shop + "/errorPage", `{"defaultErrorPageRedirectURL":"https://sorry.example/"}`, "IMP-12916"},
+		{shop + "/errorPage", `{"defaultErrorPageRedirectURL":"https://sorry.example/","defaultErrorPageBody":"","defaultErrorPageResponseCode":"403"}`, "IMP-12917"},
+		{globals + "webErrorPageGroups/pages/Sorry", `{"redirectUrl":"https://sorry.example/","errorPageContent":"","httpResponseCode":"403"}`, "IMP-10016"},
+	} {
+		if answer := w.answer("PUT", c.path, c.body); answer.Code != 406 || !strings.Contains(answer.Body.String(), c.code) {
+			t.Errorf("%s: %d %s", c.body, answer.Code, answer.Body)
+		}
+	}
+	w.do("PUT", shop+"/errorPage", `{"defaultErrorPageRedirectURL":"https://sorry.example/","defaultErrorPageBody":"","defaultErrorPageResponseCode":"307"}`)
+	if body := w.wants(307, injection); body != "https://sorry.example/" {
+		t.Errorf("a redirect: %s", body)
 	}
 }
 
