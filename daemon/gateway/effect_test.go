@@ -632,3 +632,23 @@ func TestSimulationFindsAllThatMatches(t *testing.T) {
 		}
 	}
 }
+
+// Blocks and alerts know the same sessions.
+func TestOneListOfSessionCookies(t *testing.T) {
+	w := newTraffic(t)
+	w.do("POST", "/v1/conf/actionSets/Out", `{"type":"block","actions":[{"name":"block","type":"sessionBlock","seconds":600}]}`)
+	w.custom("Admin", onURL, `,"oneAlertPerSession":true,"followedAction":"Out"`)
+	for i, cookie := range []string{"sid", "SID", "jsessionid", "PHPSESSID", "ASP.NET_SessionId", "sessionid", "session", "connect.sid"} {
+		for _, session := range []string{fmt.Sprint(cookie, "=a", i), fmt.Sprint("theme=dark; ", cookie, "=b", i)} {
+			w.wants(403, "/admin", "Cookie", session)
+			if v := w.told(1)[0]; v.Policy != "Admin" {
+				t.Errorf("%s: %+v", session, v)
+			}
+			w.wants(403, "/", "Cookie", session)
+			if v := w.told(1)[0]; v.Type != "Blocked Client" {
+				t.Errorf("%s: %+v", session, v)
+			}
+		}
+	}
+	w.wants(200, "/", "Cookie", "sid=3")
+}

@@ -59,7 +59,7 @@ func (x *exchange) describe(v *store.Violation) {
 	path, query, _ := strings.Cut(x.masker.URI(http1.OriginForm(x.r.RequestURI)), "?")
 	v.Path, v.Query = text(path), text(query)
 	v.UserAgent = text(x.masker.Header("User-Agent", x.r.Header.Get("User-Agent")))
-	if session := sessionOf(x.r.Header); session != "" {
+	if session := waf.Session(x.r.Header); session != "" {
 		v.Session = fingerprint(session)
 	}
 }
@@ -72,7 +72,7 @@ func (x *exchange) follow(policy, name string) {
 		case model.ActionIPBlock:
 			x.p.blocks.add(x.service.ServerGroup, x.client.String(), length, why)
 		case model.ActionSessionBlock:
-			if session := sessionOf(x.r.Header); session != "" {
+			if session := waf.Session(x.r.Header); session != "" {
 				x.p.blocks.add(x.service.ServerGroup, session, length, why)
 			}
 		}

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
-	"strings"
 	"time"
 
 	"sealgate/appliance/model"
@@ -129,7 +128,7 @@ func (x *exchange) keptOut() bool {
 	}
 	group := x.service.ServerGroup
 	if x.p.blocks.some.Load() {
-		if b, first := x.p.blocks.refuse(group, newID, x.client.String(), sessionOf(x.r.Header)); b != nil {
+		if b, first := x.p.blocks.refuse(group, newID, x.client.String(), waf.Session(x.r.Header)); b != nil {
 			if x.id = b.event; first {
 				x.blockEvent(b)
 			}
@@ -203,23 +202,4 @@ func (x *exchange) length() int64 {
 func newID() string {
 	at := binary.BigEndian.AppendUint64(nil, uint64(time.Now().UnixMilli())>>6)
 	return base32.StdEncoding.EncodeToString(at[3:]) + rand.Text()[:12]
-}
-
-// sessionCookies are those by which usual servers know sessions.
-var sessionCookies = []string{"JSESSIONID", "PHPSESSID", "ASP.NET_SessionId", "sessionid", "session", "connect.sid", "sid"}
-
-// sessionOf is the request's session: the value of a session cookie, which may be
-// empty.
-func sessionOf(header http.Header) string {
-	for _, line := range header["Cookie"] {
-		for part := range strings.SplitSeq(line, ";") {
-			name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
-			for _, known := range sessionCookies {
-				if name == known && value != "" {
-					return "session " + value
-				}
-			}
-		}
-	}
-	return ""
 }
