@@ -251,7 +251,10 @@ func onePage(_ string, document map[string]any) []Fault {
 	if (textOf(document, "redirectUrl") == "") == (textOf(document, "errorPageContent") == "") {
 		return []Fault{{10353, "exactly one of redirectUrl and errorPageContent must be there; an empty one counts as absent"}}
 	}
-	return nil
+	if textOf(document, "redirectUrl") == "" {
+		return nil
+	}
+	return redirectsAway(document, "httpResponseCode", 10016)
 }
 
 // signaturePlaces are where signatures are looked for.

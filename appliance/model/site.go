@@ -80,7 +80,7 @@ var siteKinds = []Kind{
 		},
 		Fresh: object{"dataMaskingGroup": DefaultID(DataMaskingGroup, DefaultMasking)},
 		First: []First{{Kind: WebApplication, Name: DefaultApp, Field: "default-application"}},
-		Check: onePortOnce, Apart: otherPorts, ApartBy: []string{"ports", "sslPorts"},
+		Check: checkService, Apart: otherPorts, ApartBy: []string{"ports", "sslPorts"},
 		Views: []View{
 			{Path: servicePath + "/URLRewrite", Fields: []Field{refs("urlRewriteGroups", URLRewriteGroup).otherwise([]string{})}},
 			{Path: servicePath + "/advancedHttpSettings", Fields: []Field{
@@ -151,8 +151,31 @@ var siteKinds = []Kind{
 	},
 }
 
+// checkService wants each port once, and one error page.
+func checkService(_ string, document map[string]any) []Fault {
+	return append(onePortOnce(document), oneErrorPage(document)...)
+}
+
+func oneErrorPage(document map[string]any) []Fault {
+	if textOf(document, "defaultErrorPageRedirectURL") == "" {
+		return nil
+	}
+	if textOf(document, "defaultErrorPageBody") != "" {
+		return []Fault{{12916, "defaultErrorPageBody and defaultErrorPageRedirectURL exclude each other; an empty one counts as absent"}}
+	}
+	return redirectsAway(document, "defaultErrorPageResponseCode", 12917)
+}
+
+// redirectsAway wants the status of a redirect, or none.
+func redirectsAway(document map[string]any, field string, code int) []Fault {
+	if status := textOf(document, field); status != "" && redirection(status) != nil {
+		return []Fault{{code, field + " of a redirect must be 301, 302, 303, 307 or 308, not " + shown(status)}}
+	}
+	return nil
+}
+
 // onePortOnce refuses a port that a service has twice.
-func onePortOnce(_ string, document map[string]any) []Fault {
+func onePortOnce(document map[string]any) []Fault {
 	seen := make(map[string]bool)
 	for _, port := range portsOf(document) {
 		if seen[port] {

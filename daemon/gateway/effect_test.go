@@ -156,6 +156,10 @@ func TestDataMaskingGroupsHideValues(t *testing.T) {
 func TestErrorPagesAnswerBlockedRequests(t *testing.T) {
 	w := newTraffic(t)
 	w.guard()
+	w.do("PUT", shop+"/errorPage", `{"useDefaultErrorPage":false,"defaultErrorPageResponseCode":"429"}`)
+	if body := w.wants(429, injection); !strings.Contains(body, "This request was blocked") {
+		t.Errorf("a status alone: %s", body)
+	}
 	w.do("PUT", shop+"/errorPage", `{"useDefaultErrorPage":false,"defaultErrorPageBody":"<p>own $(EVENT_ID)</p>","defaultErrorPageResponseCode":"418"}`)
 	if body := w.wants(418, injection); !strings.HasPrefix(body, "<p>own ") {
 		t.Errorf("the service's own: %s", body)
@@ -171,6 +175,19 @@ func TestErrorPagesAnswerBlockedRequests(t *testing.T) {
 	w.do("PUT", globals+"webErrorPageGroups/pages/Sorry", `{"redirectUrl":"","errorPageContent":"<p>sorry</p>","httpResponseCode":"451"}`)
 	if body := w.wants(451, "/api"+injection); body != "<p>sorry</p>" {
 		t.Errorf("another content: %s", body)
+	}
+	for _, c := range []struct{ path, body, code string }{
+		{shop + "/errorPage", `{"defaultErrorPageRedirectURL":"https://sorry.example/"}`, "IMP-12916"},
+		{shop + "/errorPage", `{"defaultErrorPageRedirectURL":"https://sorry.example/","defaultErrorPageBody":"","defaultErrorPageResponseCode":"403"}`, "IMP-12917"},
+		{globals + "webErrorPageGroups/pages/Sorry", `{"redirectUrl":"https://sorry.example/","errorPageContent":"","httpResponseCode":"403"}`, "IMP-10016"},
+	} {
+		if answer := w.answer("PUT", c.path, c.body); answer.Code != 406 || !strings.Contains(answer.Body.String(), c.code) {
+			t.Errorf("%s: %d %s", c.body, answer.Code, answer.Body)
+		}
+	}
+	w.do("PUT", shop+"/errorPage", `{"defaultErrorPageRedirectURL":"https://sorry.example/","defaultErrorPageBody":"","defaultErrorPageResponseCode":"307"}`)
+	if body := w.wants(307, injection); body != "https://sorry.example/" {
+		t.Errorf("a redirect: %s", body)
 	}
 }
 
@@ -587,4 +604,51 @@ func TestProfilesHoldRequestsToThem(t *testing.T) {
 	w.wants(403, "/order?id=x")
 	w.do("DELETE", profile+"/url/order", "")
 	w.wants(200, "/order?id=anything&more=1")
+}
+
+// What would block keeps nothing else from being found where nothing is blocked.
+func TestSimulationFindsAllThatMatches(t *testing.T) {
+	w := newTraffic(t)
+	w.guard()
+	w.custom("Admin", onURL)
+	w.custom("Found", `{"type":"responseCode","values":["200"]}`)
+	w.do("PUT", servers, `{"operationMode":"simulation"}`)
+	r, err := http.NewRequest("POST", "http://shop.example/admin/x", strings.NewReader("a=1'+union+select+password+from+users--&b=<script>alert(1)</script>"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if status, body := w.send(w.client(8080, nil), r); status != 200 {
+		t.Fatalf("%d %s", status, body)
+	}
+	missing := map[string]bool{"Admin": true, "SQL Injection": true, "Cross-Site Scripting": true, "Found": true}
+	for len(missing) > 0 {
+		for _, v := range w.told(1) {
+			delete(missing, v.Policy)
+			delete(missing, v.Type)
+			if v.Action != "none" {
+				t.Errorf("%+v", v)
+			}
+		}
+	}
+}
+
+// Blocks and alerts know the same sessions.
+func TestOneListOfSessionCookies(t *testing.T) {
+	w := newTraffic(t)
+	w.do("POST", "/v1/conf/actionSets/Out", `{"type":"block","actions":[{"name":"block","type":"sessionBlock","seconds":600}]}`)
+	w.custom("Admin", onURL, `,"oneAlertPerSession":true,"followedAction":"Out"`)
+	for i, cookie := range []string{"sid", "SID", "jsessionid", "PHPSESSID", "ASP.NET_SessionId", "sessionid", "session", "connect.sid"} {
+		for _, session := range []string{fmt.Sprint(cookie, "=a", i), fmt.Sprint("theme=dark; ", cookie, "=b", i)} {
+			w.wants(403, "/admin", "Cookie", session)
+			if v := w.told(1)[0]; v.Policy != "Admin" {
+				t.Errorf("%s: %+v", session, v)
+			}
+			w.wants(403, "/", "Cookie", session)
+			if v := w.told(1)[0]; v.Type != "Blocked Client" {
+				t.Errorf("%s: %+v", session, v)
+			}
+		}
+	}
+	w.wants(200, "/", "Cookie", "sid=3")
 }

@@ -350,3 +350,48 @@ func first(t *testing.T, r spool.Record) string {
 	}
 	return e.Violation.ID
 }
+
+// The gateway's own requests go by hosts that its rules know.
+func TestHealthChecksFindTheirWay(t *testing.T) {
+	server := peers.Nginx(t, peers.NginxConfig{Open: true, Server: []string{
+		`location / { if ($http_host = "www.shop.example") { return 200; } if ($http_host = "x.two.example") { return 201; } if ($http_host = "shop-2") { return 202; } return 421; }`}})
+	to := func(priority int, host, prefix string) model.SnapshotOutbound {
+		return model.SnapshotOutbound{Priority: priority, ExternalHost: host, URLPrefix: prefix, Host: "127.0.0.1", Port: server.Port}
+	}
+	home := newHome(t)
+	s := model.Snapshot{Format: 1, Revision: 1, Group: model.SnapshotGroup{Name: "g",
+		AdvancedConfiguration: `<advanced><http-health-check-monitoring><interval>5</interval><url>/health</url></http-health-check-monitoring></advanced>`},
+		Aliases: map[string]map[string]netip.Addr{"gw1": {"a": netip.MustParseAddr("127.0.0.1")}}}
+	want := map[int]int{}
+	for i, c := range []struct {
+		rules  []model.SnapshotOutbound
+		status int
+	}{
+		{[]model.SnapshotOutbound{to(1, "other.example", "/shop/"), to(2, "www.shop.example", "")}, 200},
+		{[]model.SnapshotOutbound{to(1, "*.shop.example", "")}, 200},
+		{[]model.SnapshotOutbound{to(1, "Any", "")}, 202},
+		{[]model.SnapshotOutbound{to(1, "x.two.example", "/%68ealth")}, 201},
+	} {
+		port := peers.FreePort(t, "127.0.0.1")
+		want[port] = c.status
+		s.Services = append(s.Services, model.SnapshotService{Site: "s", ServerGroup: "g", Name: fmt.Sprint("shop-", i), Mode: model.ModeActive,
+			Inbound: []model.SnapshotInbound{{Alias: "a", Ports: []int{port}, Outbound: c.rules}}})
+	}
+	deliver(t, home, s)
+	start(t, home)
+	eventually(t, "health checks of all", func() bool {
+		list, err := healthlog.Read(home.HealthLog(), 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range list {
+			if status, ok := want[int(e.Gateway.Port())]; ok && e.Probe {
+				if e.Status != status {
+					t.Errorf("%+v, want %d", e, status)
+				}
+				delete(want, int(e.Gateway.Port()))
+			}
+		}
+		return len(want) == 0
+	})
+}

@@ -8,6 +8,7 @@
 package event
 
 import (
+	"cmp"
 	"encoding/json"
 	"log/slog"
 	"strings"
@@ -82,7 +83,7 @@ func (l *Log) keep(r Record) {
 }
 
 func (l *Log) send(v *store.Violation, a *model.Action) {
-	t := target{protocol: strings.ToUpper(a.Protocol), host: a.Host, port: a.Port, secondHost: a.SecondaryHost, secondPort: a.SecondaryPort}
+	t := target{protocol: strings.ToUpper(a.Protocol), host: a.Host, port: a.Port, secondHost: a.SecondaryHost, secondPort: cmp.Or(a.SecondaryPort, a.Port)}
 	message := format(v, a, time.Now())
 	l.mu.Lock()
 	defer l.mu.Unlock()

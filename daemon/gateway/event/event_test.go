@@ -129,4 +129,8 @@ func TestTheSecondServerStandsIn(t *testing.T) {
 	v.ID = "DEF"
 	l.Put(&v, []model.Action{{Type: model.ActionSyslog, Protocol: "TCP", Host: "127.0.0.1", Port: 1, SecondaryHost: second.Host, SecondaryPort: second.Port}})
 	awaitLine(t, second, fmt.Sprint("externalId=", v.ID))
+	// Without a port of its own it is at the first one's.
+	v.ID = "GHI"
+	l.Put(&v, []model.Action{{Type: model.ActionSyslog, Protocol: "TCP", Host: "127.0.0.9", Port: second.Port, SecondaryHost: second.Host}})
+	awaitLine(t, second, fmt.Sprint("externalId=", v.ID))
 }

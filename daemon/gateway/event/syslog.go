@@ -102,7 +102,7 @@ func (s *sender) ended() bool {
 }
 
 func (s *sender) dial() (err error) {
-	if s.conn, err = s.dialTo(s.host, s.port); err != nil && s.secondHost != "" && s.secondPort > 0 {
+	if s.conn, err = s.dialTo(s.host, s.port); err != nil && s.secondHost != "" {
 		s.conn, err = s.dialTo(s.secondHost, s.secondPort)
 	}
 	return err

@@ -8,7 +8,8 @@
 //
 // Requests for them that pass through are logged with their outcome, and where none
 // came within the interval (in seconds, 5 to 3600, 30 unless given) the gateway asks
-// for itself, over its own listeners. The log is a ring of the last 3,000 entries.
+// for itself, over its own listeners, by a host of the rules. It shows no certificate:
+// where one is asked for, what the log says is that refusal. The log is a ring of the last 3,000 entries.
 package health
 
 import (
@@ -36,11 +37,11 @@ type Monitor struct {
 
 	probes sync.Map // near ends of connections that are our own
 
-	mu      sync.Mutex
-	last    map[place]time.Time
-	secure  map[netip.AddrPort]bool // addresses that speak TLS
-	cancel  context.CancelFunc
-	running sync.WaitGroup
+	mu        sync.Mutex
+	last      map[place]time.Time
+	addresses map[netip.AddrPort]proxy.Address
+	cancel    context.CancelFunc
+	running   sync.WaitGroup
 }
 
 // place is a URL at one of the gateway's addresses.
@@ -79,9 +80,8 @@ func (m *Monitor) Saw(s proxy.Seen) {
 	}
 }
 
-// Use watches these URLs from now on, and no others, at these addresses, of which each
-// speaks TLS or not.
-func (m *Monitor) Use(w model.Watch, addresses map[netip.AddrPort]bool) {
+// Use watches these URLs from now on, and no others, at these addresses.
+func (m *Monitor) Use(w model.Watch, addresses map[netip.AddrPort]proxy.Address) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.cancel()
@@ -97,7 +97,7 @@ func (m *Monitor) Use(w model.Watch, addresses map[netip.AddrPort]bool) {
 			}
 		}
 	}
-	m.last, m.secure = last, addresses
+	m.last, m.addresses = last, addresses
 	m.urls.Store(&urls)
 	ctx, cancel := context.WithCancel(context.Background())
 	m.cancel = cancel
@@ -138,16 +138,17 @@ func (m *Monitor) ask(ctx context.Context, p place) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	m.mu.Lock()
-	secure := m.secure[p.at]
+	address := m.addresses[p.at]
 	m.mu.Unlock()
-	scheme := "http"
-	if secure {
+	scheme, host := "http", address.Host(p.url)
+	if address.TLS {
 		scheme = "https"
 	}
 	// The certificate is the gateway's own, whatever name it has.
-	transport := &http.Transport{DialContext: m.dial, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}
+	transport := &http.Transport{DialContext: m.dial, TLSClientConfig: &tls.Config{InsecureSkipVerify: true, ServerName: host}, DisableKeepAlives: true}
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+reachable(p.at)+p.url, nil)
 	if err == nil {
+		r.Host = host
 		r.Header.Set("User-Agent", "sealgate health check")
 		var resp *http.Response
 		if resp, err = transport.RoundTrip(r); err == nil {

@@ -394,10 +394,9 @@ func (c *conn) beforeRead() time.Time {
 }
 
 func (b *body) afterRead(begin time.Time, err error) error {
-	limits := b.c.limits
 	b.waited += time.Since(begin)
-	if errors.Is(err, os.ErrDeadlineExceeded) || limits.Rate > 0 && b.waited > limits.Slow && b.taken < limits.Rate*int64(b.waited/time.Second) {
-		return errSlowBody
+	if errors.Is(err, os.ErrDeadlineExceeded) || b.c.limits.TooSlow(b.taken, b.waited) {
+		return ErrSlowBody
 	}
 	return err
 }

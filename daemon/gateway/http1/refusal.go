@@ -34,7 +34,7 @@ var (
 	errChunk    = bad(LengthMismatch, "a chunk of the body is malformed")
 	errExt      = bad(LengthMismatch, "a chunk of the body has an extension")
 	errTrailer  = bad(MalformedHeader, "the trailer is malformed")
-	errSlowBody = &Refusal{http.StatusRequestTimeout, SlowRequest, "the body comes too slowly"}
+	ErrSlowBody = &Refusal{http.StatusRequestTimeout, SlowRequest, "the body comes too slowly"}
 	errSlowHead = &Refusal{http.StatusRequestTimeout, SlowRequest, "the head comes too slowly"}
 	errTooLarge = &Refusal{http.StatusRequestEntityTooLarge, "Body Too Long", "the body is longer than allowed"}
 )

@@ -31,6 +31,12 @@ type Limits struct {
 	Idle    time.Duration // between requests
 }
 
+// TooSlow says whether a body came below the rate, of which taken bytes came while they
+// were waited for.
+func (l *Limits) TooSlow(taken int64, waited time.Duration) bool {
+	return l.Rate > 0 && waited > l.Slow && taken < l.Rate*int64(waited/time.Second)
+}
+
 // Server serves connections. Its fields do not change once it serves; SetLimits comes
 // first.
 type Server struct {

@@ -3,6 +3,7 @@ package proxy
 import (
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -18,9 +19,22 @@ type forwardedFrom struct {
 	any     bool // every peer is trusted
 }
 
-// claims are headers by which a client could pretend to be somebody else. They reach
-// a server only from trusted peers.
-var claims = []string{"X-Forwarded-For", "Forwarded", "X-Real-Ip", "X-Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip", "X-Cluster-Client-Ip", "Client-Ip"}
+// claims are headers by which a client could pretend to be somebody else, to come in
+// another way, or to ask for another URL than was judged. They reach a server only from
+// trusted peers, as do all that begin with claimed.
+var claims = map[string]bool{
+	"Forwarded": true, "X-Real-Ip": true, "X-Client-Ip": true, "Client-Ip": true, "True-Client-Ip": true, "X-True-Client-Ip": true, "X-Cluster-Client-Ip": true,
+	"Cf-Connecting-Ip": true, "Cf-Connecting-Ipv6": true, "Fastly-Client-Ip": true, "Fly-Client-Ip": true, "X-Azure-Clientip": true, "X-Azure-Socketip": true,
+	"X-Appengine-User-Ip": true, "X-Envoy-External-Address": true, "X-Originating-Ip": true, "X-Remote-Ip": true, "X-Remote-Addr": true, "Remote-Addr": true,
+	"X-Original-Forwarded-For": true, "Proxy-Client-Ip": true, "Wl-Proxy-Client-Ip": true, "X-Proxyuser-Ip": true,
+	"X-Original-Host": true, "X-Host": true, "X-Http-Host-Override": true, "X-Original-Proto": true, "X-Url-Scheme": true, "X-Scheme": true, "Front-End-Https": true,
+	"X-Original-Url": true, "X-Original-Uri": true, "X-Rewrite-Url": true,
+}
+
+const claimed = "X-Forwarded-"
+
+// httpoxy is a header that no client has a use for: to CGI it is the proxy to be used.
+const httpoxy = "Proxy"
 
 // client is who sent a request that came from peer, and whether peer is trusted.
 func (f *forwarding) client(peer netip.Addr, header http.Header) (client netip.Addr, trusted bool) {
@@ -78,16 +92,13 @@ func forwardedAddress(entry string) (netip.Addr, bool) {
 
 // apply makes the headers that a server gets say only what is known.
 func (f *forwarding) apply(header http.Header, client netip.Addr, trusted bool) {
-	if !trusted {
-		for _, name := range claims {
-			delete(header, name)
-		}
-		for _, from := range f.from {
-			delete(header, from.header)
-		}
-	}
 	for name := range header {
-		if strings.IndexByte(name, '_') >= 0 && f.pretends(name) {
+		plain := name
+		if strings.IndexByte(name, '_') >= 0 {
+			// A server that makes variables of headers takes both for one.
+			plain = http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
+		}
+		if plain == httpoxy || (!trusted || plain != name) && f.pretends(plain) {
 			delete(header, name)
 		}
 	}
@@ -96,22 +107,7 @@ func (f *forwarding) apply(header http.Header, client netip.Addr, trusted bool) 
 	}
 }
 
-// pretends says whether a server that makes variables of headers would take name for
-// one that names the client.
+// pretends says whether a header says who the client is or what it asked for.
 func (f *forwarding) pretends(name string) bool {
-	name = http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
-	if name == f.tell {
-		return true
-	}
-	for _, claim := range claims {
-		if name == claim {
-			return true
-		}
-	}
-	for _, from := range f.from {
-		if name == from.header {
-			return true
-		}
-	}
-	return false
+	return claims[name] || strings.HasPrefix(name, claimed) || name == f.tell || slices.ContainsFunc(f.from, func(from forwardedFrom) bool { return name == from.header })
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"sealgate/appliance/model"
+	"sealgate/daemon/gateway/urlpath"
 	"sealgate/daemon/gateway/waf"
 )
 
@@ -51,13 +52,22 @@ type site struct {
 type route struct {
 	host   string // lower-case; empty is any
 	suffix bool   // host begins with a dot and names fit by their end
-	prefix string
+	prefix string // of canonical paths
 	to     *upstream
 	from   *regexp.Regexp // subjects of the certificates of whom it is for; nil: everybody
 }
 
-func (r *route) fits(host, path string) bool {
-	return (r.host == "" || r.host == host || r.suffix && strings.HasSuffix(host, r.host)) && strings.HasPrefix(path, r.prefix)
+func (r *route) isFor(host string) bool {
+	return r.host == "" || r.host == host || r.suffix && strings.HasSuffix(host, r.host)
+}
+
+// leads says whether a canonical path is the route's. One that asks for a certificate
+// is for all that a server could take for its own, which may not tell A from a.
+func (r *route) leads(path string) bool {
+	if r.from != nil {
+		return len(path) >= len(r.prefix) && strings.EqualFold(path[:len(r.prefix)], r.prefix)
+	}
+	return strings.HasPrefix(path, r.prefix)
 }
 
 // admits says whether whom a connection's certificate names may take the route.
@@ -173,7 +183,7 @@ func (p *Proxy) compileInbound(s *model.Snapshot, st *site, keys *keyring, in *m
 }
 
 func newRoute(rule *model.SnapshotOutbound, to *upstream) route {
-	r := route{host: strings.ToLower(rule.ExternalHost), prefix: rule.URLPrefix, to: to}
+	r := route{host: strings.ToLower(rule.ExternalHost), prefix: urlpath.Prefix(rule.URLPrefix), to: to}
 	switch {
 	case r.host == "any" || r.host == "*":
 		r.host = ""
@@ -185,13 +195,19 @@ func newRoute(rule *model.SnapshotOutbound, to *upstream) route {
 
 // route is where a request goes, nil when no rule fits.
 func (b *binding) route(host, target string) *route {
-	host = hostName(host)
+	host, path := hostName(host), urlpath.Canonical(target)
 	for i := range b.routes {
-		if b.routes[i].fits(host, target) {
+		if b.routes[i].isFor(host) && b.routes[i].leads(path) {
 			return &b.routes[i]
 		}
 	}
 	return nil
+}
+
+// asksForCertificates says whether one of a host's routes does.
+func (b *binding) asksForCertificates(host string) bool {
+	host = hostName(host)
+	return slices.ContainsFunc(b.routes, func(r route) bool { return r.from != nil && r.isFor(host) })
 }
 
 // hostName is a Host header's name without port, lower-case.

@@ -16,7 +16,8 @@ func newCounters(p *Proxy) counters {
 	r := p.o.Registry
 	r.Value("sealgate_configuration_revision", "Revision of the configuration in use.", "gauge", func() float64 { return float64(p.Revision()) })
 	r.Value("sealgate_connections", "Connections of clients.", "gauge", func() float64 { return float64(p.clients.count()) })
-	r.Value("sealgate_held_bytes", "Bytes of bodies that wait for a verdict.", "gauge", func() float64 { return float64(p.held.Load()) })
+	r.Value("sealgate_held_bytes", "Bytes of bodies that wait for a verdict.", "gauge", func() float64 { return float64(p.held.bytes()) })
+	r.Value("sealgate_blocks", "Addresses and sessions that followed actions keep out.", "gauge", func() float64 { return float64(p.blocks.count()) })
 	return counters{
 		requests: r.Counter("sealgate_requests_total", "Requests answered, by class of the status.", "class"),
 		verdicts: r.Counter("sealgate_verdicts_total", "Requests inspected, by what came of it.", "verdict"),

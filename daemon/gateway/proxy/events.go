@@ -48,7 +48,7 @@ func (x *exchange) violation(m *waf.Match, n int, blocked bool) {
 	v.Action = action(blocked && m.Block)
 	x.p.tell(x.config, v, m.FollowedAction)
 	if x.mode == model.ModeActive && m.FollowedAction != "" {
-		x.follow(m.FollowedAction)
+		x.follow(m.Policy, m.FollowedAction)
 	}
 }
 
@@ -59,24 +59,33 @@ func (x *exchange) describe(v *store.Violation) {
 	path, query, _ := strings.Cut(x.masker.URI(http1.OriginForm(x.r.RequestURI)), "?")
 	v.Path, v.Query = text(path), text(query)
 	v.UserAgent = text(x.masker.Header("User-Agent", x.r.Header.Get("User-Agent")))
-	if session := sessionOf(x.r.Header); session != "" {
+	if session := waf.Session(x.r.Header); session != "" {
 		v.Session = fingerprint(session)
 	}
 }
 
-// follow carries out what of an action set is the proxy's.
-func (x *exchange) follow(name string) {
+// follow carries out what of a policy's action set is the proxy's.
+func (x *exchange) follow(policy, name string) {
 	for _, a := range x.config.actions[name].Actions {
-		length := time.Duration(a.Seconds) * time.Second
+		length, why := time.Duration(a.Seconds)*time.Second, block{kind: a.Type, policy: policy, followed: name}
 		switch a.Type {
 		case model.ActionIPBlock:
-			x.p.blocks.add(x.service.ServerGroup, x.client.String(), length)
+			x.p.blocks.add(x.service.ServerGroup, x.client.String(), length, why)
 		case model.ActionSessionBlock:
-			if session := sessionOf(x.r.Header); session != "" {
-				x.p.blocks.add(x.service.ServerGroup, session, length)
+			if session := waf.Session(x.r.Header); session != "" {
+				x.p.blocks.add(x.service.ServerGroup, session, length, why)
 			}
 		}
 	}
+}
+
+// blockEvent tells of somebody who is kept out.
+func (x *exchange) blockEvent(b *block) {
+	v := x.p.newViolation(x.binding, b.event, netip.AddrPortFrom(x.client, x.peer.Port()))
+	x.describe(v)
+	v.Severity, v.Type, v.Policy, v.Action = "informative", "Blocked Client", b.policy, actionBlock
+	v.Description = fmt.Sprintf("a client that the action set %q blocks until %s", b.followed, b.end.UTC().Format(time.RFC3339))
+	x.p.tell(x.config, v, "")
 }
 
 func (p *Proxy) tell(c *config, v *store.Violation, followed string) {
@@ -120,6 +129,21 @@ func (x *exchange) strangerEvent() {
 	x.p.tell(x.config, v, "")
 }
 
+// encodedEvent tells of an answer that cannot be read, once a minute of a server.
+func (x *exchange) encodedEvent(encoding string) {
+	if !x.p.encoders.again(x.server.Addr()) {
+		return
+	}
+	v := x.p.newViolation(x.binding, x.id+"-answer", netip.AddrPortFrom(x.client, x.peer.Port()))
+	x.describe(v)
+	v.Severity, v.Type, v.Action, v.ViolatedItem = "low", uninspected, actionNone, text("Content-Encoding:"+encoding)
+	v.Description = "the server encodes answers though it is asked not to, and they are not inspected"
+	x.p.tell(x.config, v, "")
+}
+
+// uninspected is the rule for what could not be inspected.
+const uninspected = "Inspection Not Completed"
+
 // serverEvery is how often an event tells of the same server.
 const serverEvery = 10 * time.Second
 
@@ -155,4 +179,19 @@ func (p *Proxy) answered(u *upstream) {
 	if u.down.Load() && u.down.CompareAndSwap(true, false) {
 		p.o.Server(u.address, nil)
 	}
+}
+
+// overloadEvent tells that there was no room to inspect a body. It is told once a minute
+// of an address.
+func (x *exchange) overloadEvent(blocked bool) {
+	if !x.p.overloads.again(network(x.client)) {
+		return
+	}
+	limits := x.l.limits.Load()
+	x.p.o.Log.Warn("there is no room to inspect a body", "web_service", x.service.Name, "client", x.client, "held", x.p.held.bytes(), "most", limits.held, "most_of_one_address", limits.heldPerAddress)
+	v := x.p.newViolation(x.binding, x.id+"-held", netip.AddrPortFrom(x.client, x.peer.Port()))
+	x.describe(v)
+	v.Severity, v.Type, v.Action = "high", uninspected, action(blocked)
+	v.Description = fmt.Sprintf("there is no room to inspect the body: the held ones may take %d bytes in all, and %d of one address", limits.held, limits.heldPerAddress)
+	x.p.tell(x.config, v, "")
 }

@@ -4,16 +4,15 @@ import (
 	"crypto/rand"
 	"encoding/base32"
 	"encoding/binary"
-	"io"
 	"net/http"
 	"net/netip"
 	"strconv"
-	"strings"
 	"time"
 
 	"sealgate/appliance/model"
 	"sealgate/daemon/access"
 	"sealgate/daemon/gateway/http1"
+	"sealgate/daemon/gateway/urlpath"
 	"sealgate/daemon/gateway/waf"
 )
 
@@ -66,57 +65,13 @@ func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// admitted holds requests of HTTP/2 to what http1 holds others to.
-func (x *exchange) admitted() bool {
-	limits := x.l.limits.Load()
-	refusal := (*http1.Refusal)(nil)
-	switch {
-	case len(x.r.RequestURI) > limits.URL:
-		refusal = &http1.Refusal{Status: http.StatusRequestURITooLong, Name: http1.URLTooLong, Reason: "the URL is longer than allowed"}
-	case !http1.ValidTarget(x.r.RequestURI) || x.r.RequestURI[0] != '/' && x.r.RequestURI != "*":
-		refusal = &http1.Refusal{Status: http.StatusBadRequest, Name: http1.IllegalURL, Reason: "the URL has an illegal byte"}
-	case !http1.ValidHost(x.r.Host):
-		refusal = &http1.Refusal{Status: http.StatusBadRequest, Name: http1.MalformedHeader, Reason: "the authority names no host"}
-	case x.r.Method == http.MethodConnect:
-		refusal = &http1.Refusal{Status: http.StatusMethodNotAllowed, Name: http1.IllegalMethod, Reason: "CONNECT is not for a reverse proxy"}
-	case fieldCount(x.r.Header) > limits.Headers:
-		refusal = &http1.Refusal{Status: http.StatusRequestHeaderFieldsTooLarge, Name: http1.TooManyHeaders, Reason: "there are more headers than allowed"}
-	case limits.Body > 0 && x.r.ContentLength > limits.Body:
-		refusal = &http1.Refusal{Status: http.StatusRequestEntityTooLarge, Name: "Body Too Long", Reason: "the body is longer than allowed"}
-	}
-	if refusal == nil {
-		x.r.Body = &timedBody{ReadCloser: x.r.Body, control: http.NewResponseController(x.w), slow: limits.Slow}
-		if limits.Body > 0 {
-			x.r.Body = http.MaxBytesReader(x.w, x.r.Body, limits.Body)
-		}
-		return true
-	}
-	x.p.refusalEvent(x.binding, x.peer, refusal)
-	x.plain(refusal.Status, refusal.Reason)
-	return false
-}
+// errAmbiguous is for who could get past a route that asks for a certificate.
+var errAmbiguous = &http1.Refusal{Status: http.StatusBadRequest, Name: http1.IllegalURL, Reason: "servers read different paths of the URL, and a certificate is asked for at some of them"}
 
-func fieldCount(h http.Header) (n int) {
-	for _, values := range h {
-		n += len(values)
-	}
-	return n
-}
-
-// timedBody gives each read of a body of HTTP/2 its time.
-type timedBody struct {
-	io.ReadCloser
-	control *http.ResponseController
-	slow    time.Duration
-	until   time.Time
-}
-
-func (b *timedBody) Read(p []byte) (int, error) {
-	if until := time.Now().Add(b.slow); until.Sub(b.until) > time.Second {
-		b.until = until
-		b.control.SetReadDeadline(until)
-	}
-	return b.ReadCloser.Read(p)
+// refuse answers a request that is not taken, whatever the mode is.
+func (x *exchange) refuse(r *http1.Refusal) {
+	x.p.refusalEvent(x.binding, netip.AddrPortFrom(x.client, x.peer.Port()), r)
+	x.plain(r.Status, r.Reason)
 }
 
 // refused tells of a request that http1 did not take.
@@ -141,6 +96,7 @@ func (x *exchange) serve() {
 	if x.inspects(x.client) {
 		x.id = newID()
 		x.judge = x.newJudge()
+		defer x.judge.release()
 		defer x.judge.finish()
 		if x.judge.request() {
 			return
@@ -152,6 +108,8 @@ func (x *exchange) serve() {
 	}
 	way := x.route(x.host, x.target)
 	switch {
+	case x.asksForCertificates(x.host) && urlpath.Ambiguous(x.target):
+		x.refuse(errAmbiguous)
 	case way == nil:
 		x.plain(http.StatusNotFound, "no rule says where this request goes")
 	case !way.admits(x.r.TLS):
@@ -169,8 +127,13 @@ func (x *exchange) keptOut() bool {
 		return false
 	}
 	group := x.service.ServerGroup
-	if x.p.blocks.some.Load() && (x.p.blocks.hasAddress(group, x.client) || x.p.blocks.has(group, sessionOf(x.r.Header))) {
-		return true
+	if x.p.blocks.some.Load() {
+		if b, first := x.p.blocks.refuse(group, newID, x.client.String(), waf.Session(x.r.Header)); b != nil {
+			if x.id = b.event; first {
+				x.blockEvent(b)
+			}
+			return true
+		}
 	}
 	if rule := x.firewall.refuses(x.client); rule != nil && rule.block {
 		x.p.firewallEvent(x.l, x.binding, netip.AddrPortFrom(x.client, x.peer.Port()), rule, true)
@@ -239,23 +202,4 @@ func (x *exchange) length() int64 {
 func newID() string {
 	at := binary.BigEndian.AppendUint64(nil, uint64(time.Now().UnixMilli())>>6)
 	return base32.StdEncoding.EncodeToString(at[3:]) + rand.Text()[:12]
-}
-
-// sessionCookies are those by which usual servers know sessions.
-var sessionCookies = []string{"JSESSIONID", "PHPSESSID", "ASP.NET_SessionId", "sessionid", "session", "connect.sid", "sid"}
-
-// sessionOf is the request's session: the value of a session cookie, which may be
-// empty.
-func sessionOf(header http.Header) string {
-	for _, line := range header["Cookie"] {
-		for part := range strings.SplitSeq(line, ";") {
-			name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
-			for _, known := range sessionCookies {
-				if name == known && value != "" {
-					return "session " + value
-				}
-			}
-		}
-	}
-	return ""
 }

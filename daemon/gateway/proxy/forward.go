@@ -21,8 +21,8 @@ func (x *exchange) forward(to *upstream) {
 	begin := time.Now()
 	snippet := x.chooseSnippet()
 	r, upgrade := x.outgoing(to)
-	if snippet != nil {
-		r.Header.Del("Accept-Encoding") // pages are changed as they are
+	if snippet != nil || x.judge != nil && x.service.InspectResponses {
+		r.Header.Del("Accept-Encoding") // pages are read, and changed, as they are
 	}
 	resp, err := to.roundTrip(r, isGRPC(r.Header))
 	x.p.metrics.upstream.Observe(time.Since(begin))
@@ -68,6 +68,7 @@ func (x *exchange) judgeResponse(resp *http.Response) (answered bool) {
 	}
 	// Nothing more is judged: events need not wait for the end of a stream.
 	x.judge.finish()
+	x.judge.letGo(resp)
 	return false
 }
 

@@ -14,14 +14,13 @@ import (
 // judge has the engine look at one exchange. What the engine breaks it turns into
 // the group's fail mode.
 type judge struct {
-	x       *exchange
-	txn     waf.Transaction // nil: the engine failed to begin
-	over    bool            // nothing more is asked
-	blocked bool            // the verdict is carried out
-	failed  bool
-	verdict waf.Verdict // that blocks, or would
-	took    time.Duration
-	held    int64
+	x                *exchange
+	txn              waf.Transaction // nil: the engine failed to begin
+	over             bool            // nothing more is asked
+	blocked          bool            // the verdict is carried out
+	failed           bool
+	took             time.Duration
+	held, heldAnswer int64 // room that is taken
 }
 
 func (x *exchange) newJudge() *judge {
@@ -35,7 +34,8 @@ func (x *exchange) newJudge() *judge {
 	return j
 }
 
-// ask asks the engine one question. It returns whether the request is blocked.
+// ask asks the engine one question. It returns whether the request is blocked. While
+// verdicts are not carried out all that would block is found, not the first alone.
 func (j *judge) ask(question func() waf.Verdict) (block bool) {
 	if j.over {
 		return j.blocked
@@ -52,9 +52,8 @@ func (j *judge) ask(question func() waf.Verdict) (block bool) {
 		}
 	}()
 	v := question()
-	if v.Block {
-		j.over, j.verdict = true, v
-		j.blocked = j.x.enforces(true)
+	if j.x.enforces(v.Block) {
+		j.over, j.blocked = true, true
 	}
 	return j.blocked
 }
@@ -100,27 +99,27 @@ func (j *judge) body() (blocked bool, err error) {
 	return j.ask(func() waf.Verdict { return j.txn.EndBody() }), nil
 }
 
-// piece is how much of a body the engine gets at a time, in bytes.
-const piece = 32 << 10
+const (
+	// piece is how much of a body the engine gets at a time, in bytes.
+	piece = 32 << 10
+	// firstRoom is taken before anything of a body has come, in bytes: what a client
+	// announces costs nothing.
+	firstRoom = 8 << 10
+)
 
 func (j *judge) hold() (blocked bool, err error) {
 	r, limits := j.x.r, j.x.l.limits.Load()
-	size := int64(piece)
+	wanted, most := limits.inspected+1, limits.inspected+piece
 	if r.ContentLength > 0 {
-		size = min(r.ContentLength, limits.inspected+piece)
+		wanted, most = min(wanted, r.ContentLength), min(most, r.ContentLength)
 	}
-	if !j.reserve(size, limits.held) {
-		return j.overloaded(), nil
-	}
-	held := make([]byte, 0, size)
-	for !j.over {
+	var held []byte
+	for !j.over && int64(len(held)) < wanted {
 		if len(held) == cap(held) {
-			if r.ContentLength == int64(len(held)) {
-				break
-			}
-			grown := int64(2 * cap(held))
-			if int64(len(held)) > limits.inspected || !j.reserve(grown, limits.held) {
-				break
+			grown := min(max(2*int64(cap(held)), firstRoom), most)
+			if !j.reserve(&j.held, grown) {
+				r.Body = &partlyHeld{held: held, rest: r.Body}
+				return j.overloaded(), nil
 			}
 			held = append(make([]byte, 0, grown), held...)
 		}
@@ -136,9 +135,6 @@ func (j *judge) hold() (blocked bool, err error) {
 		}
 		if readErr != nil {
 			return false, readErr
-		}
-		if int64(len(held)) > limits.inspected {
-			break
 		}
 	}
 	if r.ContentLength == int64(len(held)) {
@@ -165,15 +161,30 @@ func (j *judge) whole(held []byte) {
 	r.GetBody = func() (io.ReadCloser, error) { return &partlyHeld{held: held, rest: http.NoBody}, nil }
 }
 
-// reserve takes room for held bodies, up to a total of size for this one.
-func (j *judge) reserve(size, most int64) bool {
-	more := size - j.held
-	if j.x.p.held.Add(more) > most {
-		j.x.p.held.Add(-more)
+// reserve takes room for a held body, up to a total of size.
+func (j *judge) reserve(of *int64, size int64) bool {
+	if !j.x.p.held.take(j.x.client, size-*of, j.x.l.limits.Load()) {
 		return false
 	}
-	j.held = size
+	*of = size
 	return true
+}
+
+func (j *judge) giveBack(of *int64) {
+	j.x.p.held.giveBack(j.x.client, *of)
+	*of = 0
+}
+
+// release gives back what room there is when the exchange is over.
+func (j *judge) release() {
+	j.giveBack(&j.held)
+	j.giveBack(&j.heldAnswer)
+}
+
+// letGo gives a request's room back once it is answered, which may take long.
+func (j *judge) letGo(resp *http.Response) {
+	j.x.r.GetBody, resp.Request.GetBody = nil, nil
+	j.giveBack(&j.held)
 }
 
 // overloaded is what becomes of a body for which there is no room.
@@ -181,6 +192,7 @@ func (j *judge) overloaded() (blocked bool) {
 	j.x.p.metrics.faults.Add("", 1)
 	j.over, j.failed = true, true
 	j.blocked = j.x.config.failClosed && j.x.enforces(true)
+	j.x.overloadEvent(j.blocked)
 	return j.blocked
 }
 
@@ -188,18 +200,25 @@ func (j *judge) overloaded() (blocked bool) {
 type partlyHeld struct {
 	held []byte
 	rest io.ReadCloser
+	sent func() // is called when what was held has been read; may be nil
 }
 
 func (b *partlyHeld) Read(p []byte) (int, error) {
-	if len(b.held) > 0 {
-		n := copy(p, b.held)
-		b.held = b.held[n:]
-		if len(b.held) == 0 && b.rest == http.NoBody {
-			return n, io.EOF
-		}
+	if len(b.held) == 0 {
+		return b.rest.Read(p)
+	}
+	n := copy(p, b.held)
+	if b.held = b.held[n:]; len(b.held) > 0 {
 		return n, nil
 	}
-	return b.rest.Read(p)
+	b.held = nil // and not the end of a large array
+	if b.sent != nil {
+		b.sent()
+	}
+	if b.rest == http.NoBody {
+		return n, io.EOF
+	}
+	return n, nil
 }
 
 func (b *partlyHeld) Close() error { return b.rest.Close() }
@@ -209,26 +228,27 @@ func (j *judge) response(status int, header http.Header) (blocked bool) {
 	return j.ask(func() waf.Verdict { return j.txn.Response(status, header) })
 }
 
-// maxResponse is how much of an answer is held for inspection, in bytes.
-const maxResponse = 512 << 10
-
 // responseBody judges the body of an answer, where the web service has it so and it is
 // text. What it read stands before the rest.
 func (j *judge) responseBody(resp *http.Response) (blocked bool, err error) {
-	if !j.x.service.InspectResponses || j.over || !isText(resp.Header) || resp.Header.Get("Content-Encoding") != "" || resp.ContentLength == 0 {
+	if !j.x.service.InspectResponses || j.over || !isText(resp.Header) || resp.ContentLength == 0 {
 		return false, nil
 	}
-	if !j.reserve(j.held+maxResponse, j.x.l.limits.Load().held) {
-		return j.overloaded(), nil
+	if encoding := resp.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+		j.x.encodedEvent(encoding)
+		return false, nil
 	}
-	held, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse))
+	held, rest, err := j.beginning(resp)
 	if err != nil {
 		return false, err
+	}
+	resp.Body = &partlyHeld{held: held, rest: rest, sent: func() { j.giveBack(&j.heldAnswer) }}
+	if j.over {
+		return j.blocked, nil
 	}
 	if j.ask(func() waf.Verdict { return j.txn.ResponseBody(held) }) || j.ask(func() waf.Verdict { return j.txn.ResponseBody(nil) }) {
 		return true, nil
 	}
-	resp.Body = &partlyHeld{held: held, rest: resp.Body}
 	return false, nil
 }
 
@@ -241,7 +261,6 @@ func isText(header http.Header) bool {
 // finish tells of what matched, once.
 func (j *judge) finish() {
 	if j.txn == nil {
-		j.release()
 		return
 	}
 	var matches []waf.Match
@@ -255,7 +274,6 @@ func (j *judge) finish() {
 		matches = j.txn.Close()
 	}()
 	j.txn, j.over = nil, true
-	j.release()
 	j.x.p.metrics.inspect.Observe(j.took)
 	verdict := "pass"
 	switch {
@@ -268,9 +286,4 @@ func (j *judge) finish() {
 	for i := range matches {
 		j.x.violation(&matches[i], i, j.blocked)
 	}
-}
-
-func (j *judge) release() {
-	j.x.p.held.Add(-j.held)
-	j.held = 0
 }

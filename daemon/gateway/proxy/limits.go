@@ -12,15 +12,16 @@ import (
 // limits are a snapshot's, with defaults filled in.
 type limits struct {
 	http1.Limits
-	inspected   int64
-	held        int64
-	connections int
-	perAddress  int
-	streams     int
+	inspected      int64
+	held           int64
+	heldPerAddress int64
+	connections    int
+	perAddress     int
+	streams        int
 }
 
 func newLimits(l model.GatewayLimits) limits {
-	return limits{
+	made := limits{
 		Limits: http1.Limits{
 			Head: or(l.HeaderBytes, 32<<10), Headers: or(l.Headers, 128), URL: or(l.URLBytes, 16<<10), Body: l.BodyBytes,
 			Slow: seconds(l.SlowSeconds, 30), Rate: or(l.BodyRate, 100), Idle: 5 * time.Minute,
@@ -28,7 +29,13 @@ func newLimits(l model.GatewayLimits) limits {
 		inspected: or(l.InspectedBytes, 1<<20), held: or(l.HeldBytes, 64<<20),
 		connections: or(l.Connections, 20_000), perAddress: or(l.ConnectionsPerAddress, 1000), streams: or(l.Streams, 100),
 	}
+	made.heldPerAddress = max(made.held/heldShare, made.inspected+piece+maxResponse)
+	return made
 }
+
+// heldShare is the part of the room for held bodies that one client may take: an eighth,
+// or what one request and its answer may need.
+const heldShare = 8
 
 func or[T int | int64](n, otherwise T) T {
 	if n == 0 {

@@ -4,15 +4,12 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"log/slog"
 	"net"
-	"net/http"
 	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"sealgate/appliance/model"
 	"sealgate/daemon/gateway/http1"
 )
 
@@ -25,12 +22,15 @@ type listener struct {
 	binding atomic.Pointer[binding] // nil: no rule names the address any more
 	limits  atomic.Pointer[limits]
 
-	http1   http1.Server
-	http2   http.Server
-	waiting handedOver // connections that speak HTTP/2
-	ctx     context.Context
-	cancel  context.CancelFunc
-	conns   sync.WaitGroup
+	http1  http1.Server
+	http2  atomic.Pointer[http2Server]
+	ctx    context.Context
+	cancel context.CancelFunc
+	conns  sync.WaitGroup
+
+	replaced sync.WaitGroup // servers of HTTP/2 whose streams end
+	stopping context.Context
+	cut      context.CancelFunc // ends those streams
 }
 
 const handshakeTimeout = 10 * time.Second
@@ -41,52 +41,31 @@ func (p *Proxy) newListener(at netip.AddrPort, ln net.Listener) *listener {
 	}
 	l := &listener{proxy: p, at: at, ln: ln}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
-	l.waiting.conns, l.waiting.closed, l.waiting.at = make(chan net.Conn), make(chan struct{}), ln.Addr()
+	l.stopping, l.cut = context.WithCancel(context.Background())
 	l.http1.Handler, l.http1.Log, l.http1.Refused = l, p.o.Log, l.refused
 	l.http1.HTTP2 = func(c net.Conn) {
 		if b := l.binding.Load(); b == nil || !b.service.HTTP2 {
 			c.Close()
 			return
 		}
-		l.waiting.give(c)
+		l.giveHTTP2(c)
 	}
-	l.http2 = http.Server{Handler: l, ErrorLog: slog.NewLogLogger(p.o.Log.Handler(), slog.LevelDebug), Protocols: new(http.Protocols),
-		ConnContext: func(ctx context.Context, _ net.Conn) context.Context {
-			return context.WithValue(ctx, streamsKey{}, new(streams))
-		}}
-	l.http2.Protocols.SetHTTP2(true)
-	l.http2.Protocols.SetUnencryptedHTTP2(true)
 	return l
 }
-
-// streams are those of an HTTP/2 connection: how many are open, and how many the
-// client took back before they were answered.
-type streams struct{ open, resets atomic.Int32 }
-
-type streamsKey struct{}
 
 // use makes b what holds for requests that begin now.
 func (l *listener) use(b *binding, limits limits) {
 	if b != nil && b.service.ConnectionTimeout > 0 {
 		limits.Idle = time.Duration(b.service.ConnectionTimeout) * time.Second
 	}
-	first := l.limits.Swap(&limits) == nil
+	l.limits.Store(&limits)
 	l.http1.SetLimits(limits.Limits)
-	if first {
-		l.http2.MaxHeaderBytes, l.http2.IdleTimeout, l.http2.ReadHeaderTimeout = limits.Head, limits.Idle, limits.Slow
-		l.http2.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: limits.streams, WriteByteTimeout: limits.Slow, SendPingTimeout: limits.Idle / 2, PingTimeout: limits.Slow}
-	}
+	l.useHTTP2(limits)
 	l.binding.Store(b)
 }
 
 // serve takes connections until the listener closes.
 func (l *listener) serve() {
-	served := make(chan struct{})
-	go func() {
-		defer close(served)
-		l.http2.Serve(&l.waiting)
-	}()
-	defer func() { <-served }()
 	for wait := time.Millisecond; ; {
 		c, err := l.ln.Accept()
 		switch {
@@ -121,7 +100,7 @@ func (l *listener) accept(c *net.TCPConn) {
 	l.conns.Go(func() { l.serveConn(counted) })
 }
 
-// admit asks the firewall policies and the blocks.
+// admit asks the firewall policies.
 func (l *listener) admit(peer netip.AddrPort) (reason string) {
 	b := l.binding.Load()
 	if b == nil {
@@ -133,9 +112,6 @@ func (l *listener) admit(peer netip.AddrPort) (reason string) {
 		if enforced {
 			return "firewall"
 		}
-	}
-	if b.mode != model.ModeSimulation && len(b.forward.from) == 0 && l.proxy.blocks.hasAddress(b.service.ServerGroup, peer.Addr()) {
-		return "blocked"
 	}
 	return ""
 }
@@ -175,7 +151,7 @@ func (l *listener) serveConn(c *countedConn) {
 		return
 	}
 	if secure.ConnectionState().NegotiatedProtocol == "h2" {
-		l.waiting.give(secure)
+		l.giveHTTP2(secure)
 		return
 	}
 	l.http1.ServeConn(l.ctx, secure)
@@ -187,38 +163,6 @@ func (l *listener) tlsConfig(*tls.ClientHelloInfo) (*tls.Config, error) {
 	}
 	return nil, errors.New("no certificate")
 }
-
-// handedOver is a listener for connections that somebody else took.
-type handedOver struct {
-	conns  chan net.Conn
-	closed chan struct{}
-	once   sync.Once
-	at     net.Addr
-}
-
-func (h *handedOver) give(c net.Conn) {
-	select {
-	case h.conns <- c:
-	case <-h.closed:
-		c.Close()
-	}
-}
-
-func (h *handedOver) Accept() (net.Conn, error) {
-	select {
-	case c := <-h.conns:
-		return c, nil
-	case <-h.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (h *handedOver) Close() error {
-	h.once.Do(func() { close(h.closed) })
-	return nil
-}
-
-func (h *handedOver) Addr() net.Addr { return h.at }
 
 // retired is how long requests have that came in at an address that is no rule's any
 // more.
@@ -238,13 +182,11 @@ func (l *listener) shutdown(ctx context.Context) {
 	l.ln.Close()
 	var both sync.WaitGroup
 	both.Go(func() { l.http1.Shutdown(ctx) })
-	both.Go(func() {
-		if l.http2.Shutdown(ctx) != nil {
-			l.http2.Close()
-		}
-		l.waiting.Close()
-	})
+	both.Go(func() { l.http2.Load().end(ctx) })
+	stop := context.AfterFunc(ctx, l.cut)
+	defer stop()
 	both.Wait()
+	l.replaced.Wait()
 	l.cancel()
 	l.conns.Wait()
 }

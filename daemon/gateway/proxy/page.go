@@ -40,8 +40,8 @@ type pageRule struct {
 
 func newPages(s *model.Snapshot, service *model.SnapshotService) (p pages, err error) {
 	p.own = defaultPage
-	if !service.UseDefaultErrorPage && (service.ErrorRedirectURL != "" || service.ErrorBody != "") {
-		p.own = newPage(model.Page{RedirectURL: service.ErrorRedirectURL, Content: service.ErrorBody, Status: service.ErrorStatus})
+	if !service.UseDefaultErrorPage {
+		p.own = newPage(model.Page{RedirectURL: service.ErrorRedirectURL, Content: cmp.Or(service.ErrorBody, defaultPage.body), Status: service.ErrorStatus})
 	}
 	for _, name := range service.ErrorPagePolicies {
 		rules := slices.Clone(s.ErrorPagePolicies[name])

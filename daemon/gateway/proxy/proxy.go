@@ -22,7 +22,9 @@ import (
 	"sealgate/appliance/model"
 	"sealgate/appliance/store"
 	"sealgate/daemon/access"
+	"sealgate/daemon/gateway/http1"
 	"sealgate/daemon/gateway/metrics"
+	"sealgate/daemon/gateway/urlpath"
 	"sealgate/daemon/gateway/waf"
 )
 
@@ -69,11 +71,13 @@ type Proxy struct {
 	ctx       context.Context // ends with the proxy
 	cancel    context.CancelFunc
 
-	config   atomic.Pointer[config]
-	clients  clients
-	blocks   blocks
-	held     atomic.Int64 // bytes of bodies that wait for a verdict
-	snippets *waf.Memory  // of whom got which snippet
+	config    atomic.Pointer[config]
+	clients   clients
+	blocks    blocks
+	held      room
+	overloads told        // of clients
+	encoders  told        // of servers
+	snippets  *waf.Memory // of whom got which snippet
 }
 
 // config is what holds for all web services of a snapshot.
@@ -128,6 +132,7 @@ func (p *Proxy) Apply(s *model.Snapshot) error {
 		return err
 	}
 	p.config.Store(built.config)
+	p.blocks.keep(s)
 	maps.Copy(p.listeners, opened)
 	for at, l := range p.listeners {
 		l.use(built.bindings[at], built.config.limits)
@@ -172,16 +177,46 @@ func (p *Proxy) open(bindings map[netip.AddrPort]*binding) (map[netip.AddrPort]*
 	return opened, nil
 }
 
-// Addresses are where the proxy listens, and whether it speaks TLS there.
-func (p *Proxy) Addresses() map[netip.AddrPort]bool {
+// Address is a place where the proxy listens.
+type Address struct {
+	TLS     bool
+	binding *binding // nil: no rule names it any more
+}
+
+// Addresses are where the proxy listens.
+func (p *Proxy) Addresses() map[netip.AddrPort]Address {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	all := make(map[netip.AddrPort]bool, len(p.listeners))
+	all := make(map[netip.AddrPort]Address, len(p.listeners))
 	for _, l := range p.listeners {
 		b := l.binding.Load()
-		all[l.at] = b != nil && b.tls != nil
+		all[l.at] = Address{b != nil && b.tls != nil, b}
 	}
 	return all
+}
+
+// Host is what to call the address so that a request for a target finds its way: a host
+// of the first rule that leads there and asks for no certificate, else the web service's
+// name. It is empty where that is no host's.
+func (a Address) Host(target string) string {
+	if a.binding == nil {
+		return ""
+	}
+	path := urlpath.Canonical(target)
+	for i := range a.binding.routes {
+		r := &a.binding.routes[i]
+		switch {
+		case r.from != nil || !r.leads(path):
+		case r.suffix:
+			return "www" + r.host
+		case r.host != "":
+			return r.host
+		}
+	}
+	if name := a.binding.service.Name; http1.ValidHost(name) {
+		return name
+	}
+	return ""
 }
 
 // Revision is that of the configuration; 0: there is none.

@@ -409,6 +409,44 @@ func TestClientAddress(t *testing.T) {
 	}
 }
 
+// What says who a client is, how it came in or which URL it wants reaches the server from
+// proxies that are trusted alone, and a proxy for CGI from nobody.
+func TestClaimsAreDropped(t *testing.T) {
+	server := behind(t, func(w http.ResponseWriter, r *http.Request) {
+		for name, values := range r.Header {
+			fmt.Fprintln(w, name, values)
+		}
+	})
+	g := newGate(t, server)
+	names := []string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Forwarded-Prefix", "Forwarded", "X-Real-IP", "Client-IP", "True-Client-IP",
+		"CF-Connecting-IP", "Fastly-Client-IP", "X-Originating-IP", "X-Remote-Addr", "X-Original-URL", "X-Rewrite-URL", "X-Original-Host", "Proxy"}
+	ask := func(underscores bool) string {
+		t.Helper()
+		header := []string{"X-Shop", "spoof is no word of ours", "X_Shop", "6.6.6.6"}
+		for _, name := range names {
+			if underscores {
+				name = strings.ReplaceAll(name, "-", "_")
+			}
+			header = append(header, name, "spoof")
+		}
+		status, body := g.get("/", header...)
+		if status != 200 || !strings.Contains(body, "X-Shop [spoof is") || !strings.Contains(body, "6.6.6.6") {
+			t.Errorf("%d %q", status, body)
+		}
+		return body
+	}
+	for _, underscores := range []bool{false, true} {
+		if body := ask(underscores); strings.Contains(body, "[spoof]") {
+			t.Errorf("underscores %v: the server is told\n%s", underscores, body)
+		}
+	}
+	g.service().UseForwardingHeader, g.service().ForwardedConnections = true, []model.ForwardedConnection{{Header: "X-Forwarded-For"}}
+	g.apply()
+	if body := ask(false); strings.Count(body, "[spoof]") != len(names)-1 || strings.Contains(body, "Proxy [") {
+		t.Errorf("from a trusted proxy:\n%s", body)
+	}
+}
+
 func TestFirewallComesBeforeAnythingIsRead(t *testing.T) {
 	server := origin(t, echo)
 	g := newGate(t, server.Addr)
@@ -459,6 +497,8 @@ func TestFollowedActionsKeepOut(t *testing.T) {
 		"block ip":      {Actions: []model.Action{{Name: "b", Type: model.ActionIPBlock, Seconds: 3600}}},
 		"block session": {Actions: []model.Action{{Name: "b", Type: model.ActionSessionBlock, Seconds: 3600}}},
 	}
+	g.snapshot.Policies = []model.SnapshotPolicy{{Kind: model.AppSignaturesPolicy, Name: "test policy", ApplyTo: []model.ApplyTo{{Site: "Site"}},
+		Document: []byte(`{"rules":[{"followedAction":"block ip"},{"followedAction":"block session"}]}`)}}
 	g.service().UseForwardingHeader = true
 	g.service().ForwardedConnections = []model.ForwardedConnection{{Header: "X-Forwarded-For"}}
 	g.apply()
@@ -479,6 +519,48 @@ func TestFollowedActionsKeepOut(t *testing.T) {
 	ask("/?attack&follow=block+ip", "1.1.1.5", "")
 	if status := ask("/", "1.1.1.5", ""); status != 200 {
 		t.Errorf("simulation: %d", status)
+	}
+}
+
+// Whoever is kept out is told so, an event says it, and the configuration can lift it.
+func TestBlocksAreToldAndLifted(t *testing.T) {
+	g := newGate(t, origin(t, echo).Addr, withEngine(blockAttack))
+	g.snapshot.ActionSets = map[string]model.ActionSetSettings{"set": {Actions: []model.Action{{Name: "b", Type: model.ActionIPBlock, Seconds: 3600}}}}
+	policy := func(followed string) []model.SnapshotPolicy {
+		return []model.SnapshotPolicy{{Kind: model.AppCustomPolicy, Name: "test policy", ApplyTo: []model.ApplyTo{{Site: "Site"}}, Document: fmt.Appendf(nil, `{"followedAction":%q}`, followed)}}
+	}
+	for name, lift := range map[string]func(){
+		"the policy goes":                       func() { g.snapshot.Policies = nil },
+		"another action set follows the policy": func() { g.snapshot.Policies = policy("other") },
+		"the action set blocks no more": func() {
+			g.snapshot.ActionSets = map[string]model.ActionSetSettings{"set": {}}
+		},
+	} {
+		before := g.snapshot.ActionSets
+		g.snapshot.Policies = policy("set")
+		g.apply()
+		g.get("/?attack&follow=set")
+		if v := g.event(); v.Type != "test rule" {
+			t.Fatalf("%+v", v)
+		}
+		status, body := g.get("/", "Connection", "close")
+		v := g.event()
+		if status != 403 || v.Type != "Blocked Client" || v.Policy != "test policy" || v.SourceIP != "127.0.0.1" || v.Action != "block" || !strings.Contains(body, "Event "+v.ID) {
+			t.Errorf("%s: %d %q, event %+v", name, status, body, v)
+		}
+		g.apply() // nothing changes
+		if status, again := g.get("/"); status != 403 || again != body {
+			t.Errorf("%s: once more: %d %q", name, status, again)
+		}
+		lift()
+		g.apply()
+		if status, _ := g.get("/"); status != 200 {
+			t.Errorf("%s: %d", name, status)
+		}
+		if len(g.events) > 0 {
+			t.Errorf("%s: a further event: %+v", name, <-g.events)
+		}
+		g.snapshot.ActionSets = before
 	}
 }
 

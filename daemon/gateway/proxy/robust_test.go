@@ -145,6 +145,7 @@ func TestASwapUnderLoadLosesNoRequest(t *testing.T) {
 		before := asked.Load()
 		rule.Port = to.Port
 		g.snapshot.Revision++
+		g.snapshot.Group.Limits.Streams = 100 + i%3
 		// A port more, a port less.
 		g.service().Inbound[0].Ports = []int{8080, 8081}[:1+i%2]
 		g.apply()
@@ -187,20 +188,121 @@ func TestARulesPanicCostsItsRequestAlone(t *testing.T) {
 }
 
 func TestHeldBodiesAreBounded(t *testing.T) {
-	server := origin(t, `location / { return 200 "ok"; }`)
-	g := newGate(t, server.Addr, withEngine(blockAttack), func(g *gate, _ *proxy.Options) {
-		g.snapshot.Group.FailMode, g.snapshot.Group.Limits.HeldBytes = model.FailClosed, 10_000
+	server := behind(t, func(w http.ResponseWriter, r *http.Request) {
+		n, _ := io.Copy(io.Discard, r.Body)
+		fmt.Fprint(w, n)
 	})
-	post := func(size int) int {
-		resp, err := http.Post(g.url("/"), "text/plain", strings.NewReader(strings.Repeat("x", size)))
+	g := newGate(t, server, withEngine(blockAttack), func(g *gate, _ *proxy.Options) {
+		g.snapshot.Group.FailMode, g.snapshot.Group.Limits.HeldBytes = model.FailClosed, 40_000
+	})
+	post := func(size int, chunked bool) string {
+		var body io.Reader = strings.NewReader(strings.Repeat("x", size) + "attack")
+		if chunked {
+			body = io.MultiReader(body)
+		}
+		resp, err := http.Post(g.url("/"), "text/plain", body)
 		if err != nil {
 			t.Fatal(err)
 		}
-		resp.Body.Close()
-		return resp.StatusCode
+		defer resp.Body.Close()
+		answer, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprint(resp.StatusCode, " ", string(answer[:min(len(answer), 5)]))
 	}
-	if a, b, c := post(9000), post(20_000), post(9000); a != 200 || b != 503 || c != 200 {
-		t.Errorf("%d, %d, %d", a, b, c)
+	for _, chunked := range []bool{false, true} {
+		for _, c := range []struct {
+			size int
+			want string
+		}{{20_000, "403 <!DOC"}, {60_000, "503 503 S"}, {20_000, "403 <!DOC"}} {
+			if got := post(c.size, chunked); got != c.want {
+				t.Errorf("closed, %d bytes, chunked %v: %s", c.size, chunked, got)
+			}
+		}
+	}
+	g.snapshot.Group.FailMode = ""
+	g.apply()
+	for _, chunked := range []bool{false, true} {
+		if got := post(60_000, chunked); got != "200 60006" {
+			t.Errorf("open, chunked %v: %s", chunked, got)
+		}
+	}
+}
+
+// Clients that announce much and send little, or hold what they may, do not keep others'
+// bodies from being inspected.
+func TestOneClientLeavesRoomForOthers(t *testing.T) {
+	server := origin(t, `location / { return 200 "ok"; }`)
+	var come atomic.Int64
+	g := newGate(t, server.Addr, withEngine(func(t *fakeTransaction) {
+		blockAttack(t)
+		judge := t.body
+		t.body = func(p []byte) waf.Verdict {
+			come.Add(int64(len(p)))
+			return judge(p)
+		}
+	}))
+	begin := func(from, announced, sent int) {
+		t.Helper()
+		c, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(from))}}).Dial("tcp", g.addr(8080))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		c.SetDeadline(time.Now().Add(20 * time.Second))
+		fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s", announced, strings.Repeat("x", sent))
+	}
+	arrived := func(n int64) {
+		t.Helper()
+		for range 1000 {
+			if come.Load() >= n {
+				return
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		t.Fatalf("%d bytes of %d have come", come.Load(), n)
+	}
+	attack := func(from int) int {
+		t.Helper()
+		client := &http.Transport{DisableKeepAlives: true, DialContext: (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(from))}}).DialContext}
+		r, _ := http.NewRequest("POST", g.url("/"), strings.NewReader("attack"))
+		status, _ := g.do(client, r)
+		return status
+	}
+	for range 100 {
+		begin(2, 1<<20+1, 2)
+	}
+	arrived(200)
+	for from := 2; from <= 3; from++ {
+		if status := attack(from); status != 403 {
+			t.Errorf("after much was announced, 127.0.0.%d: %d", from, status)
+		} else if v := g.event(); v.Type != "test rule" {
+			t.Errorf("%+v", v)
+		}
+	}
+	// What has come is held, up to the client's share.
+	for range 12 {
+		before := come.Load()
+		begin(4, 1<<20, 700_000)
+		if len(g.events) > 0 {
+			break
+		}
+		for i := 0; i < 1000 && come.Load() < before+700_000 && len(g.events) == 0; i++ {
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
+	if v := g.event(); v.Type != "Inspection Not Completed" || v.Severity != "high" || v.Action != "none" || v.SourceIP != "127.0.0.4" {
+		t.Errorf("%+v", v)
+	}
+	if status := attack(4); status != 200 {
+		t.Errorf("whoever has its share: %d", status)
+	}
+	if status := attack(3); status != 403 {
+		t.Errorf("another one: %d", status)
+	}
+	if v := g.event(); v.Type != "test rule" {
+		t.Errorf("the event was told again: %+v", v)
 	}
 }
 
@@ -228,6 +330,89 @@ func TestLimits(t *testing.T) {
 			if status, _ := g.do(client, r); status != c.status {
 				t.Errorf("%s, %s: %d; want %d", version, name, status, c.status)
 			}
+		}
+	}
+}
+
+// Limits that change hold for both versions of HTTP.
+func TestLimitsChange(t *testing.T) {
+	server := origin(t, "large_client_header_buffers 4 64k;", `location / { return 200 "ok"; }`)
+	g := newGate(t, server.Addr, secure)
+	all := clients(t)
+	for _, c := range []struct{ most, sent, status int }{{0, 8000, 200}, {2000, 8000, 431}, {2000, 1000, 200}, {60_000, 40_000, 200}} {
+		g.snapshot.Group.Limits.HeaderBytes = c.most
+		g.apply()
+		for version, client := range all {
+			client.CloseIdleConnections()
+			r, _ := http.NewRequest("GET", "https://"+g.addr(8080)+"/", nil)
+			r.Header.Set("X-Long", strings.Repeat("a", c.sent))
+			if status, _ := g.do(client, r); status != c.status {
+				t.Errorf("%s: %d of %d bytes: %d; want %d", version, c.sent, c.most, status, c.status)
+			}
+		}
+	}
+	r, _ := http.NewRequest("GET", "https://"+g.addr(8080)+"/", nil)
+	g.snapshot.Group.Limits.HeaderBytes = 2000
+	g.apply()
+	for range len(g.events) {
+		<-g.events
+	}
+	r.Header.Set("X-Long", strings.Repeat("a", 2000))
+	if status, _ := g.do(all["HTTP/2.0"], r); status != 431 {
+		t.Errorf("a little too long: %d", status)
+	}
+	if v := g.event(); v.Type != "Header Line Too Long" {
+		t.Errorf("%+v", v)
+	}
+}
+
+// A client of HTTP/2 has no more time than others.
+func TestSlowBodiesOfHTTP2(t *testing.T) {
+	server := origin(t, `location / { return 200 "ok"; }`)
+	g := newGate(t, server.Addr, secure, withEngine(blockAttack))
+	g.snapshot.Group.Limits.SlowSeconds, g.snapshot.Group.Limits.BodyRate = 1, 1<<20
+	g.apply()
+	for name, drip := range map[string]bool{"drips": true, "stops": false} {
+		body, from := io.Pipe()
+		go func() {
+			for _, err := from.Write([]byte("x")); drip && err == nil; _, err = from.Write([]byte("x")) {
+				time.Sleep(100 * time.Millisecond)
+			}
+		}()
+		r, _ := http.NewRequest("POST", "https://"+g.addr(8080)+"/", body)
+		if status, _ := g.do(clients(t)["HTTP/2.0"], r); status != 408 {
+			t.Errorf("a body that %s: %d", name, status)
+		}
+		body.Close()
+		if v := g.event(); v.Type != "Slow Request" {
+			t.Errorf("%+v", v)
+		}
+	}
+}
+
+// A connection of HTTP/2 is there no longer than the configuration says that now holds.
+func TestIdleConnectionsOfHTTP2(t *testing.T) {
+	g := newGate(t, origin(t, echo).Addr, secure)
+	dial := func() net.Conn {
+		t.Helper()
+		c, err := tls.Dial("tcp", g.addr(8080), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		c.SetDeadline(time.Now().Add(30 * time.Second))
+		io.WriteString(c, http2.ClientPreface)
+		if err := http2.NewFramer(c, c).WriteSettings(); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	before := dial()
+	g.service().ConnectionTimeout = 1
+	g.apply()
+	for name, c := range map[string]net.Conn{"one from before": before, "one that came later": dial()} {
+		if _, err := io.Copy(io.Discard, c); err != nil {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

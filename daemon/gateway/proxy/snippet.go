@@ -112,7 +112,7 @@ func (x *exchange) inject(p *snippet, resp *http.Response) error {
 
 // whose is what tells clients apart.
 func (x *exchange) whose() string {
-	if session := sessionOf(x.r.Header); session != "" {
+	if session := waf.Session(x.r.Header); session != "" {
 		return session
 	}
 	return x.client.String()

@@ -19,9 +19,12 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"sealgate/appliance/model"
+	"sealgate/daemon/gateway/metrics"
 	"sealgate/daemon/gateway/proxy"
+	"sealgate/daemon/gateway/waf"
 )
 
 // behind starts an origin of ours, for what nginx cannot do. It speaks HTTP/1 and
@@ -353,4 +356,133 @@ func TestBodiesAreJudgedBeforeTheyArrive(t *testing.T) {
 			}
 		}
 	}
+}
+
+// inspectAnswers has answers judged that have leak in their text.
+func inspectAnswers(g *gate, o *proxy.Options) {
+	g.service().InspectResponses = true
+	withEngine(func(t *fakeTransaction) {
+		var seen []byte
+		t.responseBody = func(p []byte) waf.Verdict {
+			if seen = append(seen, p...); len(p) == 0 && bytes.Contains(seen, []byte("leak")) {
+				return t.match("RESPONSE_BODY", "", "leak")
+			}
+			return waf.Verdict{}
+		}
+	})(g, o)
+}
+
+// Whatever a client says that it can decode, answers come as the inspection reads them.
+func TestAnswersAreInspectedForClientsThatTakeThemCompressed(t *testing.T) {
+	server := origin(t, "gzip on; gzip_min_length 1; gzip_types text/plain;", `location / { default_type text/plain; return 200 "this is a leak of the database's words"; }`)
+	g := newGate(t, server.Addr, inspectAnswers)
+	if status, body := g.get("/", "Accept-Encoding", "gzip, deflate, br"); status != 403 || strings.Contains(body, "leak") {
+		t.Errorf("%d %q", status, body)
+	}
+	if v := g.event(); v.Type != "test rule" || v.Action != "block" {
+		t.Errorf("%+v", v)
+	}
+	encoded := behind(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/plain")
+		w.Header().Set("Content-Encoding", r.URL.Query().Get("as"))
+		io.WriteString(w, "a leak")
+	})
+	g = newGate(t, encoded, inspectAnswers)
+	for range 2 {
+		if status, body := g.get("/?as=br"); status != 200 || body != "a leak" {
+			t.Errorf("a server that encodes all the same: %d %q", status, body)
+		}
+	}
+	if v := g.event(); v.Type != "Inspection Not Completed" || v.ViolatedItem != "Content-Encoding:br" || v.Action != "none" {
+		t.Errorf("%+v", v)
+	}
+	if status, _ := g.get("/?as=identity"); status != 403 {
+		t.Errorf("identity: %d", status)
+	}
+	if v := g.event(); v.Type != "test rule" {
+		t.Errorf("the event was told again: %+v", v)
+	}
+}
+
+// A reader of a stream gets what has come before what comes next, also where answers are
+// inspected, and what has come is inspected.
+func TestInspectedAnswersStream(t *testing.T) {
+	next := make(chan bool)
+	server := behind(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", r.URL.Query().Get("type"))
+		say := func(words string) {
+			io.WriteString(w, words)
+			w.(http.Flusher).Flush()
+		}
+		switch r.URL.Path {
+		case "/stream":
+			say("first\n")
+			select {
+			case <-next:
+				say("second\n")
+			case <-r.Context().Done():
+			}
+		case "/flood": // never pauses for long
+			for r.Context().Err() == nil {
+				say("tick\n")
+				time.Sleep(5 * time.Millisecond)
+			}
+		case "/leak":
+			say("a leak\n")
+			<-r.Context().Done()
+		case "/slow":
+			w.Header().Set("Content-Length", "12")
+			say("a le")
+			time.Sleep(300 * time.Millisecond)
+			say("ak, slow")
+		}
+	})
+	registry := new(metrics.Registry)
+	g := newGate(t, server, secure, inspectAnswers, func(_ *gate, o *proxy.Options) { o.Registry = registry })
+	for version, client := range clients(t) {
+		open := func(path, kind string) (*http.Response, *bufio.Reader) {
+			t.Helper()
+			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+			t.Cleanup(cancel)
+			r, _ := http.NewRequestWithContext(ctx, "GET", "https://"+g.addr(8080)+path+"?type="+kind, nil)
+			resp, err := client.RoundTrip(r)
+			if err != nil {
+				t.Fatalf("%s: %s %s: %v", version, path, kind, err)
+			}
+			t.Cleanup(func() { resp.Body.Close() })
+			return resp, bufio.NewReader(resp.Body)
+		}
+		for _, kind := range []string{"text/plain", "text/html", "application/x-ndjson"} {
+			_, body := open("/stream", kind)
+			first, err := body.ReadString('\n')
+			if err != nil || first != "first\n" {
+				t.Fatalf("%s: %s: %q, %v", version, kind, first, err)
+			}
+			next <- true
+			if rest, err := io.ReadAll(body); err != nil || string(rest) != "second\n" {
+				t.Errorf("%s: %s: %q, %v", version, kind, rest, err)
+			}
+		}
+		resp, body := open("/flood", "text/plain")
+		if line, err := body.ReadString('\n'); err != nil || line != "tick\n" {
+			t.Errorf("%s: %q, %v", version, line, err)
+		}
+		resp.Body.Close()
+		for _, path := range []string{"/leak", "/slow"} {
+			if resp, _ := open(path, "text/plain"); resp.StatusCode != 403 {
+				t.Errorf("%s: %s: %d", version, path, resp.StatusCode)
+			}
+			g.event()
+		}
+	}
+	var counters bytes.Buffer
+	for range 500 { // a server is heard of once more after its client has gone
+		counters.Reset()
+		registry.Write(&counters)
+		if strings.Contains(counters.String(), "\nsealgate_held_bytes 0\n") {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Errorf("room is not given back:\n%s", &counters)
 }

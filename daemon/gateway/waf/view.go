@@ -95,21 +95,6 @@ func named(data []place, name string) []string {
 
 func (v *view) client() string { return v.request.ClientIP.String() }
 
-// sessionCookies are the usual names of cookies that carry a session.
-var sessionCookies = []string{"JSESSIONID", "PHPSESSID", "ASP.NET_SessionId", "sessionid", "session", "connect.sid"}
-
-// session is what tells sessions apart: a session's cookie, else the address.
-func (v *view) session() string {
-	for _, name := range sessionCookies {
-		for _, c := range v.cookies() {
-			if strings.EqualFold(c.item, name) {
-				return name + "=" + c.value
-			}
-		}
-	}
-	return v.client()
-}
-
 // where names the web service.
 func (v *view) where() string {
 	return v.request.Site + "\x00" + v.request.ServerGroup + "\x00" + v.request.Service

@@ -116,9 +116,9 @@ func furnished(t testing.TB) *server {
 // examples are values of fields for which a generated one would not do, by kind.
 var examples = map[string]map[string]any{
 	model.IPGroup:          {"entries": []any{map[string]any{"operation": "add", "type": "range", "ipAddressFrom": "10.0.0.1", "ipAddressTo": "10.0.0.9"}}},
-	model.ErrorPage:        {"redirectUrl": "https://example.com/sorry", "errorPageContent": nil},
+	model.ErrorPage:        {"redirectUrl": "https://example.com/sorry", "errorPageContent": nil, "httpResponseCode": "303"},
 	model.OutboundRule:     {"encrypt": true, "clientAuthenticationRules": nil}, // TestCertificatesOfClientsAreAskedFor has them
-	model.WebService:       {"sslPorts": []any{443}, "default-application": model.DefaultApp},
+	model.WebService:       {"sslPorts": []any{443}, "default-application": model.DefaultApp, "defaultErrorPageRedirectURL": nil},
 	model.HTTPProxy:        {"useProxy": true},
 	model.Address:          {"mask": 8, "nextHop": "10.0.0.1"},
 	model.Alias:            {"externalAddress": "203.0.113.9"},
