@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -51,7 +52,9 @@ type gateway struct {
 	taking   sync.Mutex  // one configuration at a time
 	seen     fs.FileInfo // the file as it was last read or written
 	draining bool
+	watch    model.Watch
 
+	news    chan struct{} // has a value when the management server should hear something
 	running atomic.Pointer[link.Revision]
 }
 
@@ -70,7 +73,7 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 	if err != nil {
 		return fmt.Errorf("open the spool of events: %w", err)
 	}
-	g := &gateway{home: home, log: log, events: event.New(kept, log), registry: new(metrics.Registry), judges: newJudges()}
+	g := &gateway{home: home, log: log, events: event.New(kept, log), registry: new(metrics.Registry), judges: newJudges(), news: make(chan struct{}, 1)}
 	if g.health, err = health.New(home.HealthLog()); err != nil {
 		return errors.Join(err, g.events.Close())
 	}
@@ -127,6 +130,7 @@ func (g *gateway) keepLooking(ctx context.Context) {
 			return
 		case <-tick.C:
 			g.look()
+			g.listenAgain()
 		}
 	}
 }
@@ -152,6 +156,33 @@ func (g *gateway) look() {
 	}
 	if err != nil {
 		g.log.Error("the configuration is refused, the one before stays", "error", err.Error(), "revision", g.proxy.Revision())
+	}
+}
+
+// listenAgain tries the addresses where the gateway could not listen.
+func (g *gateway) listenAgain() {
+	g.taking.Lock()
+	defer g.taking.Unlock()
+	if g.proxy.ListenAgain() {
+		g.health.Use(g.watch, g.proxy.Addresses())
+		g.hasNews()
+	}
+}
+
+// notListening says where the gateway does not listen though its configuration says so.
+func (g *gateway) notListening() string {
+	var words []string
+	for _, u := range g.proxy.Unbound() {
+		words = append(words, u.String())
+	}
+	return link.Brief(strings.Join(words, "; "))
+}
+
+// hasNews has the management server told.
+func (g *gateway) hasNews() {
+	select {
+	case g.news <- struct{}{}:
+	default:
 	}
 }
 
@@ -192,7 +223,8 @@ func (g *gateway) take(s *model.Snapshot) error {
 		return err
 	}
 	g.judges.forget(&applied)
-	g.health.Use(advanced.Watch, g.proxy.Addresses())
+	g.watch = advanced.Watch
+	g.health.Use(g.watch, g.proxy.Addresses())
 	g.running.Store(&link.Revision{Number: s.Revision, SHA256: s.SHA256})
 	g.log.Info("the configuration is in use", "revision", s.Revision, "took", time.Since(begin).String())
 	if err := g.metrics.use(s.Group.Metrics, g.registry); err != nil {

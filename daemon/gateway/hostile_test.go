@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"sealgate/appliance"
+	"sealgate/daemon/gateway/proxy"
 	"sealgate/daemon/link"
 )
 
@@ -18,7 +19,8 @@ func alone(t *testing.T) *joined {
 	if err := os.Mkdir(home.Link(), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	return newJoined(&gateway{home: home, log: slog.New(slog.DiscardHandler)}, nil, nil)
+	log := slog.New(slog.DiscardHandler)
+	return newJoined(&gateway{home: home, log: log, proxy: proxy.New(proxy.Options{Log: log})}, nil, nil)
 }
 
 // The hole: each command that a server gives had a result that waits until the server has

@@ -19,6 +19,7 @@ import (
 type built struct {
 	config    *config
 	bindings  map[netip.AddrPort]*binding
+	doubled   []Unbound
 	upstreams map[string]*upstream
 }
 
@@ -165,7 +166,8 @@ func (p *Proxy) compileInbound(s *model.Snapshot, st *site, keys *keyring, in *m
 	for _, port := range in.Ports {
 		at := netip.AddrPortFrom(address.Unmap(), uint16(port))
 		if other := out.bindings[at]; other != nil {
-			return fmt.Errorf("the address %s belongs to the web service %q already", at, other.service.Name)
+			out.doubled = append(out.doubled, Unbound{at, st.service.Name, fmt.Sprintf("the address belongs to web service %q already", other.service.Name)})
+			continue
 		}
 		out.bindings[at] = b
 	}
