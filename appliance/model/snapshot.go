@@ -51,9 +51,9 @@ const SnapshotFormat = 1
 // Bounds of a snapshot.
 const (
 	MaxSnapshot         = 64 << 20 // bytes
-	maxSnapshotServices = 1000
-	maxSnapshotRules    = 1000 // of one web service: inbound, and outbound of each
-	maxSnapshotObjects  = 10_000
+	MaxSnapshotServices = 1000
+	maxSnapshotRules    = 1000      // of one web service: inbound, and outbound of each
+	maxSnapshotObjects  = 25_000    // as many as the API takes: mostShared of each kind
 	maxSnapshotEntries  = 1_000_000 // of all IP groups
 )
 

@@ -34,11 +34,14 @@ func (b *Built) SumFor(gateway string) [sha256.Size]byte {
 func (b *Built) sum() error {
 	s := *b.Snapshot
 	s.Revision, s.Aliases = 0, nil
-	h := sha256.New()
-	if err := json.NewEncoder(h).Encode(&s); err != nil {
+	text, err := json.Marshal(&s)
+	if err != nil {
 		return err
 	}
-	h.Sum(b.Sum[:0])
+	if len(text) > model.MaxSnapshot {
+		return fmt.Errorf("what its gateways need is %d MiB, they take at most %d MiB", len(text)>>20, model.MaxSnapshot>>20)
+	}
+	b.Sum = sha256.Sum256(text)
 	return nil
 }
 
