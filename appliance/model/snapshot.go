@@ -111,10 +111,10 @@ type ActionSetSettings struct {
 // Action is one action: a block for Seconds, or a message to a syslog server.
 type Action struct {
 	Name            string `json:"name"`
-	Type            string `json:"type"`              // ipBlock, sessionBlock, syslog; others are not the gateway's
-	Seconds         int    `json:"seconds,omitempty"` // of a block
-	RunOnEveryEvent bool   `json:"runOnEveryEvent,omitempty"`
-	Protocol        string `json:"protocol,omitempty"` // UDP, TCP or TLS
+	Type            string `json:"type"`                      // ipBlock, sessionBlock, syslog; others are not the gateway's
+	Seconds         int    `json:"seconds,omitempty"`         // of a block
+	RunOnEveryEvent *bool  `json:"runOnEveryEvent,omitempty"` // false: once for each alert
+	Protocol        string `json:"protocol,omitempty"`        // UDP, TCP or TLS
 	Host            string `json:"host,omitempty"`
 	Port            int    `json:"port,omitempty"`
 	SecondaryHost   string `json:"secondaryHost,omitempty"`
@@ -122,7 +122,7 @@ type Action struct {
 	LogLevel        string `json:"syslogLogLevel,omitempty"`
 	Facility        string `json:"syslogFacility,omitempty"`
 	Interface       string `json:"actionInterface,omitempty"` // with the word JSON: JSON, else CEF
-	Message         string `json:"message,omitempty"`
+	Message         string `json:"message,omitempty"`         // instead of either, with MessagePlaceholders
 }
 
 // Page is what a client gets instead of an answer: exactly one of the two.

@@ -560,15 +560,26 @@ func TestActionSetsFollow(t *testing.T) {
 	w.wants(403, "/admin", "Cookie", "JSESSIONID=1")
 	eventually(t, "the session's block", func() bool { status, _ := w.get("/", "Cookie", "JSESSIONID=1"); return status == 403 })
 	w.wants(200, "/", "Cookie", "JSESSIONID=2")
-	w.do("POST", "/v1/conf/actionSets/Tell", `{"actions":[{"name":"tell","type":"syslog","host":"192.0.2.1"}]}`)
+	w.do("POST", "/v1/conf/actionSets/Tell", `{"actions":[{"name":"tell","type":"syslog","host":"192.0.2.1","message":"${Alert.severity} at ${Event.destInfo.serverIp}","runOnEveryEvent":"false"}]}`)
 	w.do("PUT", policies+"webServiceCustomPolicies/Admin", `{"followedAction":"Tell"}`)
 	w.told(1)
 	w.wants(403, "/admin")
 	w.told(1)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if last := w.followed[len(w.followed)-1]; last.Host != "192.0.2.1" || last.Port != 514 {
+	if last := w.followed[len(w.followed)-1]; last.Host != "192.0.2.1" || last.Port != 514 || !strings.Contains(last.Message, "${Alert.severity}") || last.RunOnEveryEvent == nil || *last.RunOnEveryEvent {
 		t.Errorf("the event goes to %+v", last)
+	}
+}
+
+// What no event fills is refused, not sent.
+func TestMessagesHaveKnownPlaceholders(t *testing.T) {
+	w := newTraffic(t)
+	for _, message := range []string{"${Alert.color}", "${Alert.severity", "a ${} b"} {
+		answer := w.answer("POST", "/v1/conf/actionSets/Tell", `{"actions":[{"name":"tell","type":"syslog","host":"h","message":"`+message+`"}]}`)
+		if answer.Code != 406 || !strings.Contains(answer.Body.String(), "IMP-13207") || !strings.Contains(answer.Body.String(), "Alert.serviceName") {
+			t.Errorf("%s: %d %s", message, answer.Code, answer.Body)
+		}
 	}
 }
 
