@@ -110,7 +110,7 @@ var siteKinds = []Kind{
 		Path: appPath, List: "webApplications", NameField: "appName", Renames: true,
 		Fields: []Field{
 			text("learnSettings").within(0, 100).code(10032).otherwise("learn"), flag("parseOCSPRequests").otherwise(false),
-			text("restrictMonitoringToUrls"), text("ignoreUrlsDirectories"),
+			text("restrictMonitoringToUrls").valid(urlList), text("ignoreUrlsDirectories").valid(urlList),
 		},
 	},
 	webProfile,

@@ -262,11 +262,12 @@ type SnapshotService struct {
 	HTTP2            bool   `json:"http2"`
 	InspectResponses bool   `json:"inspectResponses,omitempty"`
 
-	Keys               []SnapshotKey              `json:"sslCertificates,omitempty"`
-	Inbound            []SnapshotInbound          `json:"inboundKrpRules"`
-	DefaultApplication string                     `json:"default-application,omitempty"`
-	HostMappings       []SnapshotMapping          `json:"hostToAppMappings,omitempty"`
-	Profiles           map[string]json.RawMessage `json:"webProfiles,omitempty"` // by web application
+	Keys               []SnapshotKey                  `json:"sslCertificates,omitempty"`
+	Inbound            []SnapshotInbound              `json:"inboundKrpRules"`
+	DefaultApplication string                         `json:"default-application,omitempty"`
+	HostMappings       []SnapshotMapping              `json:"hostToAppMappings,omitempty"`
+	Profiles           map[string]json.RawMessage     `json:"webProfiles,omitempty"`     // by web application
+	Applications       map[string]SnapshotApplication `json:"webApplications,omitempty"` // those of which not all URLs are inspected
 
 	UseForwardingHeader  bool                  `json:"useHttpForwardingHeader"`
 	ForwardedConnections []ForwardedConnection `json:"forwardedConnections,omitempty"`
@@ -282,6 +283,13 @@ type SnapshotService struct {
 	URLRewriteGroups  []string `json:"urlRewriteGroups,omitempty"`
 	DataMaskingGroup  string   `json:"dataMaskingGroup,omitempty"`
 	ConnectionTimeout int      `json:"connectionTimeout,omitempty"` // seconds that an idle connection stays; 0: 300
+}
+
+// SnapshotApplication says which URLs of a web application are inspected, as a URLList
+// each: all, unless there are some in Only, but for Ignored.
+type SnapshotApplication struct {
+	Only    string `json:"restrictMonitoringToUrls,omitempty"`
+	Ignored string `json:"ignoreUrlsDirectories,omitempty"`
 }
 
 // SnapshotKey is a certificate with its private key, PEM.

@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -26,15 +27,16 @@ type listed struct {
 	GoFiles                 []string
 }
 
-// A field that is decoded and then read by nobody is no effect: each field of the
-// snapshot, and of what gateways make of it, is read somewhere, not only written.
-func TestNoFieldIsDecodedInVain(t *testing.T) {
+// readFields are the fields of structs that code reads, as package.Type.Field, among the
+// declared ones. One that is only written, by JSON or by code, is not among them.
+func readFields(t *testing.T) (declared, read map[string]bool) {
+	t.Helper()
 	packages := make(map[string]listed)
 	out, err := exec.Command("go", append([]string{"list", "-export", "-deps", "-json=ImportPath,Dir,Export,GoFiles"}, reading...)...).Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+	for d := json.NewDecoder(bytes.NewReader(out)); ; {
 		var p listed
 		if err := d.Decode(&p); errors.Is(err, io.EOF) {
 			break
@@ -45,53 +47,70 @@ func TestNoFieldIsDecodedInVain(t *testing.T) {
 	}
 	fset := token.NewFileSet()
 	exports := importer.ForCompiler(fset, "gc", func(path string) (io.ReadCloser, error) { return os.Open(packages[path].Export) })
-	declared, read := make(map[string]string), make(map[string]bool)
+	names, places := make(map[string]string), make(map[string]bool)
 	for _, path := range reading {
 		p := packages[path]
 		var files []*ast.File
 		for _, name := range p.GoFiles {
-			file, err := parser.ParseFile(fset, filepath.Join(p.Dir, name), nil, 0)
+			file, err := parser.ParseFile(fset, filepath.Join(p.Dir, name), nil, parser.SkipObjectResolution)
 			if err != nil {
 				t.Fatal(err)
 			}
 			files = append(files, file)
 		}
-		info := &types.Info{Defs: make(map[*ast.Ident]types.Object), Selections: make(map[*ast.SelectorExpr]*types.Selection), Uses: make(map[*ast.Ident]types.Object)}
-		if _, err := (&types.Config{Importer: exports}).Check(path, fset, files, info); err != nil {
+		info := &types.Info{Selections: make(map[*ast.SelectorExpr]*types.Selection)}
+		checked, err := (&types.Config{Importer: exports}).Check(path, fset, files, info)
+		if err != nil {
 			t.Fatal(err)
 		}
-		// A field is known by its line: export data has no columns.
-		key := func(f types.Object) string {
-			at := fset.Position(f.Pos())
-			return fmt.Sprintf("%s:%d.%s", filepath.Base(filepath.Dir(at.Filename))+"/"+filepath.Base(at.Filename), at.Line, f.Name())
-		}
-		for _, o := range info.Defs {
-			if f, ok := o.(*types.Var); ok && f.IsField() && !f.Embedded() && (path != reading[0] || strings.HasPrefix(filepath.Base(fset.Position(f.Pos()).Filename), "snapshot")) {
-				declared[key(f)] = f.Name()
+		for _, name := range checked.Scope().Names() {
+			if s, ok := checked.Scope().Lookup(name).Type().Underlying().(*types.Struct); ok {
+				for f := range s.Fields() {
+					names[placeOf(fset, f)] = path + "." + name + "." + f.Name()
+				}
 			}
 		}
-		written := make(map[*ast.SelectorExpr]bool)
 		for _, file := range files {
-			ast.Inspect(file, func(n ast.Node) bool {
-				switch n := n.(type) {
-				case *ast.AssignStmt:
-					for _, left := range n.Lhs {
-						if s, ok := left.(*ast.SelectorExpr); ok {
-							written[s] = true
-						}
-					}
-				case *ast.SelectorExpr:
-					if s := info.Selections[n]; s != nil && s.Kind() == types.FieldVal && !written[n] {
-						read[key(s.Obj())] = true
-					}
-				}
-				return true
-			})
+			selected(file, info, func(f types.Object) { places[placeOf(fset, f)] = true })
 		}
 	}
-	for f := range declared {
-		if !read[f] {
-			t.Errorf("%s is read by nobody", f)
+	declared, read = make(map[string]bool), make(map[string]bool)
+	for place, name := range names {
+		declared[name], read[name] = true, places[place]
+	}
+	return declared, read
+}
+
+// placeOf tells fields apart. Export data has lines, and no columns.
+func placeOf(fset *token.FileSet, f types.Object) string {
+	at := fset.Position(f.Pos())
+	return fmt.Sprintf("%s:%d %s", filepath.Join(filepath.Base(filepath.Dir(at.Filename)), filepath.Base(at.Filename)), at.Line, f.Name())
+}
+
+// selected tells of each field that a file reads.
+func selected(file *ast.File, info *types.Info, read func(types.Object)) {
+	written := make(map[ast.Expr]bool)
+	ast.Inspect(file, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.AssignStmt:
+			for _, left := range n.Lhs {
+				written[left] = true
+			}
+		case *ast.SelectorExpr:
+			if s := info.Selections[n]; s != nil && s.Kind() == types.FieldVal && !written[n] {
+				read(s.Obj())
+			}
+		}
+		return true
+	})
+}
+
+// What a match says is told or done.
+func TestWhatAMatchSaysIsUsed(t *testing.T) {
+	declared, read := readFields(t)
+	for name := range declared {
+		if strings.HasPrefix(name, "sealgate/daemon/gateway/waf.Match.") && !strings.HasSuffix(name, ".ID") && !read[name] {
+			t.Errorf("nobody reads %s", name)
 		}
 	}
 }

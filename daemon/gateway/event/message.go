@@ -80,8 +80,8 @@ func printable(r rune) rune {
 	return r
 }
 
-// What an action that does not run on every event was told of: alerts, as the management
-// server makes them of violations of one kind and source.
+// alert is what the management server makes of violations of one kind and source. An
+// action that does not run on every event is told the first of each.
 type alert struct {
 	action, host, service, kind, policy, severity, done, source string
 }

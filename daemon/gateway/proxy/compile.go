@@ -46,6 +46,7 @@ type site struct {
 	snippets []snippet
 	masker   *waf.Masker
 	mappings []mapping
+	scopes   map[string]scope // by web application
 }
 
 // route is an outbound rule.
@@ -88,7 +89,7 @@ func (p *Proxy) compile(s *model.Snapshot) (*built, error) {
 }
 
 func (p *Proxy) compileService(s *model.Snapshot, service *model.SnapshotService, out *built) error {
-	st := &site{service: service, config: out.config, mode: service.Mode, limited: service.LimitIPGroup != ""}
+	st := &site{service: service, config: out.config, mode: service.Mode, limited: service.LimitIPGroup != "", scopes: newScopes(service.Applications)}
 	keys, err := newKeyring(service.Keys)
 	if err != nil {
 		return err

@@ -235,6 +235,13 @@ func (b *builder) addService(site, group, service *store.Object, rules []model.S
 	slices.SortFunc(s.HostMappings, func(a, b model.SnapshotMapping) int { return cmp.Compare(a.Priority, b.Priority) })
 	for _, app := range b.under(service.ID, model.WebApplication) {
 		b.places[app.ID] = true
+		var urls model.SnapshotApplication
+		if b.read(app, &urls); urls != (model.SnapshotApplication{}) {
+			if s.Applications == nil {
+				s.Applications = make(map[string]model.SnapshotApplication)
+			}
+			s.Applications[app.Name] = urls
+		}
 		for _, profile := range b.under(app.ID, model.WebProfile) {
 			var document json.RawMessage
 			if b.read(profile, &document); s.Profiles == nil {
