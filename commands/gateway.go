@@ -38,19 +38,20 @@ type Register struct {
 
 // Registration is where a gateway belongs, and how its connection is.
 type Registration struct {
-	Name        string    `json:"name"`
-	Server      string    `json:"management_server,omitempty"` // HOST:PORT; "": nowhere
-	ServerName  string    `json:"management_server_name,omitempty"`
-	Pin         string    `json:"management_server_pin,omitempty"` // SHA-256 of its key
-	Group       string    `json:"gateway_group,omitempty"`
-	DataAddress string    `json:"data_address,omitempty"`
-	Since       time.Time `json:"registered,omitzero"`
-	Pending     string    `json:"pending,omitempty"` // how a registration that is tried again and again went last
-	Connected   bool      `json:"connected"`
-	Changed     time.Time `json:"connected_changed,omitzero"` // when Connected became what it is
-	Error       string    `json:"error,omitempty"`            // why it is not connected
-	Revision    int64     `json:"revision,omitempty"`         // of the configuration that runs
-	Refused     string    `json:"refused,omitempty"`          // why a configuration was not taken
+	Name         string    `json:"name"`
+	Server       string    `json:"management_server,omitempty"` // HOST:PORT; "": nowhere
+	ServerName   string    `json:"management_server_name,omitempty"`
+	Pin          string    `json:"management_server_pin,omitempty"` // SHA-256 of its key
+	Group        string    `json:"gateway_group,omitempty"`
+	DataAddress  string    `json:"data_address,omitempty"`
+	Since        time.Time `json:"registered,omitzero"`
+	Pending      string    `json:"pending,omitempty"` // how a registration that is tried again and again went last
+	Connected    bool      `json:"connected"`
+	Changed      time.Time `json:"connected_changed,omitzero"` // when Connected became what it is
+	Error        string    `json:"error,omitempty"`            // why it is not connected
+	Revision     int64     `json:"revision,omitempty"`         // of the configuration that runs
+	Refused      string    `json:"refused,omitempty"`          // why a configuration was not taken
+	NotListening string    `json:"not_listening,omitempty"`    // where it does not though the configuration says so, and why
 }
 
 func (c *gatewayRegisterCmd) Run(ctx context.Context, e *Env) error {
@@ -157,6 +158,9 @@ func linkLines(r Registration) string {
 	}
 	if r.Revision != 0 {
 		text += row("configuration", "revision %d", r.Revision)
+	}
+	if r.NotListening != "" {
+		text += row("does not listen", "at %s", transfer.SafeText(r.NotListening))
 	}
 	if r.Refused != "" {
 		text += row("refused", "%s", transfer.SafeText(r.Refused))

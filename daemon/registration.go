@@ -112,6 +112,7 @@ func (d *Daemon) registration() *commands.Registration {
 		return &shown
 	}
 	shown.Connected, shown.Changed, shown.Error, shown.Revision = s.Connected && d.role.Status().State == running, s.Since, s.Error, s.Running.Number
+	shown.NotListening = s.NotListening
 	if s.Refused != nil {
 		shown.Refused = s.Refused.Reason
 	}

@@ -3,6 +3,7 @@ package model
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -13,7 +14,7 @@ var actionFields = []Field{
 	text("secondaryHost").valid(hostOrNone), port("secondaryPort"), text("syslogLogLevel").within(0, 32), text("syslogFacility").within(0, 32),
 	text("fromAddress").within(0, 320), text("toAddress").within(0, 2000), text("ccAddress").within(0, 2000), text("emailSubject").within(0, 1000).valid(placeholders).code(13207),
 	text("emailBody").within(0, 64<<10).valid(placeholders).code(13207), text("emailFormat").oneOf("text", "html"), text("actionInterface").within(0, 250),
-	text("message").within(0, 16<<10).valid(placeholders).code(13207), number("seconds").within(1, 86400*365),
+	text("message").within(0, 16<<10).valid(messagePlaceholders).code(13207), number("seconds").within(1, 86400*365),
 }
 
 func hostOrNone(s string) error {
@@ -21,6 +22,27 @@ func hostOrNone(s string) error {
 		return nil
 	}
 	return host(s)
+}
+
+// MessagePlaceholders are what gateways put into the message of a syslog action, behind
+// ${ and before }.
+var MessagePlaceholders = []string{
+	"Alert.alertMetadata.alertName", "Alert.alertType", "Alert.applicationName", "Alert.createTime", "Alert.description", "Alert.dn", "Alert.gatewayName", "Alert.immediateAction",
+	"Alert.serverGroupName", "Alert.serviceName", "Alert.severity", "Alert.siteName", "Alert.username",
+	"Event.createTime", "Event.destInfo.serverIp", "Event.destInfo.serverPort", "Event.dn", "Event.sourceInfo.ipProtocol", "Event.sourceInfo.sourceIp", "Event.sourceInfo.sourcePort",
+	"Event.struct.httpRequest.host", "Event.struct.httpRequest.method", "Event.struct.httpRequest.url.path", "Event.struct.httpRequest.url.query", "Event.struct.httpRequest.userAgent",
+	"Event.struct.user.user", "Policy.displayName", "Rule.displayName", "Rule.parent.displayName", "System.version",
+	"Violation.signature", "Violation.signatureName", "Violation.violatedItem",
+}
+
+func messagePlaceholders(s string) error {
+	for _, found := range placeholder.FindAllString(s, -1) {
+		name, ended := strings.CutSuffix(strings.TrimPrefix(found, "${"), "}")
+		if !ended || !slices.Contains(MessagePlaceholders, name) {
+			return errAllowed("has the placeholder " + shown(found) + "; known are " + strings.Join(MessagePlaceholders, ", "))
+		}
+	}
+	return nil
 }
 
 var placeholder = regexp.MustCompile(`\$\{[^}]*\}?`)

@@ -20,7 +20,7 @@ const (
 	CodeDefault   = 10030 // a default object cannot be deleted
 	CodeUnknown   = 10062 // unrecognised property, in strict mode
 	CodeEmpty     = 10071 // name must not be empty
-	CodeLong      = 10086 // name too long
+	CodeLong      = 10086 // name too long, or too many of a kind
 	CodeLow       = 10141
 	CodeHigh      = 10144
 	CodeLength    = 10145

@@ -53,6 +53,12 @@ const (
 	MaxList = 10_000 // entries
 )
 
+// Bounds of what the gateways of a group are told, where more would not be taken.
+const (
+	mostShared   = 1000            // objects of one kind that sites share
+	maxIPEntries = MaxSnapshot / 2 // bytes of all IP groups
+)
+
 // Operations of entries in lists that are changed entry by entry.
 const (
 	OpAdd    = "add"

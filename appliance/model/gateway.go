@@ -56,7 +56,7 @@ var gatewayKinds = []Kind{
 			text("networkInterface").within(0, 64).code(12601), number("mask").within(0, 128).code(12602).otherwise(32), flag("virtualAddress").otherwise(false),
 			number("vrId").within(1, 255).code(12801), text("nextHop").valid(address).code(10152), text("comment"),
 		},
-		Check: reachable, Stays: managed,
+		Check: reachable, Stays: managed, Apart: sameAddress,
 	},
 	{
 		Name: Alias, Parent: Gateway, Title: "alias", Missing: 10051, Exists: 10131, MaxName: 100, LongName: 10132,
@@ -105,6 +105,16 @@ func managed(gateway map[string]any, name string) *Fault {
 		return nil
 	}
 	return &Fault{10184, shown(name) + " is the management address of the gateway, so it cannot be deleted"}
+}
+
+// sameAddress refuses an address that is there in another spelling.
+func sameAddress(name string, _ map[string]any, otherName string, _ map[string]any) *Fault {
+	ip, err := netip.ParseAddr(name)
+	other, errOther := netip.ParseAddr(otherName)
+	if err != nil || errOther != nil || ip.Unmap() != other.Unmap() {
+		return nil
+	}
+	return &Fault{10604, "address " + shown(name) + " exists already, as " + shown(otherName)}
 }
 
 // wholeOf reads a number of a document, which is read from JSON or new.

@@ -27,7 +27,7 @@ const globalPath = "/v1/conf/globalObjects/"
 
 var globalKinds = []Kind{
 	{
-		Name: IPGroup, Title: "IP group", Missing: 10601, Kept: 10147, Path: "/v1/conf/ipGroups/{ipGroupName}", List: "names",
+		Name: IPGroup, Title: "IP group", Bytes: maxIPEntries, Missing: 10601, Kept: 10147, Path: "/v1/conf/ipGroups/{ipGroupName}", List: "names",
 		Fields: []Field{ipEntries(-10016)},
 		Views:  []View{{Path: "/v1/conf/ipGroups/{ipGroupName}/data", Fields: []Field{ipEntries(10056)}}},
 		Check:  checkIPEntries,

@@ -62,6 +62,8 @@ type Kind struct {
 	Missing  int // code: there is no such object
 	Exists   int // code of a name that exists; 0 is 10005
 	Kept     int // code of deleting a predefined one; 0 is 10030
+	Most     int // objects under one parent; 0 is any number
+	Bytes    int // of the documents of all under one parent; 0 is any number
 	MaxName  int // bytes; 0 is MaxName
 	LongName int // code of a longer one; 0 is 10086
 
@@ -157,7 +159,17 @@ type Default struct {
 }
 
 // Kinds are all resources, parents before children.
-var Kinds = complete(slices.Concat(siteKinds, gatewayKinds, globalKinds, policyKinds, systemKinds))
+var Kinds = complete(slices.Concat(siteKinds, gatewayKinds, atMost(mostShared, globalKinds), atMost(mostShared, policyKinds), systemKinds))
+
+// atMost bounds how many there are of each kind that lies under the root.
+func atMost(n int, kinds []Kind) []Kind {
+	for i := range kinds {
+		if kinds[i].Parent == "" {
+			kinds[i].Most = n
+		}
+	}
+	return kinds
+}
 
 // complete adds what fields declare of others.
 func complete(kinds []Kind) []Kind {

@@ -2,6 +2,7 @@ package model_test
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -96,5 +97,22 @@ func TestRefs(t *testing.T) {
 		if refs, err := kind.Refs([]byte(document)); err == nil {
 			t.Errorf("%s was taken for %v", document, refs)
 		}
+	}
+}
+
+// As many objects as the API takes are as many as a snapshot may hold.
+func TestASnapshotHoldsWhatTheAPITakes(t *testing.T) {
+	most := 0
+	for _, k := range model.Kinds {
+		if k.Parent == "" {
+			most += k.Most
+		}
+	}
+	s := model.Snapshot{IPGroups: make(map[string][]model.IPEntry)}
+	for n := range most {
+		s.IPGroups[strconv.Itoa(n)] = nil
+	}
+	if err := s.Validate(); err != nil {
+		t.Error(err)
 	}
 }

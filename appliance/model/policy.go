@@ -81,7 +81,7 @@ var policyKinds = []Kind{
 			flag("enabled").otherwise(true), severity, action, followed, flag("allowAppServicePorts").otherwise(true),
 			flag("establishedConnectionsBlock").otherwise(false), operationField("inboundOperation", "deny"), operationField("outboundOperation", "allow"),
 			flag("sendToCd").otherwise(false), applyTo(ServerGroup),
-			records("rules", text("direction").oneOf("inbound", "outbound").code(10911).required(10015), text("protocol").within(1, 100).required(10015), ref("ipGroup", IPGroup)).
+			records("rules", text("direction").oneOf("inbound", "outbound").code(10911).required(10015), text("protocol").within(1, 100).required(10015), ref("ipGroup", IPGroup).required(10015)).
 				by("direction", "protocol", "ipGroup").changes(10015, 10811).within(0, 1000).otherwise([]string{}),
 		},
 		Check: checkSeverity,

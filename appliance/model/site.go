@@ -111,7 +111,7 @@ var siteKinds = []Kind{
 		Path: appPath, List: "webApplications", NameField: "appName", Renames: true,
 		Fields: []Field{
 			text("learnSettings").within(0, 100).code(10032).otherwise("learn"), flag("parseOCSPRequests").otherwise(false),
-			text("restrictMonitoringToUrls"), text("ignoreUrlsDirectories"),
+			text("restrictMonitoringToUrls").valid(urlList), text("ignoreUrlsDirectories").valid(urlList),
 		},
 	},
 	webProfile,
@@ -127,7 +127,7 @@ var siteKinds = []Kind{
 	},
 	{
 		// Found by gateway group, alias and ports, so its operations are written by hand.
-		Name: InboundRule, Parent: WebService, Title: "inbound rule", MarkedName: true, Missing: 10053, Exists: 10059,
+		Name: InboundRule, Parent: WebService, Title: "inbound rule", MarkedName: true, Missing: 10053, Exists: 10059, Most: maxSnapshotRules,
 		Fields: []Field{
 			ref("aliasName", Alias).readOnly(), ports("gatewayPorts").readOnly(), ref("gatewayGroupName", GatewayGroup).readOnly(),
 			ref("serverCertificate", SSLKey).under(WebService).code(10401),
@@ -138,7 +138,7 @@ var siteKinds = []Kind{
 		Check: inboundTLS,
 	},
 	{
-		Name: OutboundRule, Parent: InboundRule, Title: "outbound rule", Missing: 10053, Exists: 10421,
+		Name: OutboundRule, Parent: InboundRule, Title: "outbound rule", Missing: 10053, Exists: 10421, Most: maxSnapshotRules,
 		Path: inboundPath + "/krpOutboundRules/{priority}", List: "outboundKrpRules", Whole: true, NameField: "priority", Numbered: true,
 		Filters: []string{"internalIpHost", "serverPort"},
 		Fields: []Field{

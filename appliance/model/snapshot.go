@@ -51,9 +51,9 @@ const SnapshotFormat = 1
 // Bounds of a snapshot.
 const (
 	MaxSnapshot         = 64 << 20 // bytes
-	maxSnapshotServices = 1000
-	maxSnapshotRules    = 1000 // of one web service: inbound, and outbound of each
-	maxSnapshotObjects  = 10_000
+	MaxSnapshotServices = 1000
+	maxSnapshotRules    = 1000      // of one web service: inbound, and outbound of each
+	maxSnapshotObjects  = 25_000    // as many as the API takes: mostShared of each kind
 	maxSnapshotEntries  = 1_000_000 // of all IP groups
 )
 
@@ -111,10 +111,10 @@ type ActionSetSettings struct {
 // Action is one action: a block for Seconds, or a message to a syslog server.
 type Action struct {
 	Name            string `json:"name"`
-	Type            string `json:"type"`              // ipBlock, sessionBlock, syslog; others are not the gateway's
-	Seconds         int    `json:"seconds,omitempty"` // of a block
-	RunOnEveryEvent bool   `json:"runOnEveryEvent,omitempty"`
-	Protocol        string `json:"protocol,omitempty"` // UDP, TCP or TLS
+	Type            string `json:"type"`                      // ipBlock, sessionBlock, syslog; others are not the gateway's
+	Seconds         int    `json:"seconds,omitempty"`         // of a block
+	RunOnEveryEvent *bool  `json:"runOnEveryEvent,omitempty"` // false: once for each alert
+	Protocol        string `json:"protocol,omitempty"`        // UDP, TCP or TLS
 	Host            string `json:"host,omitempty"`
 	Port            int    `json:"port,omitempty"`
 	SecondaryHost   string `json:"secondaryHost,omitempty"`
@@ -122,7 +122,7 @@ type Action struct {
 	LogLevel        string `json:"syslogLogLevel,omitempty"`
 	Facility        string `json:"syslogFacility,omitempty"`
 	Interface       string `json:"actionInterface,omitempty"` // with the word JSON: JSON, else CEF
-	Message         string `json:"message,omitempty"`
+	Message         string `json:"message,omitempty"`         // instead of either, with MessagePlaceholders
 }
 
 // Page is what a client gets instead of an answer: exactly one of the two.
@@ -262,11 +262,12 @@ type SnapshotService struct {
 	HTTP2            bool   `json:"http2"`
 	InspectResponses bool   `json:"inspectResponses,omitempty"`
 
-	Keys               []SnapshotKey              `json:"sslCertificates,omitempty"`
-	Inbound            []SnapshotInbound          `json:"inboundKrpRules"`
-	DefaultApplication string                     `json:"default-application,omitempty"`
-	HostMappings       []SnapshotMapping          `json:"hostToAppMappings,omitempty"`
-	Profiles           map[string]json.RawMessage `json:"webProfiles,omitempty"` // by web application
+	Keys               []SnapshotKey                  `json:"sslCertificates,omitempty"`
+	Inbound            []SnapshotInbound              `json:"inboundKrpRules"`
+	DefaultApplication string                         `json:"default-application,omitempty"`
+	HostMappings       []SnapshotMapping              `json:"hostToAppMappings,omitempty"`
+	Profiles           map[string]json.RawMessage     `json:"webProfiles,omitempty"`     // by web application
+	Applications       map[string]SnapshotApplication `json:"webApplications,omitempty"` // those of which not all URLs are inspected
 
 	UseForwardingHeader  bool                  `json:"useHttpForwardingHeader"`
 	ForwardedConnections []ForwardedConnection `json:"forwardedConnections,omitempty"`
@@ -282,6 +283,13 @@ type SnapshotService struct {
 	URLRewriteGroups  []string `json:"urlRewriteGroups,omitempty"`
 	DataMaskingGroup  string   `json:"dataMaskingGroup,omitempty"`
 	ConnectionTimeout int      `json:"connectionTimeout,omitempty"` // seconds that an idle connection stays; 0: 300
+}
+
+// SnapshotApplication says which URLs of a web application are inspected, as a URLList
+// each: all, unless there are some in Only, but for Ignored.
+type SnapshotApplication struct {
+	Only    string `json:"restrictMonitoringToUrls,omitempty"`
+	Ignored string `json:"ignoreUrlsDirectories,omitempty"`
 }
 
 // SnapshotKey is a certificate with its private key, PEM.

@@ -48,8 +48,8 @@ func (s *Snapshot) Validate() error {
 
 func (c *checker) bounds() {
 	s := c.s
-	if len(s.Services) > maxSnapshotServices {
-		c.faultf("there are %d web services, at most %d are allowed", len(s.Services), maxSnapshotServices)
+	if len(s.Services) > MaxSnapshotServices {
+		c.faultf("there are %d web services, at most %d are allowed", len(s.Services), MaxSnapshotServices)
 	}
 	objects := len(s.IPGroups) + len(s.SSLSettings) + len(s.ActionSets) + len(s.ErrorPages) + len(s.ErrorPagePolicies) + len(s.URLRewriteGroups) +
 		len(s.DataMaskingGroups) + len(s.ParameterTypes) + len(s.Dictionaries) + len(s.DataSets) + len(s.Policies)

@@ -7,6 +7,7 @@ import (
 	"regexp/syntax"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // errAllowed says what is allowed, in words that follow a value.
@@ -101,4 +102,19 @@ func prefix(s string) error {
 		return nil
 	}
 	return absolute(s)
+}
+
+// URLList are the paths in a text, which has commas, semicolons or white space between
+// them.
+func URLList(s string) []string {
+	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ';' || unicode.IsSpace(r) })
+}
+
+func urlList(s string) error {
+	for _, path := range URLList(s) {
+		if absolute(path) != nil {
+			return errAllowed("must be paths that begin with / and have commas between them")
+		}
+	}
+	return nil
 }

@@ -2,6 +2,10 @@ package gateway_test
 
 import (
 	"encoding/json"
+	"flag"
+	"fmt"
+	"maps"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -16,7 +20,7 @@ import (
 var read = map[string]any{
 	model.ServerGroup: model.SnapshotService{}, model.WebService: model.SnapshotService{}, model.HostMapping: model.SnapshotMapping{},
 	model.InboundRule: model.SnapshotInbound{}, model.OutboundRule: model.SnapshotOutbound{}, model.GatewayGroup: model.SnapshotGroup{},
-	model.Site: struct{}{}, model.WebApplication: struct{}{}, model.WebProfile: waf.Profile{}, model.Gateway: struct{}{}, model.Address: struct{}{},
+	model.Site: struct{}{}, model.WebApplication: model.SnapshotApplication{}, model.WebProfile: waf.Profile{}, model.Gateway: struct{}{}, model.Address: struct{}{},
 	model.Alias: struct {
 		Enabled         bool   `json:"enabled"`
 		InternalAddress string `json:"internalAddress"`
@@ -52,13 +56,17 @@ var notRead = map[string]string{
 	model.InboundRule + ".gatewayGroupName": "it says whose snapshot the rule is in",
 	model.GatewayGroup + ".gatewayPlatform": said, model.GatewayGroup + ".gatewayMode": proxyOnly, model.GatewayGroup + ".cluster": proxyOnly, model.GatewayGroup + ".overloadPolicy": proxyOnly,
 	model.WebApplication + ".learnSettings": learning, model.WebApplication + ".parseOCSPRequests": parsing,
-	model.WebApplication + ".restrictMonitoringToUrls": "custom policies and exceptions ask for URLs", model.WebApplication + ".ignoreUrlsDirectories": "custom policies and exceptions ask for URLs",
 	model.Gateway + ".gatewayModel": said, model.Gateway + ".applianceType": said, model.Gateway + ".gatewayIP": said, model.Gateway + ".networkInterfaceList": said,
 	model.Gateway + ".platformType": said, model.Gateway + ".softwareVersion": said, model.Gateway + ".running": said,
 	model.Address + ".networkInterface": network, model.Address + ".mask": network, model.Address + ".virtualAddress": network, model.Address + ".vrId": network,
 	model.Address + ".nextHop": network, model.Address + ".comment": said, model.Alias + ".externalAddress": said, model.Alias + ".comment": said,
 	model.ActionSet + ".actions.fromAddress": mail, model.ActionSet + ".actions.toAddress": mail, model.ActionSet + ".actions.ccAddress": mail, model.ActionSet + ".actions.emailSubject": mail,
 	model.ActionSet + ".actions.emailBody": mail, model.ActionSet + ".actions.emailFormat": mail,
+	model.ActionSet + ".type":                                "the API holds the actions to it",
+	model.SSLSettings + ".enforceRPServerSideCipherPriority": "the TLS library has its own order",
+	model.Signature + ".protocols":                           "all that is looked at is HTTP",
+	model.HTTPPolicy + ".exceptions.comment":                 comment, model.HTTP2Policy + ".exceptions.comment": comment, model.HTTPSignaturesPolicy + ".exceptions.comment": comment,
+	model.AppSignaturesPolicy + ".exceptions.comment": comment, model.CorrelationPolicy + ".exceptions.comment": comment, model.ProfilePolicy + ".exceptions.comment": comment,
 	model.Dictionary + ".category": said, model.Dictionary + ".description": said, model.Dictionary + ".type": said,
 	model.Signature + ".applyTo": said, model.Signature + ".lastUpdateDate": said, model.Signature + ".attackDto": said,
 	model.DataMaskingGroup + ".dataMaskingObjects.description": said,
@@ -70,37 +78,42 @@ var notRead = map[string]string{
 	model.HTTPPolicy + ".bytesPerSecond": slow, model.HTTPPolicy + ".leadTime": slow, model.HTTPPolicy + ".resendTime": slow,
 	model.HTTP2Policy + ".bytesPerSecond": slow, model.HTTP2Policy + ".leadTime": slow, model.HTTP2Policy + ".resendTime": slow,
 	model.StreamPolicy + ".autoApply": "policies apply to what applyTo names", model.ProfilePolicy + ".apuConfig": learning, model.ProfilePolicy + ".disableLearning": learning,
-	model.CorrelationPolicy + ".displayResponsePageInAlerts": said, model.CorrelationPolicy + ".includeProfileInformation": said,
-	model.AppCustomPolicy + ".sendToCD": said, model.ServiceCustomPolicy + ".sendToCD": said, model.FirewallPolicy + ".sendToCd": said,
+	model.CorrelationPolicy + ".includeProfileInformation": said,
+	model.AppCustomPolicy + ".sendToCD":                    said, model.ServiceCustomPolicy + ".sendToCD": said, model.FirewallPolicy + ".sendToCd": said,
 	model.FirewallPolicy + ".allowAppServicePorts": proxyOnly, model.FirewallPolicy + ".establishedConnectionsBlock": proxyOnly, model.FirewallPolicy + ".outboundOperation": proxyOnly,
 }
 
 // Kinds of which nothing comes to a gateway.
 var notReadKinds = map[string]string{
 	model.ProtectedIP: "a reverse proxy goes where outbound rules say", model.Server: "it is where connectivityStatus tries", model.DataSet: "no criterion asks for its records",
-	model.SystemDefinition: "the management server's", model.HTTPProxy: "the management server's", model.ArchiveSettings: "the management server's",
-	model.SystemExport: "the management server's", model.StrictMode: "the API's",
+	model.SystemDefinition: nobody, model.HTTPProxy: nobody, model.ArchiveSettings: nobody, model.SystemExport: nobody, model.StrictMode: "the API's",
 }
 
 // Reasons.
 const (
+	nobody    = "nothing of this release asks for it"
 	said      = "it is kept, and told"
 	listens   = "a gateway listens where inbound rules say"
 	proxyOnly = "a gateway is a reverse proxy"
 	parsing   = "parameters are read in one way"
 	learning  = "profiles are not learned"
 	network   = "the operating system has the address"
-	mail      = "the management server's"
+	mail      = "no e-mail is sent: there is no setting that names a mail server"
+	comment   = "it is for people"
 	slow      = "slow requests meet the limits slowSeconds and bodyRate of the group"
 	issued    = "it needs to know what the server gave out before"
 )
 
 // Fields of criteria that no type of criterion asks for.
-var unasked = []string{"name", "attribute", "searchMode", "locations", "services", "matchNonProxied", "matchNoOrUnknownUser", "applyIfUnidentified", "signatures.isUserDefined"}
+var unasked = []string{"name", "attribute", "searchMode", "locations", "matchNonProxied", "matchNoOrUnknownUser", "applyIfUnidentified", "signatures.isUserDefined"}
 
-// Every declared field is read by gateways, or it is said why not.
+// Every declared field is read by gateways, or it is said why not, here and in
+// docs/OPENAPI.md. A field is read that has a place in what a gateway decodes, from which
+// code reads it.
 func TestEveryFieldIsReadOrSaidWhyNot(t *testing.T) {
 	missing := make(map[string]bool)
+	declared, used := readFields(t)
+	unused = func(f string) bool { return declared[f] && !used[f] }
 	for _, k := range model.Kinds {
 		as, ok := read[k.Name]
 		if ok == (notReadKinds[k.Name] != "") {
@@ -125,6 +138,52 @@ func TestEveryFieldIsReadOrSaidWhyNot(t *testing.T) {
 			t.Errorf("%s is said not to be read, and is", path)
 		}
 	}
+}
+
+var update = flag.Bool("update", false, "write the table of docs/OPENAPI.md anew")
+
+// docs/OPENAPI.md tells of each field that is stored only.
+func TestStoredOnlyFieldsAreDocumented(t *testing.T) {
+	const documentation, begin, end = "../../docs/OPENAPI.md", "| resource | fields | why they change nothing at a gateway |\n|---|---|---|\n", "\n## "
+	text, err := os.ReadFile(documentation)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, rest, found := strings.Cut(string(text), begin)
+	_, tail, ends := strings.Cut(rest, end)
+	if !found || !ends {
+		t.Fatalf("%s has no table that begins with %q", documentation, begin)
+	}
+	current := head + begin + storedOnly() + end + tail
+	if *update {
+		if err := os.WriteFile(documentation, []byte(current), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	} else if current != string(text) {
+		t.Errorf("%s is not what this test says; go test -run StoredOnly -update writes it", documentation)
+	}
+}
+
+// storedOnly are the rows of the table.
+func storedOnly() string {
+	var b strings.Builder
+	row := func(of string, fields []string, why string) {
+		slices.Sort(fields)
+		fmt.Fprintf(&b, "| %s | `%s` | %s |\n", of, strings.Join(fields, "`, `"), why)
+	}
+	for _, k := range model.Kinds {
+		byReason := make(map[string][]string)
+		for path, why := range notRead {
+			if field, ok := strings.CutPrefix(path, k.Name+"."); ok {
+				byReason[why] = append(byReason[why], field)
+			}
+		}
+		for _, why := range slices.Sorted(maps.Keys(byReason)) {
+			row(k.Title, byReason[why], why)
+		}
+	}
+	row("criterion", slices.Clone(unasked), "no type of criterion asks for them")
+	return b.String()
 }
 
 // unread notes the fields that a value read as t has no place for.
@@ -171,8 +230,11 @@ func named(t reflect.Type, name string) (reflect.Type, bool) {
 	for i := range t.NumField() {
 		tag, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
 		if tag == name || tag == "" && strings.EqualFold(t.Field(i).Name, name) {
-			return t.Field(i).Type, true
+			return t.Field(i).Type, !unused(t.PkgPath() + "." + t.Name() + "." + t.Field(i).Name)
 		}
 	}
 	return nil, false
 }
+
+// unused says whether code declares a field, as package.Type.Field, and never reads it.
+var unused func(field string) bool

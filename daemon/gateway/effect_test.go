@@ -482,8 +482,11 @@ func TestSignaturePoliciesSwitchDictionaries(t *testing.T) {
 func TestAnswersAreInspectedForDirectoryListings(t *testing.T) {
 	w := newTraffic(t)
 	w.wants(200, "/listing")
-	w.do("PUT", policies+"webCorrelationPolicies/Default%20Web%20Correlation%20Policy", "{"+applied(false)+"}")
+	w.do("PUT", policies+"webCorrelationPolicies/Default%20Web%20Correlation%20Policy", `{"displayResponsePageInAlerts":true,`+applied(false)+"}")
 	w.wants(403, "/listing")
+	if v := w.told(1)[0]; v.Comment != "the client got status 403" {
+		t.Errorf("the event says %q", v.Comment)
+	}
 	w.wants(200, "/page")
 }
 
@@ -577,15 +580,78 @@ func TestActionSetsFollow(t *testing.T) {
 	w.wants(403, "/admin", "Cookie", "JSESSIONID=1")
 	eventually(t, "the session's block", func() bool { status, _ := w.get("/", "Cookie", "JSESSIONID=1"); return status == 403 })
 	w.wants(200, "/", "Cookie", "JSESSIONID=2")
-	w.do("POST", "/v1/conf/actionSets/Tell", `{"actions":[{"name":"tell","type":"syslog","host":"192.0.2.1"}]}`)
+	w.do("POST", "/v1/conf/actionSets/Tell", `{"actions":[{"name":"tell","type":"syslog","host":"192.0.2.1","message":"${Alert.severity} at ${Event.destInfo.serverIp}","runOnEveryEvent":"false"}]}`)
 	w.do("PUT", policies+"webServiceCustomPolicies/Admin", `{"followedAction":"Tell"}`)
 	w.told(1)
 	w.wants(403, "/admin")
 	w.told(1)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if last := w.followed[len(w.followed)-1]; last.Host != "192.0.2.1" || last.Port != 514 {
+	if last := w.followed[len(w.followed)-1]; last.Host != "192.0.2.1" || last.Port != 514 || !strings.Contains(last.Message, "${Alert.severity}") || last.RunOnEveryEvent == nil || *last.RunOnEveryEvent {
 		t.Errorf("the event goes to %+v", last)
+	}
+}
+
+func TestWebApplicationsSayWhatIsMonitored(t *testing.T) {
+	w := newTraffic(t)
+	w.guard()
+	w.wants(403, "/static"+injection)
+	w.do("PUT", app, `{"ignoreUrlsDirectories":"/static/, /favicon.ico"}`)
+	for path, status := range map[string]int{"/static": 200, "/static/a": 200, "/%73tatic/a": 200, "/favicon.ico": 200, "/": 403, "/statics": 403, "/Static": 403,
+		"/static/../": 403, "/static/%2e%2e/": 403, "/static/..;a": 403, "/static%2fa": 403, "/static/..%5ca": 403, "/static%00": 403} {
+		w.wants(status, path+strings.TrimPrefix(injection, "/"))
+	}
+	w.do("PUT", app, `{"restrictMonitoringToUrls":"/api;/static"}`)
+	for path, status := range map[string]int{"/": 200, "/static/a": 200, "/api": 403, "/API/a": 403, "/apis": 200, "/x/../api": 403} {
+		w.wants(status, path+strings.TrimPrefix(injection, "/"))
+	}
+	if answer := w.answer("PUT", app, `{"ignoreUrlsDirectories":"static"}`); answer.Code != 406 || !strings.Contains(answer.Body.String(), "IMP-10016") {
+		t.Errorf("a path that is none: %d %s", answer.Code, answer.Body)
+	}
+}
+
+// A criterion that names web services holds at those alone.
+func TestCriteriaNameServices(t *testing.T) {
+	w := newTraffic(t)
+	w.do("POST", "/v1/conf/webServices/Default%20Site/Web/Bank", "")
+	const at = `{"type":"httpRequestUrl","match":"prefix","values":["/admin"],"services":[{"siteName":"Default Site","serverGroupName":"Web","serviceName":"`
+	w.custom("Bank", at+`Bank"}]}`)
+	w.wants(200, "/admin")
+	w.custom("Shop", strings.Replace(at, `"/admin"`, `"/shop"`, 1)+`Shop"}]}`)
+	w.wants(403, "/shop")
+	elsewhere := strings.Replace(at, `"match"`, `"operation":"excludeAll","match"`, 1) + `Bank"}]}`
+	w.do("PUT", policies+"webServiceCustomPolicies/Shop", `{"matchCriteria":[`+elsewhere+`]}`)
+	w.wants(200, "/")
+}
+
+// displayResponsePage has the event say what the client got.
+func TestEventsTellTheAnswer(t *testing.T) {
+	w := newTraffic(t)
+	w.custom("Mine", onURL, `,"displayResponsePage":true`)
+	w.wants(403, "/admin")
+	if v := w.told(1)[0]; v.Comment != "the client got status 403" {
+		t.Errorf("blocked: %q", v.Comment)
+	}
+	w.do("PUT", servers, `{"operationMode":"simulation"}`)
+	w.wants(200, "/admin")
+	if v := w.told(1)[0]; v.Comment != "the client got status 200" {
+		t.Errorf("passed: %q", v.Comment)
+	}
+	w.do("PUT", policies+"webServiceCustomPolicies/Mine", `{"displayResponsePage":false}`)
+	w.wants(200, "/admin")
+	if v := w.told(1)[0]; v.Comment != "" {
+		t.Errorf("without it: %q", v.Comment)
+	}
+}
+
+// What no event fills is refused, not sent.
+func TestMessagesHaveKnownPlaceholders(t *testing.T) {
+	w := newTraffic(t)
+	for _, message := range []string{"${Alert.color}", "${Alert.severity", "a ${} b"} {
+		answer := w.answer("POST", "/v1/conf/actionSets/Tell", `{"actions":[{"name":"tell","type":"syslog","host":"h","message":"`+message+`"}]}`)
+		if answer.Code != 406 || !strings.Contains(answer.Body.String(), "IMP-13207") || !strings.Contains(answer.Body.String(), "Alert.serviceName") {
+			t.Errorf("%s: %d %s", message, answer.Code, answer.Body)
+		}
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -57,7 +58,9 @@ type gateway struct {
 	taking   sync.Mutex  // one configuration at a time
 	seen     fs.FileInfo // the file as it was last read or written
 	draining bool
+	watch    model.Watch
 
+	news    chan struct{} // has a value when the management server should hear something
 	running atomic.Pointer[link.Revision]
 }
 
@@ -76,7 +79,7 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 	if err != nil {
 		return fmt.Errorf("open the spool of events: %w", err)
 	}
-	g := &gateway{home: home, log: log, events: event.New(kept, log), registry: new(metrics.Registry), judges: newJudges()}
+	g := &gateway{home: home, log: log, events: event.New(kept, log), registry: new(metrics.Registry), judges: newJudges(), news: make(chan struct{}, 1)}
 	if g.health, err = health.New(home.HealthLog()); err != nil {
 		return errors.Join(err, g.events.Close())
 	}
@@ -139,6 +142,7 @@ func (g *gateway) keepLooking(ctx context.Context) {
 		case <-tick.C:
 			g.look()
 			g.events.TellLosses()
+			g.listenAgain()
 		}
 	}
 }
@@ -165,6 +169,33 @@ func (g *gateway) look() {
 	if err != nil {
 		g.log.Error("the configuration is refused, the one before stays", "error", err.Error(), "revision", g.proxy.Revision())
 		g.events.Tell(event.High, event.Refused, "the configuration is refused, revision %d stays: %s", g.proxy.Revision(), err)
+	}
+}
+
+// listenAgain tries the addresses where the gateway could not listen.
+func (g *gateway) listenAgain() {
+	g.taking.Lock()
+	defer g.taking.Unlock()
+	if g.proxy.ListenAgain() {
+		g.health.Use(g.watch, g.proxy.Addresses())
+		g.hasNews()
+	}
+}
+
+// notListening says where the gateway does not listen though its configuration says so.
+func (g *gateway) notListening() string {
+	var words []string
+	for _, u := range g.proxy.Unbound() {
+		words = append(words, u.String())
+	}
+	return link.Brief(strings.Join(words, "; "))
+}
+
+// hasNews has the management server told.
+func (g *gateway) hasNews() {
+	select {
+	case g.news <- struct{}{}:
+	default:
 	}
 }
 
@@ -205,7 +236,8 @@ func (g *gateway) take(s *model.Snapshot) error {
 		return err
 	}
 	g.judges.forget(&applied)
-	g.health.Use(advanced.Watch, g.proxy.Addresses())
+	g.watch = advanced.Watch
+	g.health.Use(g.watch, g.proxy.Addresses())
 	now := link.Revision{Number: s.Revision, SHA256: s.SHA256}
 	if before := g.running.Swap(&now); before == nil || *before != now {
 		g.events.Tell(event.Informative, event.Taken, "revision %d of the configuration is in use", s.Revision)

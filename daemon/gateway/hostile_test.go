@@ -11,6 +11,7 @@ import (
 	"sealgate/appliance"
 	"sealgate/appliance/spool"
 	"sealgate/daemon/gateway/event"
+	"sealgate/daemon/gateway/proxy"
 	"sealgate/daemon/link"
 )
 
@@ -26,7 +27,7 @@ func alone(t *testing.T) *joined {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
-	g := &gateway{home: home, log: log, events: event.New(s, log)}
+	g := &gateway{home: home, log: log, events: event.New(s, log), proxy: proxy.New(proxy.Options{Log: log})}
 	t.Cleanup(func() { g.events.Close() })
 	return newJoined(g, s, nil)
 }

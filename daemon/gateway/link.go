@@ -38,7 +38,7 @@ type joined struct {
 }
 
 func newJoined(g *gateway, s *spool.Spool, daemon Daemon) *joined {
-	return &joined{gateway: g, spool: s, daemon: daemon, news: make(chan struct{}, 1)}
+	return &joined{gateway: g, spool: s, daemon: daemon}
 }
 
 // run keeps the link until ctx ends, for as long as the gateway is registered, and
@@ -139,7 +139,7 @@ func (j *joined) say(err error) {
 	if err != nil {
 		text = link.Why(err)
 	}
-	j.status.Running = j.runs()
+	j.status.Running, j.status.NotListening = j.runs(), j.notListening()
 	j.status.Connected, j.status.Error = err == nil, text
 	if j.status.Connected != before.Connected || j.status.Since.IsZero() {
 		j.status.Since = time.Now().UTC().Truncate(time.Second)
@@ -175,7 +175,7 @@ func (j *joined) tell(id *link.Identity) link.Poll {
 	results := j.results[:min(len(j.results), maxResults)]
 	return link.Poll{
 		Version: link.Version, Software: control.Version, Model: machine(), Platform: runtime.GOOS + " " + runtime.GOARCH, Addresses: addresses(), DataAddress: id.DataAddress,
-		Running: j.runs(), Refused: j.status.Refused, Clock: time.Now().UnixMilli(),
+		Running: j.runs(), Refused: j.status.Refused, NotListening: j.notListening(), Clock: time.Now().UnixMilli(),
 		Spool:   link.Spool{Epoch: j.spool.Epoch(), Records: stats.Records, Bytes: stats.Bytes, Max: stats.Max, Dropped: int64(stats.Dropped)},
 		Results: slices.Clone(results),
 	}
@@ -239,14 +239,6 @@ func (j *joined) heard(told []link.Result) {
 	if j.restart && len(j.results) == 0 && j.doing == 0 {
 		j.restart = false
 		j.restartRole()
-	}
-}
-
-// hasNews has the server told.
-func (j *joined) hasNews() {
-	select {
-	case j.news <- struct{}{}:
-	default:
 	}
 }
 

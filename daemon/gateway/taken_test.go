@@ -8,30 +8,58 @@ import (
 	"testing"
 )
 
-// attachable are resources, and what makes the web service use the one that is
-// called X. The bodies of those that apply to it get applyTo.
-var attachable = []struct {
-	path, attach, with, without string // "" is nothing
-	applied, deep               bool
-}{
-	{path: policies + "webServiceCustomPolicies/X", applied: true},
-	{path: policies + "webApplicationCustomPolicies/X", applied: true, deep: true},
-	{path: policies + "httpProtocolPolicies/X", applied: true},
-	{path: policies + "http2ProtocolPolicies/X", applied: true},
-	{path: policies + "webApplicationSignaturesPolicies/X", applied: true, deep: true},
-	{path: policies + "streamSignaturesPolicies/X", applied: true},
-	{path: policies + "webCorrelationPolicies/X", applied: true},
-	{path: policies + "webProfilePolicies/X", applied: true, deep: true},
-	{path: policies + "snippetInjectionPolicies/X", applied: true, deep: true},
-	{path: globals + "URLRewriteGroups/X", attach: shop + "/URLRewrite", with: `{"urlRewriteGroups":["X"]}`, without: `{"urlRewriteGroups":[]}`},
-	{path: globals + "webErrorPageGroups/policies/X", attach: shop + "/errorPage", with: `{"webErrorPagePolicies":["X"]}`, without: `{"webErrorPagePolicies":[]}`},
-	{path: globals + "dataMaskingGroups/X", attach: shop + "/dataMaskingGroups", with: `{"dataMaskingGroup":"X"}`, without: `{"dataMaskingGroup":""}`},
-	{path: globals + "sslSettings/X", attach: inbound + "8443", with: `{"clientSideSslSettings":"X"}`, without: `{"clientSideSslSettings":""}`},
-	{path: "/v1/conf/ipGroups/X", attach: servers, with: `{"ignoreIpGroup":"X"}`, without: `{"ignoreIpGroup":""}`},
-	{path: "/v1/conf/actionSets/X", attach: policies + "webServiceCustomPolicies/Follow", with: `{"followedAction":"X"}`, without: `{"followedAction":""}`},
+// request is one of the API.
+type request struct{ method, path, body string }
+
+// attached is a resource, and what makes the web service use the one that was created,
+// and no longer. The body of one that applies to it gets applyTo.
+type attached struct {
+	path           string
+	attach, detach []request
+	applied        string // what applyTo names
+}
+
+var attachable = []attached{
+	{path: policies + "webServiceCustomPolicies/X", applied: applied(false)},
+	{path: policies + "webApplicationCustomPolicies/X", applied: applied(true)},
+	{path: policies + "httpProtocolPolicies/X", applied: applied(false)},
+	{path: policies + "http2ProtocolPolicies/X", applied: applied(false)},
+	{path: policies + "webApplicationSignaturesPolicies/X", applied: applied(true)},
+	{path: policies + "streamSignaturesPolicies/X", applied: applied(false)},
+	{path: policies + "webCorrelationPolicies/X", applied: applied(false)},
+	{path: policies + "webProfilePolicies/X", applied: applied(true)},
+	{path: policies + "snippetInjectionPolicies/X", applied: applied(true)},
+	{path: policies + "firewallPolicies/X", applied: `"applyTo":[{"operation":"add","siteName":"Default Site","serverGroupName":"Web"}]`},
+	uses(globals+"URLRewriteGroups/X", shop+"/URLRewrite", `{"urlRewriteGroups":["X"]}`, `{"urlRewriteGroups":[]}`),
+	uses(globals+"webErrorPageGroups/policies/X", shop+"/errorPage", `{"webErrorPagePolicies":["X"]}`, `{"webErrorPagePolicies":[]}`),
+	uses(globals+"dataMaskingGroups/X", shop+"/dataMaskingGroups", `{"dataMaskingGroup":"X"}`, `{"dataMaskingGroup":""}`),
+	uses(globals+"sslSettings/X", inbound+"8443", `{"clientSideSslSettings":"X"}`, `{"clientSideSslSettings":""}`),
+	uses("/v1/conf/ipGroups/X", servers, `{"ignoreIpGroup":"X"}`, `{"ignoreIpGroup":""}`),
+	uses("/v1/conf/actionSets/X", policies+"webServiceCustomPolicies/Follow", `{"followedAction":"X"}`, `{"followedAction":""}`),
 	{path: "/v1/conf/signatures/Ours/X"},
 	{path: shop + "/hostToAppMappings/Default%20Web%20Application/7"},
 	{path: inbound + "8080/krpOutboundRules/7"},
+	{path: inbound + "7070,7071"},
+	{path: side, attach: []request{{"PUT", sideRule, toNowhere}}, detach: []request{{"DELETE", sideRule, ""}}},
+	addressed("127.0.0.2"), addressed("::ffff:127.0.0.1"), addressed("0:0:0:0:0:0:0:1"), addressed("fe80::1%25lo"),
+}
+
+const (
+	side      = gw1 + "/reverseProxy/aliases/side"
+	sideRule  = shop + "/krpInboundRules/Default%20Gateway%20Group/side/8080"
+	toNowhere = `{"outboundRules":{"1":{"internalIpHost":"127.0.0.1","serverPort":9}}}`
+)
+
+// uses is a resource that a PUT has used, and no longer.
+func uses(path, by, with, without string) attached {
+	return attached{path: path, attach: []request{{"PUT", by, with}}, detach: []request{{"PUT", by, without}}}
+}
+
+// addressed is an address, at which an alias listens at the port that front does.
+func addressed(ip string) attached {
+	plain := strings.ReplaceAll(ip, "%25", "%")
+	return attached{path: gw1 + "/reverseProxy/addresses/" + ip, attach: []request{{"POST", side, `{"internalAddress":"` + plain + `"}`}, {"PUT", sideRule, toNowhere}},
+		detach: []request{{"DELETE", sideRule, ""}, {"DELETE", side, ""}}}
 }
 
 // deleted is the path by which what was created goes.
@@ -83,6 +111,11 @@ func FuzzWhatTheAPITakesIsKept(f *testing.F) {
 		`{"entries":[]}`, `{"entries":[{"type":"network","networkAddress":"::ffff:10.0.0.0","cidrMask":104}]}`, `{"entries":[{"type":"network","networkAddress":"::ffff:10.0.0.0","cidrMask":8}]}`,
 		`{"entries":[{"type":"range","ipAddressFrom":"::ffff:10.0.0.1","ipAddressTo":"10.0.0.2"}]}`, `{"entries":[{"type":"single","ipAddressFrom":"fe80::1%eth0"}]}`,
 		`{"sslProtocolVersions":["TLSv1.3"],"activeCiphers":[]}`, `{"sslProtocolVersions":["TLSv1.2"],"activeCiphers":["TLS_AES_128_GCM_SHA256"],"activeEllipticCurves":[]}`,
+		`{"rules":[{"direction":"inbound","protocol":"tcp"}]}`, `{"rules":[{"direction":"inbound","protocol":"tcp","ipGroup":""}]}`, `{"rules":[{"direction":"outbound","protocol":"udp"}]}`,
+		`{"rules":[{"direction":"inbound","protocol":"tcp","ipGroup":"All Addresses"}],"inboundOperation":"allow","severity":"noAlert"}`,
+		`{"outboundRules":{"1":{"internalIpHost":"h","serverPort":1}},"clientAuthenticationRules":{"a":"("}}`, `{"outboundRules":{"1":{"internalIpHost":"h","serverPort":1,"encrypt":true,"clientCertificate":"cert"}},"serverCertificate":"cert"}`,
+		`{"outboundRules":{"1":{"internalIpHost":"h","serverPort":1,"clientAuthenticationRules":"a"}},"serverCertificate":"cert","clientAuthenticationAuthorities":"cert","clientAuthenticationRules":{"a":"^CN=a"}}`,
+		`{"internalAddress":"127.0.0.1"}`, `{"enabled":false}`, `{"mask":8,"nextHop":"127.9.9.9","networkInterface":"lo"}`, `{"mask":0,"vrId":1,"virtualAddress":true}`,
 		`{"dataMaskingObjects":[{"name":"a","match":"(?i)a|b"}]}`, `{"snippetLocation":"roof","invocationFrequency":"always","snippetContent":"x"}`, `{"snippetLocation":"custom","snippetCustomLocation":"<main>","snippetContent":"x"}`,
 	} {
 		for kind := range attachable {
@@ -109,26 +142,31 @@ func FuzzWhatTheAPITakesIsKept(f *testing.F) {
 		if json.Unmarshal([]byte(body), &object) != nil || object == nil {
 			t.Skip()
 		}
-		if a.applied {
+		if a.applied != "" {
 			delete(object, "applyTo")
 			text, err := json.Marshal(object)
 			if err != nil {
 				t.Skip()
 			}
-			body = strings.Replace(string(text), "{", "{"+applied(a.deep)+",", 1)
+			body = strings.Replace(string(text), "{", "{"+a.applied+",", 1)
 			body = strings.Replace(body, ",}", "}", 1)
 		}
 		if w.answer("POST", a.path, body).Code != http.StatusOK {
 			return
 		}
-		if a.attach != "" {
-			w.ask("PUT", a.attach, a.with)
+		for _, r := range a.attach {
+			w.ask(r.method, r.path, r.body)
 		}
 		if err := w.apply(); err != nil {
 			t.Errorf("POST %s %s was taken, and then: %v", a.path, body, err)
 		}
-		if a.attach != "" {
-			w.ask("PUT", a.attach, a.without)
+		for _, u := range w.Unbound() {
+			if strings.Contains(u.Reason, "belongs to") {
+				t.Errorf("POST %s %s was taken, and then: %s", a.path, body, u)
+			}
+		}
+		for _, r := range a.detach {
+			w.ask(r.method, r.path, r.body)
 		}
 		w.ask("DELETE", deleted(a.path), "")
 		if err := w.apply(); err != nil {

@@ -13,12 +13,13 @@ import (
 // Status is how a gateway's end of the link is, as its role wrote it down last: at
 // each change, not at each poll.
 type Status struct {
-	Connected bool      `json:"connected"`
-	Since     time.Time `json:"since"`             // when Connected became what it is
-	Error     string    `json:"error,omitempty"`   // why it is not connected
-	Running   Revision  `json:"running,omitzero"`  // of the configuration
-	Refused   *Refused  `json:"refused,omitempty"` // the configuration that was not taken
-	Draining  bool      `json:"draining,omitempty"`
+	Connected    bool      `json:"connected"`
+	Since        time.Time `json:"since"`                   // when Connected became what it is
+	Error        string    `json:"error,omitempty"`         // why it is not connected
+	Running      Revision  `json:"running,omitzero"`        // of the configuration
+	Refused      *Refused  `json:"refused,omitempty"`       // the configuration that was not taken
+	NotListening string    `json:"not_listening,omitempty"` // the addresses of the configuration where it does not, and why
+	Draining     bool      `json:"draining,omitempty"`
 }
 
 func statusFile(home appliance.Home) string { return filepath.Join(home.Link(), "status.json") }

@@ -84,19 +84,20 @@ type Revision struct {
 
 // Poll tells how the gateway is, and waits for what is to be done.
 type Poll struct {
-	Version     int      `json:"version"`
-	Software    string   `json:"software"`
-	Model       string   `json:"model,omitempty"`
-	Platform    string   `json:"platform,omitempty"`
-	Addresses   []string `json:"addresses,omitempty"`
-	DataAddress string   `json:"data_address,omitempty"`
-	Running     Revision `json:"running,omitzero"`
-	Refused     *Refused `json:"refused,omitempty"`
-	Clock       int64    `json:"clock"` // milliseconds since 1970
-	Spool       Spool    `json:"spool"`
-	Results     []Result `json:"results,omitempty"`
-	Now         bool     `json:"now,omitempty"`        // it is answered at once
-	AuditHead   string   `json:"audit_head,omitempty"` // of the gateway's audit log, as witnesses keep it
+	Version      int      `json:"version"`
+	Software     string   `json:"software"`
+	Model        string   `json:"model,omitempty"`
+	Platform     string   `json:"platform,omitempty"`
+	Addresses    []string `json:"addresses,omitempty"`
+	DataAddress  string   `json:"data_address,omitempty"`
+	Running      Revision `json:"running,omitzero"`
+	Refused      *Refused `json:"refused,omitempty"`
+	NotListening string   `json:"not_listening,omitempty"` // the addresses of the configuration where it does not, and why
+	Clock        int64    `json:"clock"`                   // milliseconds since 1970
+	Spool        Spool    `json:"spool"`
+	Results      []Result `json:"results,omitempty"`
+	Now          bool     `json:"now,omitempty"`        // it is answered at once
+	AuditHead    string   `json:"audit_head,omitempty"` // of the gateway's audit log, as witnesses keep it
 }
 
 // Refused is a configuration that the gateway did not take.

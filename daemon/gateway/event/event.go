@@ -41,6 +41,7 @@ type Log struct {
 
 	mu      sync.Mutex
 	senders map[target]*sender
+	alerts  map[alert]time.Time // of which actions that do not run on every event were told
 	lost    atomic.Int64
 	failing atomic.Bool // the spool took the last event not
 	closed  bool
@@ -84,9 +85,13 @@ func (l *Log) keep(r Record) {
 
 func (l *Log) send(v *store.Violation, a *model.Action) {
 	t := target{protocol: strings.ToUpper(a.Protocol), host: a.Host, port: a.Port, secondHost: a.SecondaryHost, secondPort: cmp.Or(a.SecondaryPort, a.Port)}
-	message := format(v, a, time.Now())
+	now := time.Now()
+	message := format(v, a, now)
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if a.RunOnEveryEvent != nil && !*a.RunOnEveryEvent && l.again(v, a, now) {
+		return
+	}
 	s := l.senders[t]
 	if s == nil && !l.closed && len(l.senders) < maxSenders {
 		s = newSender(t, l)

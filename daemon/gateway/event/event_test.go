@@ -134,3 +134,46 @@ func TestTheSecondServerStandsIn(t *testing.T) {
 	l.Put(&v, []model.Action{{Type: model.ActionSyslog, Protocol: "TCP", Host: "127.0.0.9", Port: second.Port, SecondaryHost: second.Host}})
 	awaitLine(t, second, fmt.Sprint("externalId=", v.ID))
 }
+
+// An action's own words go to syslog in place of CEF. What a client sent begins no line.
+func TestAMessageIsInTheActionsWords(t *testing.T) {
+	server := peers.Rsyslog(t, false)
+	l, _ := newLog(t)
+	a := model.Action{Type: model.ActionSyslog, Protocol: "TCP", Host: server.Host, Port: server.Port, Interface: "Gateway Log (JSON)",
+		Message: "${Alert.severity}: ${Alert.description} from ${Event.sourceInfo.sourceIp}:${Event.sourceInfo.sourcePort} at ${Alert.createTime} ${Alert.username}$ {x} ${Nobody.knows}${"}
+	l.Put(&violation, []model.Action{a})
+	awaitLine(t, server, "sealgate - violation - high: a = b CEF:0|forged from 192.0.2.7:4711 at 2026-01-02T03:00:00.000Z $ {x} ${")
+	for _, name := range model.MessagePlaceholders {
+		a.Message = "a ${" + name + "} b"
+		v := store.Violation{Time: 1, Type: "x", Application: "x", Description: "x", ID: "x", Gateway: "gw1", Action: "x", ServerGroup: "x", Service: "x", Severity: "x", Site: "x", User: "x",
+			DestIP: "x", DestPort: 1, SourceIP: "x", SourcePort: 1, Host: "x", Method: "x", Path: "x", Query: "x", UserAgent: "x", Policy: "x", Signature: "x", SignatureName: "x", ViolatedItem: "x"}
+		if text := string(event.Format(&v, &a)); strings.Contains(text, "${") || strings.Contains(text, "a  b") {
+			t.Errorf("%s is not filled: %s", name, text)
+		}
+	}
+}
+
+// An action that does not run on every event is told once of each alert.
+func TestAnActionRunsOnEveryEventOrOnEachAlert(t *testing.T) {
+	server := peers.Rsyslog(t, false)
+	l, s := newLog(t)
+	once, each := false, true
+	actions := []model.Action{{Name: "each", RunOnEveryEvent: &each, Message: "each ${Alert.dn}."}, {Name: "once", RunOnEveryEvent: &once, Message: "once ${Alert.dn}."}, {Name: "unsaid", Message: "unsaid ${Alert.dn}."}}
+	for i := range actions {
+		actions[i].Type, actions[i].Protocol, actions[i].Host, actions[i].Port = model.ActionSyslog, "TCP", server.Host, server.Port
+	}
+	second, other := violation, violation
+	second.ID, other.ID, other.SourceIP = "DEF", "GHI", "192.0.2.8"
+	for _, v := range []*store.Violation{&violation, &second, &other} {
+		l.Put(v, actions)
+	}
+	for _, want := range []string{"each ABC.", "once ABC.", "each DEF.", "unsaid DEF.", "each GHI.", "once GHI.", "unsaid GHI."} {
+		awaitLine(t, server, want)
+	}
+	if all := strings.Join(server.Received(), "\n"); strings.Contains(all, "once DEF.") {
+		t.Errorf("an alert was told of twice:\n%s", all)
+	}
+	if s.Stats().Records != 3 {
+		t.Errorf("the spool: %+v", s.Stats())
+	}
+}

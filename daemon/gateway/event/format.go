@@ -18,7 +18,8 @@ var facilities = map[string]int{"KERN": 0, "USER": 1, "MAIL": 2, "DAEMON": 3, "A
 
 var levels = map[string]int{"EMERG": 0, "EMERGENCY": 0, "ALERT": 1, "CRIT": 2, "CRITICAL": 2, "ERROR": 3, "ERR": 3, "WARN": 4, "WARNING": 4, "NOTICE": 5, "INFO": 6, "DEBUG": 7}
 
-// format is a message of RFC 5424 with a violation, in CEF or JSON.
+// format is a message of RFC 5424 with a violation: in the action's own words, in JSON or
+// in CEF.
 func format(v *store.Violation, a *model.Action, now time.Time) []byte {
 	facility, ok := facilities[strings.ToUpper(a.Facility)]
 	if !ok {
@@ -30,6 +31,10 @@ func format(v *store.Violation, a *model.Action, now time.Time) []byte {
 	}
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "<%d>1 %s %s sealgate - violation - ", facility*8+level, now.UTC().Format("2006-01-02T15:04:05.000Z"), header(v.Gateway))
+	if a.Message != "" {
+		fill(&b, a.Message, v)
+		return b.Bytes()
+	}
 	if strings.Contains(strings.ToUpper(a.Interface), "JSON") {
 		e := json.NewEncoder(&b)
 		e.SetEscapeHTML(false)

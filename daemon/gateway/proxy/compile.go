@@ -20,6 +20,7 @@ import (
 type built struct {
 	config    *config
 	bindings  map[netip.AddrPort]*binding
+	doubled   []Unbound
 	upstreams map[string]*upstream
 }
 
@@ -46,6 +47,7 @@ type site struct {
 	snippets []snippet
 	masker   *waf.Masker
 	mappings []mapping
+	scopes   map[string]scope // by web application
 }
 
 // route is an outbound rule.
@@ -97,7 +99,7 @@ func (p *Proxy) compile(s *model.Snapshot) (*built, error) {
 }
 
 func (p *Proxy) compileService(s *model.Snapshot, service *model.SnapshotService, out *built) error {
-	st := &site{service: service, config: out.config, mode: service.Mode, limited: service.LimitIPGroup != ""}
+	st := &site{service: service, config: out.config, mode: service.Mode, limited: service.LimitIPGroup != "", scopes: newScopes(service.Applications)}
 	keys, err := newKeyring(service.Keys)
 	if err != nil {
 		return err
@@ -175,7 +177,8 @@ func (p *Proxy) compileInbound(s *model.Snapshot, st *site, keys *keyring, in *m
 	for _, port := range in.Ports {
 		at := netip.AddrPortFrom(address.Unmap(), uint16(port))
 		if other := out.bindings[at]; other != nil {
-			return fmt.Errorf("the address %s belongs to the web service %q already", at, other.service.Name)
+			out.doubled = append(out.doubled, Unbound{at, st.service.Name, fmt.Sprintf("the address belongs to web service %q already", other.service.Name)})
+			continue
 		}
 		out.bindings[at] = b
 	}

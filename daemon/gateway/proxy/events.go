@@ -46,10 +46,25 @@ func (x *exchange) violation(m *waf.Match, n int, blocked bool) {
 	v.Severity, v.Type, v.Policy, v.Description = m.Severity, m.Rule, m.Policy, m.Message
 	v.Signature, v.SignatureName, v.ViolatedItem = text(m.Value), m.Signature, strings.TrimSuffix(m.Target+":"+m.Item, ":")
 	v.Action = action(blocked && m.Block)
+	if m.DisplayPage {
+		v.Comment = x.outcome(blocked)
+	}
 	x.p.tell(x.config, v, m.FollowedAction)
 	if x.mode == model.ModeActive && m.FollowedAction != "" {
 		x.follow(m.Policy, m.FollowedAction)
 	}
+}
+
+// outcome says what answer the client gets.
+func (x *exchange) outcome(blocked bool) string {
+	status := x.status
+	if blocked {
+		status = x.pages.choose(x.subject()).status
+	}
+	if status == 0 {
+		return "the client got no answer"
+	}
+	return fmt.Sprintf("the client got status %d", status)
 }
 
 // describe says what the request was, masked.

@@ -93,7 +93,7 @@ func (x *exchange) serve() {
 		x.block()
 		return
 	}
-	if x.inspects(x.client) {
+	if x.inspects(x.client) && x.monitored() {
 		x.id = newID()
 		x.judge = x.newJudge()
 		defer x.judge.release()

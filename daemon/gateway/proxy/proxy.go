@@ -11,9 +11,7 @@ package proxy
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"maps"
 	"net"
 	"net/netip"
 	"sync"
@@ -65,6 +63,8 @@ type Proxy struct {
 
 	mu        sync.Mutex // of Apply and Shutdown
 	listeners map[netip.AddrPort]*listener
+	unbound   map[netip.AddrPort]unbound // where it could not listen
+	doubled   []Unbound                  // what another web service's rule has
 	upstreams map[string]*upstream
 	closed    bool
 	serving   sync.WaitGroup
@@ -116,7 +116,9 @@ func New(o Options) *Proxy {
 func listenTCP(at netip.AddrPort) (net.Listener, error) { return net.Listen("tcp", at.String()) }
 
 // Apply makes a snapshot the configuration, whole or not at all: requests that are
-// under way end under the old one. An error names all that stands against it.
+// under way end under the old one. An error names all that stands against it. Where an
+// address cannot be listened at the rest is used: Unbound tells, and ListenAgain tries
+// again.
 func (p *Proxy) Apply(s *model.Snapshot) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -127,13 +129,8 @@ func (p *Proxy) Apply(s *model.Snapshot) error {
 	if err != nil {
 		return err
 	}
-	opened, err := p.open(built.bindings)
-	if err != nil {
-		return err
-	}
 	p.config.Store(built.config)
 	p.blocks.keep(s)
-	maps.Copy(p.listeners, opened)
 	for at, l := range p.listeners {
 		l.use(built.bindings[at], built.config.limits)
 		if built.bindings[at] == nil {
@@ -141,9 +138,7 @@ func (p *Proxy) Apply(s *model.Snapshot) error {
 			l.retire()
 		}
 	}
-	for _, l := range opened {
-		p.serving.Go(l.serve)
-	}
+	p.listen(built.bindings, built.doubled)
 	for key, u := range p.upstreams {
 		if built.upstreams[key] == nil {
 			u.close()
@@ -151,30 +146,6 @@ func (p *Proxy) Apply(s *model.Snapshot) error {
 	}
 	p.upstreams = built.upstreams
 	return nil
-}
-
-// open listens at the addresses that are new. On an error none of them is open.
-func (p *Proxy) open(bindings map[netip.AddrPort]*binding) (map[netip.AddrPort]*listener, error) {
-	opened := make(map[netip.AddrPort]*listener)
-	var errs []error
-	for at, b := range bindings {
-		if p.listeners[at] != nil {
-			continue
-		}
-		ln, err := p.o.Listen(at)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("listen for the web service %q: %w", b.service.Name, err))
-			continue
-		}
-		opened[at] = p.newListener(at, ln)
-	}
-	if len(errs) > 0 {
-		for _, l := range opened {
-			l.ln.Close()
-		}
-		return nil, errors.Join(errs...)
-	}
-	return opened, nil
 }
 
 // Address is a place where the proxy listens.

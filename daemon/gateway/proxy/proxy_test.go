@@ -684,11 +684,6 @@ func TestTLSToTheServer(t *testing.T) {
 func TestAConfigurationIsTakenWholeOrNotAtAll(t *testing.T) {
 	server := origin(t, echo)
 	g := newGate(t, server.Addr)
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer taken.Close()
 	for name, change := range map[string]func(*model.Snapshot){
 		"a mode that there is not":    func(s *model.Snapshot) { s.Services[0].Mode = "passive" },
 		"an IP group that is missing": func(s *model.Snapshot) { s.Services[0].IgnoreIPGroup = "gone" },

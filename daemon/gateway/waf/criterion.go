@@ -27,6 +27,14 @@ type Criterion struct {
 	NumTimes      int           `json:"numTimes"`
 	WithinSeconds int           `json:"withinSeconds"`
 	MatchValues   []MatchValue  `json:"matchValues"`
+	Services      []ServiceOf   `json:"services"` // where alone it can hold; none is everywhere
+}
+
+// ServiceOf names a web service.
+type ServiceOf struct {
+	Site        string `json:"siteName"`
+	ServerGroup string `json:"serverGroupName"`
+	Service     string `json:"serviceName"`
 }
 
 // CookieName names a cookie.
@@ -127,6 +135,11 @@ func (c *compiler) criteria(list []Criterion) ([]criterion, error) {
 			made.holds = func(v *view) bool { return !holds(v) }
 		default:
 			return nil, fmt.Errorf("criterion %s: operation %q: %w", one.Type, one.Operation, ErrUnsupported)
+		}
+		if holds := made.holds; len(one.Services) > 0 {
+			made.holds = func(v *view) bool {
+				return slices.Contains(one.Services, ServiceOf{v.request.Site, v.request.ServerGroup, v.request.Service}) && holds(v)
+			}
 		}
 		out = append(out, made)
 	}

@@ -54,6 +54,7 @@ type RulePolicy struct {
 	Rules        []PolicyRule      `json:"rules"`
 	Exceptions   []PolicyException `json:"exceptions"`
 	DisplayPage  bool              `json:"displayResponsePage"`
+	InAlerts     bool              `json:"displayResponsePageInAlerts"` // the same, of a correlation policy
 	Applications []string          // that it applies to; none is all
 }
 
@@ -186,7 +187,7 @@ func (p *RulePolicy) decide(c *compiler) ([]*decision, error) {
 			return nil, fmt.Errorf("rule %q: %w", r.Name, err)
 		}
 		out = append(out, &decision{policy: p.Name, rule: r.Name, severity: level, follow: r.FollowedAction, block: block,
-			page: p.DisplayPage, silent: level == "noAlert", applications: p.Applications, exceptions: exceptions})
+			page: p.DisplayPage || p.InAlerts, silent: level == "noAlert", applications: p.Applications, exceptions: exceptions})
 	}
 	return out, nil
 }

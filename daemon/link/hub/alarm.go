@@ -73,6 +73,9 @@ func (h *Hub) alarmsOf(g *gateway) []Alarm {
 				Words: fmt.Sprintf("the gateway runs revision %d, it is to run revision %d", said.Running.Number, want.Number)})
 		}
 	}
+	if where := g.said.NotListening; where != "" {
+		list = append(list, Alarm{Type: "gateway-not-listening", Since: g.deafSince, Words: "the gateway cannot listen at " + where + "; it tries again"})
+	}
 	if s := g.said.Spool; s.Max > 0 && s.Bytes/spoolNear*100 >= s.Max {
 		list = append(list, Alarm{Type: "gateway-spool-near-limit",
 			Words: fmt.Sprintf("%d events in %d MiB wait at the gateway, which keeps at most %d MiB and then drops the oldest", s.Records, s.Bytes>>20, s.Max>>20)})

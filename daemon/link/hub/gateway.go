@@ -24,6 +24,7 @@ type gateway struct {
 	clockTold       time.Time     // that it is off
 	dropped         int64         // of its counter, that were told of
 	droppedAt       time.Time
+	deafSince       time.Time // when what it said of addresses where it does not listen changed
 	delivering      bool
 	sending         bool              // a bundle
 	sealed          map[string][]byte // private keys, by secret
@@ -133,6 +134,13 @@ func (h *Hub) hear(ctx context.Context, from link.Gateway, said link.Poll) (g *g
 		said.Refused.Reason = plain(said.Refused.Reason, 500)
 		if g.said.Refused == nil || g.said.Refused.SHA256 != said.Refused.SHA256 {
 			h.log(g).Warn("a gateway refused its configuration and keeps the one before", "gateway", g.name, "revision", said.Refused.Number, "reason", said.Refused.Reason)
+		}
+	}
+	said.NotListening = plain(said.NotListening, 500)
+	if said.NotListening != g.said.NotListening {
+		g.deafSince = now
+		if said.NotListening != "" {
+			h.log(g).Warn("a gateway does not listen everywhere", "gateway", g.name, "where", said.NotListening)
 		}
 	}
 	if said.Running != g.said.Running && !g.seen.IsZero() {

@@ -34,11 +34,14 @@ func (b *Built) SumFor(gateway string) [sha256.Size]byte {
 func (b *Built) sum() error {
 	s := *b.Snapshot
 	s.Revision, s.Aliases = 0, nil
-	h := sha256.New()
-	if err := json.NewEncoder(h).Encode(&s); err != nil {
+	text, err := json.Marshal(&s)
+	if err != nil {
 		return err
 	}
-	h.Sum(b.Sum[:0])
+	if len(text) > model.MaxSnapshot {
+		return fmt.Errorf("what its gateways need is %d MiB, they take at most %d MiB", len(text)>>20, model.MaxSnapshot>>20)
+	}
+	b.Sum = sha256.Sum256(text)
 	return nil
 }
 
@@ -232,6 +235,13 @@ func (b *builder) addService(site, group, service *store.Object, rules []model.S
 	slices.SortFunc(s.HostMappings, func(a, b model.SnapshotMapping) int { return cmp.Compare(a.Priority, b.Priority) })
 	for _, app := range b.under(service.ID, model.WebApplication) {
 		b.places[app.ID] = true
+		var urls model.SnapshotApplication
+		if b.read(app, &urls); urls != (model.SnapshotApplication{}) {
+			if s.Applications == nil {
+				s.Applications = make(map[string]model.SnapshotApplication)
+			}
+			s.Applications[app.Name] = urls
+		}
 		for _, profile := range b.under(app.ID, model.WebProfile) {
 			var document json.RawMessage
 			if b.read(profile, &document); s.Profiles == nil {

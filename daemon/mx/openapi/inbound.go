@@ -200,6 +200,32 @@ func (l listener) free(ctx context.Context, c *Call, q reader, except string) er
 	return nil
 }
 
+// room says whether the gateways of the group may serve one more web service.
+func (l listener) room(ctx context.Context, q reader, service string) error {
+	uses, err := q.InUseBy(ctx, l.group.ID)
+	if err != nil || len(uses) < model.MaxSnapshotServices {
+		return err
+	}
+	rules, err := q.All(ctx, model.InboundRule)
+	if err != nil {
+		return err
+	}
+	inGroup := make(map[string]bool, len(uses))
+	for _, use := range uses {
+		inGroup[use.ID] = true
+	}
+	services := make(map[string]bool)
+	for _, rule := range rules {
+		if inGroup[rule.ID] {
+			services[rule.ParentID] = true
+		}
+	}
+	if services[service] || len(services) < model.MaxSnapshotServices {
+		return nil
+	}
+	return Faultf(model.CodeLong, "gateway group %q serves %d web services already, at most %d are allowed", short(l.group.Name), len(services), model.MaxSnapshotServices)
+}
+
 // taken names the service that has a port, unless it is of a site that the caller may
 // not know of.
 func (l listener) taken(ctx context.Context, c *Call, q reader, alias store.Object, port int, rule string) error {
@@ -291,6 +317,9 @@ func (in inbound) addRule(ctx context.Context, c *Call, tx *store.Tx, chain []st
 		return Faultf(10026, "outboundRules is missing: an object with a rule for each priority, like {\"1\": {\"internalIpHost\": …, \"serverPort\": …}}")
 	}
 	if err := l.free(ctx, c, tx, ""); err != nil {
+		return err
+	}
+	if err := l.room(ctx, tx, chain[len(chain)-1].ID); err != nil {
 		return err
 	}
 	rule, err := in.add(ctx, c, tx, chain, l.name(), without(body, "outboundRules"), l.fields())
@@ -444,6 +473,9 @@ func (in inbound) listenElsewhere(ctx context.Context, c *Call, tx *store.Tx, ru
 		return rule, nil
 	}
 	if err := l.free(ctx, c, tx, rule.ID); err != nil {
+		return rule, err
+	}
+	if err := l.room(ctx, tx, rule.ParentID); err != nil {
 		return rule, err
 	}
 	document, err := documentOf(rule)

@@ -362,6 +362,11 @@ func (r resource) add(ctx context.Context, c *Call, tx *store.Tx, chain []store.
 	if _, err := tx.Find(ctx, o.ParentID, o.Kind, name); err == nil {
 		faults = append(faults, Fault{Code: r.exists(), Description: fmt.Sprintf("%s %q exists already%s", r.kind.Title, short(name), inside(chain))})
 	}
+	room, err := r.room(ctx, tx, o)
+	if err != nil {
+		return o, err
+	}
+	faults = append(faults, room...)
 	document, err := fresh(preset)
 	if err != nil {
 		return o, err
@@ -380,6 +385,43 @@ func (r resource) add(ctx context.Context, c *Call, tx *store.Tx, chain []store.
 		return o, err
 	}
 	return o, r.first(ctx, tx, o, document)
+}
+
+// room says whether there may be one more beside a new object.
+func (r resource) room(ctx context.Context, q reader, o store.Object) (Faults, error) {
+	if r.kind.Most == 0 {
+		return nil, nil
+	}
+	names, err := q.Names(ctx, o.ParentID, o.Kind)
+	if err != nil || len(names) < r.kind.Most {
+		return nil, err
+	}
+	return Faults{{Code: model.CodeLong, Description: fmt.Sprintf("there are %d of the kind %s already, at most %d are allowed", len(names), r.kind.Title, r.kind.Most)}}, nil
+}
+
+// size says whether a document that grows is too much beside its siblings'.
+func (r resource) size(ctx context.Context, q reader, o store.Object, document map[string]any) (Faults, error) {
+	if r.kind.Bytes == 0 {
+		return nil, nil
+	}
+	text, err := model.AppendJSON(nil, document)
+	if err != nil || len(text) <= len(o.Document) {
+		return nil, err
+	}
+	siblings, err := q.List(ctx, o.ParentID, o.Kind)
+	if err != nil {
+		return nil, err
+	}
+	total := len(text)
+	for _, s := range siblings {
+		if s.Name != o.Name {
+			total += len(s.Document)
+		}
+	}
+	if total <= r.kind.Bytes {
+		return nil, nil
+	}
+	return Faults{{Code: model.CodeLong, Description: fmt.Sprintf("all of the kind %s would have %d bytes, at most %d are allowed", r.kind.Title, total, r.kind.Bytes)}}, nil
 }
 
 // fresh copies a document, in the form in which one is read.
@@ -474,6 +516,10 @@ func (r resource) merge(ctx context.Context, c *Call, tx *store.Tx, chain []stor
 	}
 	more, err := fits(ctx, tx, r.kind, o, document)
 	if err != nil {
+		return nil, err
+	}
+	faults = append(faults, more...)
+	if more, err = r.size(ctx, tx, o, document); err != nil {
 		return nil, err
 	}
 	faults = append(faults, more...)
