@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -11,14 +12,14 @@ import (
 	"sealgate/appliance/store/storetest"
 )
 
-// older takes a day back to schema 1, as an older release left it.
-func older(t *testing.T, path string) {
+// older takes a day back to a schema, as an older release left it.
+func older(t *testing.T, path string, schema int64) {
 	t.Helper()
 	provider, err := goose.NewProvider(goose.DialectSQLite3, raw(t, path), os.DirFS("migrations/events"), goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := provider.DownTo(t.Context(), 1); err != nil {
+	if _, err := provider.DownTo(t.Context(), schema); err != nil {
 		t.Fatal(err)
 	}
 	if err := provider.Close(); err != nil {
@@ -34,9 +35,15 @@ func version(t *testing.T, path string) (version int) {
 	return version
 }
 
-// Days of schema 1 are searched as they are, some before and some after they have
+// Days of older schemas are searched as they are, some before and some after they have
 // been migrated, and take events.
 func TestOldDaysAreSearchedAndMigrated(t *testing.T) {
+	for schema := int64(1); schema <= 2; schema++ {
+		t.Run(fmt.Sprint(schema), func(t *testing.T) { searchedAndMigrated(t, schema) })
+	}
+}
+
+func searchedAndMigrated(t *testing.T, schema int64) {
 	s := open(t)
 	r := storetest.Random(t)
 	list := storetest.Violations(r, 3, 4000)
@@ -52,7 +59,7 @@ func TestOldDaysAreSearchedAndMigrated(t *testing.T) {
 		t.Fatalf("%q, %v", days, err)
 	}
 	for _, day := range days {
-		older(t, day)
+		older(t, day, schema)
 	}
 	reader, err := store.Open(t.Context(), home, store.Options{ReadOnly: true})
 	if err != nil {
@@ -74,7 +81,7 @@ func TestOldDaysAreSearchedAndMigrated(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, day := range days {
-		if v := version(t, day); v != 2 {
+		if v := version(t, day); v != 3 {
 			t.Errorf("%s has schema %d after the migration", day, v)
 		}
 	}

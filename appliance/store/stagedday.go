@@ -17,13 +17,13 @@ type stagedDay struct {
 	db      *sql.DB
 	conn    *sql.Conn // the only one
 	tx      *sql.Tx
-	noted   map[facetHour]bool
+	notes   *notes
 	indexes []string // statements that make them, at the end for all rows at once
 }
 
-// facetsSince is the event schema that has facets; from an older one the migration
+// segmentsSince is the event schema that has segments; from an older one the migration
 // makes them.
-const facetsSince = 2
+const segmentsSince = 3
 
 func stageDay(ctx context.Context, path, name string, schema int64) (*stagedDay, error) {
 	begin, err := time.Parse(dayLayout, name)
@@ -34,7 +34,7 @@ func stageDay(ctx context.Context, path, name string, schema int64) (*stagedDay,
 	if err != nil {
 		return nil, err
 	}
-	d := &stagedDay{name: name, schema: schema, from: begin.UnixMilli(), db: db, noted: map[facetHour]bool{}}
+	d := &stagedDay{name: name, schema: schema, from: begin.UnixMilli(), db: db, notes: newNotes()}
 	if err := d.begin(context.WithoutCancel(ctx)); err != nil { // the transaction outlives this call
 		return nil, errors.Join(err, d.close())
 	}
@@ -113,8 +113,8 @@ func (d *stagedDay) store(ctx context.Context, t eventTable, batches <-chan []ro
 			}
 			return 0, fmt.Errorf("cannot load a line of table %s: %w", t.name, err)
 		}
-		if t.kind == Violations && d.schema >= facetsSince {
-			if err := addFacets(context.WithoutCancel(ctx), d.tx, batch, d.noted); err != nil {
+		if t.kind == Violations && d.schema >= segmentsSince {
+			if err := d.notes.add(context.WithoutCancel(ctx), d.tx, batch); err != nil {
 				return 0, err
 			}
 		}
