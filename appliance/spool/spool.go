@@ -64,7 +64,7 @@ type Stats struct {
 const header = 16
 
 // readSize is how much of a segment is read at a time; a record fits.
-const readSize = 1 << 20
+const readSize = 2 << 20
 
 // Beside the segments: what the epoch is called, and up to where records were taken.
 const (
@@ -335,7 +335,7 @@ func (s *Spool) remove() {
 	s.segments = slices.Delete(s.segments, 0, 1)
 }
 
-// Read returns records after a number, in order: at most most, and about a megabyte.
+// Read returns records after a number, in order: at most most, and about two megabytes.
 // None means that there is none yet; Grown tells of the next. Reading on where the
 // last reading ended looks at nothing twice.
 func (s *Spool) Read(after uint64, most int) ([]Record, error) {

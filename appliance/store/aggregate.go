@@ -186,7 +186,7 @@ func (a *Aggregator) add(ctx context.Context, tx *sql.Tx, open *openAlerts, viol
 		open.take(alert, v)
 		stored, size = append(stored, r), size+n
 	}
-	if err := addFacets(ctx, tx, stored, open.facets); err != nil {
+	if err := open.notes.add(ctx, tx, stored); err != nil {
 		return err
 	}
 	return addTotals(ctx, tx, violationTable.name, int64(len(stored)), size)
@@ -252,11 +252,11 @@ type openAlerts struct {
 	byTarget map[target]*openAlert
 	sources  map[target]int // how many of bySource began against it
 	changed  []*openAlert
-	facets   map[facetHour]bool // that are stored
+	notes    *notes
 }
 
 func newOpenAlerts(day string) *openAlerts {
-	return &openAlerts{day: day, bySource: make(map[source]*openAlert), byTarget: make(map[target]*openAlert), sources: make(map[target]int), facets: make(map[facetHour]bool)}
+	return &openAlerts{day: day, bySource: make(map[source]*openAlert), byTarget: make(map[target]*openAlert), sources: make(map[target]int), notes: newNotes()}
 }
 
 func readOpenAlerts(ctx context.Context, tx *sql.Tx, day string) (*openAlerts, error) {
@@ -407,7 +407,7 @@ func (d *openAlerts) prune() {
 	}
 	slices.SortFunc(all, func(a, b *openAlert) int { return cmp.Compare(a.LastTime, b.LastTime) })
 	kept := newOpenAlerts(d.day)
-	kept.facets = d.facets
+	kept.notes = d.notes
 	for _, a := range all[len(all)/2:] {
 		kept.keep(a)
 	}

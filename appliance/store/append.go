@@ -106,7 +106,7 @@ func (s *Store) appendParts(ctx context.Context, parts map[string]*part) error {
 					return err
 				}
 			}
-			return addFacets(ctx, tx, parts[name].rows[violationTable.name], make(map[facetHour]bool))
+			return newNotes().add(ctx, tx, parts[name].rows[violationTable.name])
 		})
 		if err != nil {
 			return fmt.Errorf("cannot store the events of %s: %w", name, err)

@@ -121,9 +121,10 @@ var (
 
 // row is an event as it is stored: the values of its columns, document last.
 type row struct {
-	time   int64
-	values []any
-	facet  facet // of a violation
+	time    int64
+	values  []any
+	segment int64 // of a violation, as its facet
+	facet   facet
 }
 
 func (a *Alert) row(document string) row {
@@ -132,9 +133,10 @@ func (a *Alert) row(document string) row {
 
 func (v *Violation) row(document string) row {
 	return row{
-		time:   v.Time,
-		values: []any{v.ID, v.EventNumber, v.AlertNumber, v.Time, v.Severity, v.SourceIP, v.Path, v.Site, v.ServerGroup, v.Service, v.Application, document},
-		facet:  facet{v.Site, v.ServerGroup, v.Service, v.Application, v.Severity},
+		time:    v.Time,
+		values:  []any{v.ID, v.EventNumber, v.AlertNumber, v.Time, v.Severity, v.SourceIP, v.Path, v.Site, v.ServerGroup, v.Service, v.Application, document},
+		segment: v.EventNumber / segmentSize,
+		facet:   facet{v.Site, v.ServerGroup, v.Service, v.Application, v.Severity},
 	}
 }
 

@@ -179,7 +179,7 @@ func (s *Store) keepEvents(ctx context.Context, day string, t eventTable, rows [
 			size += n * int64(len(document))
 		}
 		if t.kind == Violations {
-			err = addFacets(ctx, tx, rows, map[facetHour]bool{})
+			err = newNotes().add(ctx, tx, rows)
 		}
 		return errors.Join(err, addTotals(ctx, tx, t.name, added, size))
 	})

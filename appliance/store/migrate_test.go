@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -35,9 +36,15 @@ func version(t *testing.T, path string) (version int) {
 	return version
 }
 
-// Days of schema 1 are searched as they are, some before and some after they have
+// Days of older schemas are searched as they are, some before and some after they have
 // been migrated, and take events.
 func TestOldDaysAreSearchedAndMigrated(t *testing.T) {
+	for schema := int64(1); schema <= 2; schema++ {
+		t.Run(fmt.Sprint(schema), func(t *testing.T) { searchedAndMigrated(t, schema) })
+	}
+}
+
+func searchedAndMigrated(t *testing.T, schema int64) {
 	s := open(t)
 	r := storetest.Random(t)
 	list := storetest.Violations(r, 3, 4000)
@@ -53,7 +60,7 @@ func TestOldDaysAreSearchedAndMigrated(t *testing.T) {
 		t.Fatalf("%q, %v", days, err)
 	}
 	for _, day := range days {
-		older(t, day, "events", 1)
+		older(t, day, "events", schema)
 	}
 	reader, err := store.Open(t.Context(), home, store.Options{ReadOnly: true})
 	if err != nil {
@@ -75,7 +82,7 @@ func TestOldDaysAreSearchedAndMigrated(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, day := range days {
-		if v := version(t, day); v != 2 {
+		if v := version(t, day); v != 3 {
 			t.Errorf("%s has schema %d after the migration", day, v)
 		}
 	}

@@ -34,10 +34,10 @@ type ViolationFilter struct {
 }
 
 // searchSchema is the schema of days that have what searches need.
-const searchSchema = 2
+const searchSchema = 3
 
 // fewFacets is up to how many facets are searched each on its own. More of them are
-// so many of an hour's violations that going through the hour meets them soon.
+// so many of a segment's violations that going through its time meets them soon.
 const fewFacets = 48
 
 // Violations returns up to limit violations, the newest first, those of one
@@ -84,11 +84,11 @@ func (s *Store) searchDay(ctx context.Context, name string, f ViolationFilter, l
 	defer d.close()
 	switch {
 	case f.EventNumber != 0 || day.schema < searchSchema || f.everything():
-		err = d.take(condition{}, f.From, f.To)
+		err = d.take(condition{}, d.within())
 	case !f.others().none():
-		err = d.hours()
+		err = d.indexed()
 	default:
-		err = d.facetHours()
+		err = d.faceted()
 	}
 	if err != nil {
 		return nil, err
@@ -192,7 +192,7 @@ type hit struct {
 }
 
 func newestFirst(a, b hit) int {
-	return cmp.Or(cmp.Compare(b.time, a.time), cmp.Compare(b.number, a.number))
+	return cmp.Or(cmp.Compare(b.time, a.time), cmp.Compare(b.number, a.number), bytes.Compare(b.document, a.document))
 }
 
 func (s *search) close() {
@@ -201,8 +201,22 @@ func (s *search) close() {
 	}
 }
 
-// full reports whether nothing older is wanted.
-func (s *search) full() bool { return len(s.found) >= s.limit }
+// within is the time of what is still wanted.
+func (s *search) within() span {
+	w := span{s.filter.From, s.filter.To}
+	if len(s.found) == s.limit {
+		w.first = s.found[s.limit-1].time // nothing older
+	}
+	return w
+}
+
+// keep keeps the newest of all that was found. Some may have been found before.
+func (s *search) keep(hits []hit) {
+	s.found = append(s.found, hits...)
+	slices.SortFunc(s.found, newestFirst)
+	s.found = slices.CompactFunc(s.found, func(a, b hit) bool { return newestFirst(a, b) == 0 })
+	s.found = s.found[:min(len(s.found), s.limit)]
+}
 
 // query runs a query that is prepared once.
 func (s *search) query(query string, values []any) (*sql.Rows, error) {
@@ -217,87 +231,104 @@ func (s *search) query(query string, values []any) (*sql.Rows, error) {
 	return statement.QueryContext(s.ctx, values...)
 }
 
-// violations returns what meets a condition and the time, the newest first, as far
-// as it is wanted.
-func (s *search) violations(c condition, from, to int64) ([]hit, error) {
-	c.add("time BETWEEN ? AND ?", from, to)
-	values := append(c.values, s.limit-len(s.found))
+// find finds what meets a condition in a time, the newest first, as far as it is
+// wanted.
+func (s *search) find(c condition, at span) error {
+	c.add("time BETWEEN ? AND ?", at.first, at.last)
+	values := append(c.values, s.limit)
 	query := "SELECT time, number, CAST(document AS BLOB) FROM violations" + c.where(1) +
 		fmt.Sprintf(" ORDER BY time DESC, number DESC LIMIT $%d", len(values))
 	rows, err := s.query(query, values)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return collect(rows, func(h *hit) error {
+	found, err := collect(rows, func(h *hit) error {
 		var document sql.RawBytes
 		err := rows.Scan(&h.time, &h.number, &document)
 		h.document = bytes.Clone(document)
 		return err
 	})
-}
-
-// take finds what meets a condition and the filter.
-func (s *search) take(c condition, from, to int64) error {
-	for _, more := range []condition{s.filter.others(), s.filter.facets()} {
-		c.terms, c.values = append(c.terms, more.terms...), append(c.values, more.values...)
-	}
-	found, err := s.violations(c, from, to)
-	s.found = append(s.found, found...)
+	s.keep(found)
 	return err
 }
 
-// hours goes through the hours, the newest first.
-func (s *search) hours() error {
+// take finds what meets a condition and the filter.
+func (s *search) take(c condition, at span) error {
+	for _, more := range []condition{s.filter.others(), s.filter.facets()} {
+		c.terms, c.values = append(c.terms, more.terms...), append(c.values, more.values...)
+	}
+	return s.find(c, at)
+}
+
+// segment is a segment of the day, and its time.
+type segment struct {
+	number int64
+	span
+}
+
+// segments goes through those that have something of the wanted time, the newest
+// first. Where violations came late, their times overlap.
+func (s *search) segments(look func(segment) error) error {
+	at := s.within()
+	rows, err := s.query("SELECT segment, first_time, last_time FROM segments WHERE last_time >= $1 AND first_time <= $2 ORDER BY last_time DESC", []any{at.first, at.last})
+	if err != nil {
+		return err
+	}
+	list, err := collect(rows, func(g *segment) error { return rows.Scan(&g.number, &g.first, &g.last) })
+	if err != nil {
+		return err
+	}
+	for _, g := range list {
+		if g.last < s.within().first {
+			return nil
+		}
+		if err := look(g); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// of is the condition that a violation is of a segment.
+func (g segment) of() (c condition) {
+	c.add("number / 32768 = ?", g.number)
+	return c
+}
+
+// indexed goes through the segments by their indexes.
+func (s *search) indexed() error {
 	if !s.filter.facets().none() {
 		if facets, err := s.facets(); err != nil || len(facets) == 0 {
 			return err
 		}
 	}
-	for h := s.filter.To / hour; h >= s.filter.From/hour && !s.full(); h-- {
-		if err := s.hour(h); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.segments(func(g segment) error { return s.take(g.of(), s.within()) })
 }
 
-// hour looks into one hour by its index.
-func (s *search) hour(h int64) error {
-	var c condition
-	c.add("time / 3600000 = ?", h)
-	from, to := s.within(h)
-	return s.take(c, from, to)
-}
-
-// within is what of an hour is wanted.
-func (s *search) within(h int64) (from, to int64) {
-	return max(s.filter.From, h*hour), min(s.filter.To, (h+1)*hour-1)
-}
-
-// facetHours goes through the hours in which facets occur that are wanted.
-func (s *search) facetHours() error {
+// faceted goes through the segments in which facets occur that are wanted.
+func (s *search) faceted() error {
 	facets, err := s.facets()
 	if err != nil || len(facets) == 0 {
 		return err
 	}
-	for h := s.filter.To / hour; h >= s.filter.From/hour && !s.full(); h-- {
-		here, err := s.facetsIn(h, facets)
+	return s.segments(func(g segment) error {
+		here, err := s.facetsIn(g, facets)
 		if err != nil {
 			return err
 		}
-		switch {
-		case len(here) == 0:
-		case len(here) > fewFacets:
-			from, to := s.within(h)
-			err = s.take(condition{}, from, to)
-		default:
-			err = s.each(h, here)
+		if len(here) > fewFacets {
+			at := s.within()
+			return s.take(condition{}, span{max(at.first, g.first), min(at.last, g.last)})
 		}
-		if err != nil {
-			return err
+		for _, f := range here {
+			c := g.of()
+			c.add("site = ? AND server_group = ? AND service = ? AND application = ? AND severity = ?", f.values()...)
+			if err := s.find(c, s.within()); err != nil {
+				return err
+			}
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // facets are those of the day that meet the filter, by id.
@@ -320,9 +351,9 @@ func (s *search) facets() (map[int64]facet, error) {
 	return facets, rows.Err()
 }
 
-// facetsIn are those of facets that occur in an hour.
-func (s *search) facetsIn(h int64, facets map[int64]facet) ([]facet, error) {
-	query, values := "SELECT facet FROM facet_hours WHERE hour = $1", []any{h}
+// facetsIn are those of facets that occur in a segment.
+func (s *search) facetsIn(g segment, facets map[int64]facet) ([]facet, error) {
+	query, values := "SELECT facet FROM segment_facets WHERE segment = $1", []any{g.number}
 	if len(facets) <= fewFacets {
 		ids := slices.Sorted(maps.Keys(facets))
 		for _, id := range ids {
@@ -346,28 +377,4 @@ func (s *search) facetsIn(h int64, facets map[int64]facet) ([]facet, error) {
 		}
 	}
 	return here, rows.Err()
-}
-
-// each looks for each facet in an hour, and keeps the newest of all.
-func (s *search) each(h int64, facets []facet) error {
-	wanted := s.limit - len(s.found)
-	from, to := s.within(h)
-	var newest []hit
-	for _, f := range facets {
-		var c condition
-		c.add("time / 3600000 = ?", h)
-		c.add("site = ? AND server_group = ? AND service = ? AND application = ? AND severity = ?", f.values()...)
-		some, err := s.violations(c, from, to)
-		if err != nil {
-			return err
-		}
-		newest = append(newest, some...)
-		slices.SortFunc(newest, newestFirst)
-		if len(newest) >= wanted {
-			newest = newest[:wanted]
-			from = newest[wanted-1].time // of the next facet, nothing older is wanted
-		}
-	}
-	s.found = append(s.found, newest...)
-	return nil
 }

@@ -20,9 +20,9 @@ type stagedDay struct {
 	indexes []string // statements that make them, at the end for all rows at once
 }
 
-// facetsSince is the event schema that has facets; from an older one the migration
+// segmentsSince is the event schema that has segments; from an older one the migration
 // makes them.
-const facetsSince = 2
+const segmentsSince = 3
 
 func stageDay(ctx context.Context, path, name string, schema int64) (*stagedDay, error) {
 	begin, err := time.Parse(dayLayout, name)
@@ -154,8 +154,8 @@ func (d *stagedDay) end(ctx context.Context) error {
 			return err
 		}
 	}
-	if d.schema >= facetsSince {
-		if err := deriveFacets(ctx, d.tx); err != nil {
+	if d.schema >= segmentsSince {
+		if err := deriveSegments(ctx, d.tx); err != nil {
 			return err
 		}
 	}

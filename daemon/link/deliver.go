@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	maxBatch     = 2000 // records; half as many after each failure
+	maxBatch     = 4000 // records; half as many after each failure
 	minBatch     = 50
 	gatherEvents = 100 * time.Millisecond // that a batch waits for more when there was none
 	sendTimeout  = 2 * time.Minute

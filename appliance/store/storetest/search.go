@@ -21,14 +21,19 @@ func Random(t *testing.T) *rand.Rand {
 }
 
 // Violations are random ones of a few days, with few and with many values of what
-// is searched for, and several in one millisecond.
+// is searched for, and several in one millisecond. Most come in the order of their
+// times, and their numbers are far enough apart for many segments.
 func Violations(r *rand.Rand, days, n int) []store.Violation {
 	list := make([]store.Violation, n)
 	for i := range list {
 		service := r.IntN(90)
+		second := days * 24 * 3600 * i / n
+		if r.IntN(10) == 0 {
+			second = r.IntN(days * 24 * 3600)
+		}
 		list[i] = store.Violation{
-			ID: fmt.Sprintf("v-%d", i), EventNumber: int64(i + 1), AlertNumber: int64(1 + r.IntN(n/10)),
-			Time:     at(r.IntN(days)) + int64(r.IntN(24*3600))*1000,
+			ID: fmt.Sprintf("v-%d", i), EventNumber: int64(200*i + 1), AlertNumber: int64(1 + r.IntN(n/10)),
+			Time:     at(0) + int64(second-second%20)*1000,
 			Severity: []string{"high", "medium", "low", "informative"}[min(r.IntN(20), 3)],
 			SourceIP: fmt.Sprintf("192.0.2.%d", r.IntN(r.IntN(250)+1)), Path: fmt.Sprintf("/p/%d", r.IntN(r.IntN(200)+1)),
 			Site: fmt.Sprintf("Site %d", service/30), ServerGroup: fmt.Sprintf("Group %d", service/10),
