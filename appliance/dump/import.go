@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"slices"
 	"sync/atomic"
@@ -252,7 +253,7 @@ func (i *importer) done() int64 {
 	if !(all > 0) {
 		return i.read.Load() // an older release did not say
 	}
-	return int64(min(i.work/all, 1) * float64(i.total))
+	return int64(math.Round(min(i.work/all, 1) * float64(i.total)))
 }
 
 // step tells progress, and stops before the disk's reserve is touched.

@@ -189,7 +189,7 @@ func TestLeftOutIsAbsent(t *testing.T) {
 	_, data := export(t, src, o)
 	to := target(t)
 	r := imported(t, to, data, ImportOptions{Passphrase: "p"})
-	if notes := strings.Join(r.Notes, "\n"); !strings.Contains(notes, `krpInboundRule "443" no longer names its SSL key: the dump left it out`) || !strings.Contains(notes, `httpProxy "proxy" no longer names its credential: the dump left it out`) {
+	if notes := strings.Join(r.Notes, "\n"); !strings.Contains(notes, `inbound rule "443" no longer names its SSL key: the dump left it out`) || !strings.Contains(notes, `HTTP proxy "proxy" no longer names its credential: the dump left it out`) {
 		t.Errorf("notes: %s", notes)
 	}
 	db, err := store.Open(t.Context(), string(to.Home), store.Options{})
@@ -252,7 +252,7 @@ func TestCredentialsOfEachKind(t *testing.T) {
 					return errors.Join(tx.Update(t.Context(), id, before.Document), tx.Rename(t.Context(), id, "other"))
 				})
 				holds := strings.Contains(string(before.Document), fmt.Sprintf(`%q:"`, field))
-				said := slices.Contains(r.Notes, fmt.Sprintf("%s %q no longer names its credential: the dump left it out", before.Kind, before.Name))
+				said := slices.Contains(r.Notes, fmt.Sprintf("%s %q no longer names its credential: the dump left it out", model.Title(before.Kind), before.Name))
 				if err != nil || holds == o.NoCredentials || said != o.NoCredentials {
 					t.Errorf("%s, merged %v: %s names one: %v, notes: %s, %v", name, merge, before.Kind, holds, notes, err)
 				}

@@ -102,7 +102,8 @@ func days(t *testing.T, home string) map[string]map[string][]string {
 		for _, query := range []string{
 			"SELECT * FROM alerts ORDER BY rowid", "SELECT * FROM violations ORDER BY rowid", "SELECT * FROM audit_data ORDER BY rowid", "SELECT * FROM totals ORDER BY name",
 			"SELECT COUNT(*) FROM facets", "SELECT name, sql FROM sqlite_master ORDER BY name",
-			"SELECT h.hour, f.site, f.server_group, f.service, f.application, f.severity FROM facet_hours h JOIN facets f ON f.id = h.facet ORDER BY 1, 2, 3, 4, 5, 6",
+			"SELECT s.segment, f.site, f.server_group, f.service, f.application, f.severity FROM segment_facets s JOIN facets f ON f.id = s.facet ORDER BY 1, 2, 3, 4, 5, 6",
+			"SELECT segment, first_time, last_time FROM segments ORDER BY 1",
 		} {
 			day[query] = texts(t, file, query)
 		}
