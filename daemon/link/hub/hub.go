@@ -65,6 +65,7 @@ type Hub struct {
 	groups   map[string]*group   // by id
 	listed   bool                // gateways, once
 	toKeep   []store.SystemEvent
+	failing  bool // they could not be stored
 }
 
 // New returns a hub. Run is to run.

@@ -59,14 +59,15 @@ func (h *Hub) keepEvents(ctx context.Context) {
 		return
 	}
 	err := h.Store.AddSystemEvents(ctx, list)
-	if err == nil {
-		return
-	}
-	if ctx.Err() == nil {
-		h.Log.Error("system events cannot be stored", "error", err.Error())
-	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	failing := h.failing
+	if h.failing = err != nil; err == nil {
+		return
+	}
+	if !failing && ctx.Err() == nil {
+		h.Log.Error("system events cannot be stored, they wait", "error", err.Error())
+	}
 	h.toKeep = append(list, h.toKeep...)
 	h.toKeep = h.toKeep[max(len(h.toKeep)-maxToKeep, 0):]
 }
