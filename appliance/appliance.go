@@ -185,6 +185,7 @@ func (h Home) Cores() string       { return h.path("coredumps") }               
 func (h Home) Seal() string        { return h.path("seal", "record") }
 func (h Home) Trial() string       { return h.path("release.json") }         // which release is to run, and how it came to that
 func (h Home) Hotfix() string      { return h.path("hotfix") }               // where a new appliance's first patch is
+func (h Home) HotfixPatch() string { return h.path("hotfix.enc") }           // that patch, on its way
 func (h Home) Identity() string    { return h.path("run", "identity.json") } // what licences are bound to, for the role
 
 // Folders are those that every home has.

@@ -18,13 +18,21 @@ import (
 	"sealgate/daemon/link"
 )
 
-// A new gateway registers by itself, and tries until it has.
+// A new appliance registers and patches itself, and tries until it has.
 const (
-	firstJoin   = time.Second // between attempts; longer each time
-	longestJoin = 5 * time.Minute
+	firstTry   = time.Second // between attempts; longer each time
+	longestTry = 5 * time.Minute
 )
 
-// pending is how a registration that waits went last; the zero value is none.
+// untilNext waits about as long before the next attempt.
+func untilNext(ctx context.Context, wait time.Duration) {
+	select {
+	case <-time.After(wait/2 + rand.N(wait)):
+	case <-ctx.Done():
+	}
+}
+
+// pending is how something that waits went last; the zero value is nothing.
 type pending struct {
 	mu   sync.Mutex
 	text string
@@ -121,7 +129,7 @@ func (d *Daemon) registration() *commands.Registration {
 // keepJoining registers a new gateway with what it was created with, until it is
 // registered or ctx ends.
 func (d *Daemon) keepJoining(ctx context.Context) {
-	for wait := firstJoin; ctx.Err() == nil; wait = min(2*wait, longestJoin) {
+	for wait := firstTry; ctx.Err() == nil; wait = min(2*wait, longestTry) {
 		waiting, err := d.join(ctx)
 		if !waiting {
 			d.pending.set("")
@@ -135,10 +143,7 @@ func (d *Daemon) keepJoining(ctx context.Context) {
 		if d.pending.set(text) {
 			d.log.Warn("the gateway is not registered yet, trying again", "error", text, "again_in", wait.String())
 		}
-		select {
-		case <-time.After(wait/2 + rand.N(wait)):
-		case <-ctx.Done():
-		}
+		untilNext(ctx, wait)
 	}
 }
 
