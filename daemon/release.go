@@ -164,8 +164,8 @@ func (d *Daemon) releaseList() ([]commands.Release, string) {
 	switch t.State {
 	case patch.Pending:
 		next = t.To
-	case patch.Returning:
-		next = t.From
+	case patch.Returning: // its note is for afterwards
+		next, t.Note = t.From, fmt.Sprintf("impctl restart runs release %s in the place of %s", t.From, t.To)
 	case patch.OnTrial, patch.Proven:
 		back = t.From
 	}
