@@ -54,6 +54,14 @@ func (p *pending) get() string {
 
 // Register joins a management server. What waited to register is given up.
 func (d *Daemon) Register(ctx context.Context, c commands.Caller, r commands.Register, ui control.UI) (commands.Registration, error) {
+	got, err := d.register(ctx, c, r, ui)
+	if err != nil {
+		d.setUp.Step(ftl.Registration, ftl.Failed, fmt.Sprintf("wanted by %s: %s", c.Name, commands.ResultOf(err).Error))
+	}
+	return got, err
+}
+
+func (d *Daemon) register(ctx context.Context, c commands.Caller, r commands.Register, ui control.UI) (commands.Registration, error) {
 	var got link.Registration
 	spec := job.Spec{Home: d.home, Register: &job.Register{Register: r, Name: d.config.Name}}
 	if err := d.jobs.run(ctx, job.KindRegistration, c, spec, ui, &got); err != nil {
@@ -82,6 +90,7 @@ func (d *Daemon) Unregister(ctx context.Context, c commands.Caller, forget bool,
 	if err != nil {
 		return commands.Registration{}, err
 	}
+	d.setUp.Step(ftl.Registration, ftl.Done, fmt.Sprintf("%s was left by %s", was.Server, c.Name))
 	d.log.Info("the gateway is not registered any more", "server", was.Server, "user", c.Name)
 	return d.registrationOf(was), nil
 }
@@ -158,7 +167,7 @@ func (d *Daemon) join(ctx context.Context) (waiting bool, err error) {
 		return false, secret.DropRegistration(string(d.home)) // the last attempt was cut after it
 	}
 	r := commands.Register{Joining: d.config.Joining, Password: with.Password, Token: with.Token}
-	if _, err = d.Register(ctx, commands.Caller{Name: "first start"}, r, silent{}); err == nil {
+	if _, err = d.register(ctx, commands.Caller{Name: "first start"}, r, silent{}); err == nil {
 		return false, nil
 	}
 	_, waiting, unread := d.secrets.PendingRegistration(string(d.home)) // it may have been given up meanwhile
