@@ -75,7 +75,11 @@ func (d *Daemon) register(ctx context.Context, c commands.Caller, r commands.Reg
 
 // joined writes down that the set-up has reached it.
 func (d *Daemon) joined(r link.Registration) {
-	d.setUp.Step(ftl.Registration, ftl.Done, fmt.Sprintf("at %s, in gateway group %q", r.Server, r.Group))
+	text := fmt.Sprintf("at %s, in gateway group %q", r.Server, r.Group)
+	if r.Note != "" {
+		text += "; " + r.Note
+	}
+	d.setUp.Step(ftl.Registration, ftl.Done, text)
 }
 
 // Unregister leaves the management server, or gives up joining one.
@@ -96,7 +100,7 @@ func (d *Daemon) Unregister(ctx context.Context, c commands.Caller, forget bool,
 }
 
 func (d *Daemon) registrationOf(r link.Registration) commands.Registration {
-	shown := commands.Registration{Name: d.config.Name, Server: r.Server, ServerName: r.ServerName, Group: r.Group, DataAddress: r.DataAddress, Since: r.Since}
+	shown := commands.Registration{Name: d.config.Name, Server: r.Server, ServerName: r.ServerName, Group: r.Group, DataAddress: r.DataAddress, Since: r.Since, Note: r.Note}
 	if r.Registered() {
 		shown.Pin = hex.EncodeToString(r.Pin[:])
 	}
