@@ -32,6 +32,7 @@ type host struct {
 	export   *Export
 	send     *Send
 	imported *Import
+	events   Events
 
 	techInfo   *TechInfo
 	registered *Register
@@ -100,6 +101,10 @@ func (h *host) AcceptHostKey(context.Context, Caller, AcceptHostKey, control.UI)
 }
 func (h *host) History(_ context.Context, _ Caller, x History, _ control.UI) ([]Revision, error) {
 	return []Revision{{Number: 7, Author: "admin", Summary: "change\x1b[2J site", Changes: 1, Difference: []Difference{{Kind: "site", Name: "Shop", What: "created", After: "{}"}}}}, nil
+}
+func (h *host) Events(_ context.Context, _ Caller, x Events, _ control.UI) ([]Event, error) {
+	h.events = x
+	return []Event{{Time: time.Unix(0, 0), Severity: "high", Source: "gw1", Code: "server-down", Text: "the server a\x1b[2Jb does not answer"}}, nil
 }
 func (h *host) AskGateway(_ context.Context, _ Caller, x AskGateway, _ control.UI) (GatewayAnswer, error) {
 	return GatewayAnswer{Gateway: x.Gateway, Kind: x.Kind}, nil

@@ -67,6 +67,9 @@ type Host interface {
 	AcceptHostKey(context.Context, Caller, AcceptHostKey, control.UI) ([]HostKey, error)
 	Licences(context.Context, Caller, control.UI) (Licences, error)
 	History(context.Context, Caller, History, control.UI) ([]Revision, error)
+
+	// Events lists system events, the oldest first.
+	Events(context.Context, Caller, Events, control.UI) ([]Event, error)
 	AskGateway(context.Context, Caller, AskGateway, control.UI) (GatewayAnswer, error)
 	Revert(context.Context, Caller, Revert, control.UI) (RevertResult, error)
 	TestConnection(context.Context, Caller, ConnectionTest, control.UI) (ConnectionResult, error)

@@ -69,16 +69,23 @@ func (e *gatewayErrands) RestartRole() error {
 }
 
 // TechInfo makes a bundle and moves it to where the role reads it.
-func (e *gatewayErrands) TechInfo() (string, error) {
+func (e *gatewayErrands) TechInfo(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(e.ctx, cancel)()
 	if err := e.may("impctl support get-tech-info"); err != nil {
 		return "", err
 	}
 	var r commands.TechInfoResult
 	spec := job.Spec{Home: e.home, TechInfo: &commands.TechInfo{Status: e.Status()}}
-	if err := e.swept(e.jobs.run(e.ctx, job.KindTechInfo, commands.Caller{Name: managementServer}, spec, silent{}, &r)); err != nil {
+	if err := e.swept(e.jobs.run(ctx, job.KindTechInfo, commands.Caller{Name: managementServer}, spec, silent{}, &r)); err != nil {
 		return "", errors.New(commands.ResultOf(err).Error)
 	}
-	return r.Name, e.hand(r.Name)
+	err := e.hand(r.Name)
+	if err == nil && ctx.Err() != nil { // nobody is there to take it
+		err = errors.Join(ctx.Err(), os.Remove(filepath.Join(e.home.Results(), r.Name)))
+	}
+	return r.Name, err
 }
 
 // hand gives a bundle to the role. It is copied: who may read a file follows from the

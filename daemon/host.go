@@ -141,6 +141,13 @@ func (d *Daemon) History(ctx context.Context, c commands.Caller, x commands.Hist
 	return r, err
 }
 
+// Events lists system events.
+func (d *Daemon) Events(ctx context.Context, c commands.Caller, x commands.Events, ui control.UI) ([]commands.Event, error) {
+	var r []commands.Event
+	err := d.jobs.run(ctx, job.KindEvents, c, job.Spec{Home: d.home, Events: &x}, ui, &r)
+	return r, err
+}
+
 // AskGateway has a gateway do something.
 func (d *Daemon) AskGateway(ctx context.Context, c commands.Caller, x commands.AskGateway, ui control.UI) (commands.GatewayAnswer, error) {
 	x.Author = c.Name

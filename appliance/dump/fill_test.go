@@ -75,6 +75,9 @@ func fillTiny(t *testing.T, s *store.Store, keys *secret.Keys) {
 	if err := s.FinishJob(ctx, job.ID, store.JobDone, "2 files", noon); err != nil {
 		t.Fatal(err)
 	}
+	if err := s.AddSystemEvents(ctx, []store.SystemEvent{{ID: "event-1", Source: "gw1", Time: noon.UnixMilli(), Severity: "high", Code: "server-down", Text: "ü\u2028"}}); err != nil {
+		t.Fatal(err)
+	}
 	writeFile(t, filepath.Join(s.Files(), "proxy.conf"), []byte("a configuration file\x00"))
 	writeFile(t, filepath.Join(s.Files(), "pages", "error ü.html"), nil)
 	var batch store.Batch

@@ -194,6 +194,9 @@ func TestMerge(t *testing.T) {
 	if got := string(after["events/2026-03-01/alerts/0001.jsonl"]); !bytes.Contains([]byte(got), []byte(`"own"`)) || !bytes.Contains([]byte(got), []byte(`"alert-1"`)) {
 		t.Errorf("alerts of both: %s", got)
 	}
+	if got := string(after["config/system_events/0001.jsonl"]); !strings.Contains(got, `"event-1"`) {
+		t.Errorf("system events: %s", got)
+	}
 	again := imported(t, to, data, ImportOptions{Merge: true, Passphrase: "p"})
 	for _, taken := range again.Changes {
 		if taken.Added != 0 || taken.Changed != 0 {

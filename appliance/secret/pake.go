@@ -31,16 +31,17 @@ func (k *Keys) SecureExchange(channel, session []byte) (Hashing, *cpace.Exchange
 	return Hashing{v.salt, v.memory, v.passes, v.lanes}, cpace.New(cpace.Initiator, v.hash, channel, session), nil
 }
 
-// PasswordExchange begins the side that has a password. What it is asked to compute
-// comes from a stranger, and is bounded.
-func PasswordExchange(ctx context.Context, password string, h Hashing, channel, session []byte) (*cpace.Exchange, error) {
+// Hash is the representative of a password. What is asked for comes from a stranger, and
+// is bounded.
+func (h Hashing) Hash(ctx context.Context, password string) ([]byte, error) {
 	if len(h.Salt) < saltSize || len(h.Salt) > maxSalt || h.Memory < memoryKiB || h.Memory > maxMemoryKiB ||
 		h.Passes < passes || h.Passes > maxPasses || h.Lanes < lanes || h.Lanes > maxLanes {
 		return nil, ErrHashing
 	}
-	hash, err := derive(ctx, password, h.Salt, h.Passes, h.Memory, h.Lanes)
-	if err != nil {
-		return nil, err
-	}
-	return cpace.New(cpace.Responder, hash, channel, session), nil
+	return derive(ctx, password, h.Salt, h.Passes, h.Memory, h.Lanes)
+}
+
+// PasswordExchange begins the side that has a password, by its hash.
+func PasswordExchange(hash, channel, session []byte) *cpace.Exchange {
+	return cpace.New(cpace.Responder, hash, channel, session)
 }

@@ -11,6 +11,7 @@ const (
 	MarkArchive        = "seed-archive-good-"   // in the name and in the file's first bytes
 	MarkFailedArchive  = "seed-archive-failed-" // likewise
 	MarkJob            = "seed-job-"
+	MarkSystemEvent    = "seed-system-event-"
 	MarkAlert          = "seed-alert-"
 	MarkViolation      = "seed-violation-"
 	MarkAudit          = "seed-audit-"

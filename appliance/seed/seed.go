@@ -1,6 +1,6 @@
 // Package seed fills a store with test data: sites and services with their rules
 // and policies, users, certificates, credentials, alerts, violations, recorded
-// requests, archives and jobs, as a management server in front of a few busy sites
+// requests, archives, jobs and system events, as a management server in front of a few busy sites
 // has them.
 //
 // The same options give the same data, byte for byte in a snapshot's lines: ids,
@@ -103,7 +103,7 @@ func Fill(ctx context.Context, s *store.Store, sealer store.Sealer, options Opti
 		report: Report{Rows: make(map[store.Kind]int64), Bytes: make(map[store.Kind]int64)},
 		total:  share(options.Scale, auditShare+archiveShare+violationShare+alertShare),
 	}
-	for _, step := range []func(context.Context) error{f.configuration, f.users, f.archives, f.jobs, f.events} {
+	for _, step := range []func(context.Context) error{f.configuration, f.users, f.archives, f.jobs, f.systemEvents, f.events} {
 		if err := step(ctx); err != nil {
 			return f.report, err
 		}

@@ -160,7 +160,7 @@ func TestShares(t *testing.T) {
 var marks = map[store.Kind][]string{
 	store.Config: {seed.MarkConfig}, store.Users: {seed.MarkUser}, store.SSLKeys: {seed.MarkSSLKey, seed.MarkSSLSecret},
 	store.Credentials: {seed.MarkCredential, seed.MarkCredentialPass}, store.Archives: {seed.MarkArchive}, store.FailedArchives: {seed.MarkFailedArchive},
-	store.Jobs: {seed.MarkJob}, store.Alerts: {seed.MarkAlert}, store.Violations: {seed.MarkViolation}, store.Audit: {seed.MarkAudit},
+	store.Jobs: {seed.MarkJob}, store.SystemEvents: {seed.MarkSystemEvent}, store.Alerts: {seed.MarkAlert}, store.Violations: {seed.MarkViolation}, store.Audit: {seed.MarkAudit},
 }
 
 func TestMarkersTellKindsApart(t *testing.T) {

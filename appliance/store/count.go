@@ -32,6 +32,7 @@ var countQueries = []struct {
 	{Archives, "SELECT COUNT(*), COALESCE(SUM(size), 0) FROM archives WHERE status = '" + string(ArchiveGood) + "'"},
 	{FailedArchives, "SELECT COUNT(*), COALESCE(SUM(size), 0) FROM archives WHERE status = '" + string(ArchiveFailed) + "'"},
 	{Jobs, "SELECT COUNT(*), COALESCE(SUM(OCTET_LENGTH(message)), 0) FROM jobs"},
+	{SystemEvents, "SELECT COUNT(*), COALESCE(SUM(OCTET_LENGTH(text)), 0) FROM system_events"},
 }
 
 // Counts says how much there is of each kind, in the order of Kinds. It costs a few
@@ -40,7 +41,8 @@ func (s *Store) Counts(ctx context.Context) ([]Count, error) {
 	var counts []Count
 	for _, c := range countQueries {
 		count := Count{Kind: c.kind}
-		if err := s.reader.QueryRowContext(ctx, c.query).Scan(&count.Rows, &count.Bytes); err != nil {
+		err := s.reader.QueryRowContext(ctx, c.query).Scan(&count.Rows, &count.Bytes)
+		if err != nil && !isMissingTable(err) { // of an older schema
 			return nil, fmt.Errorf("cannot count the %s: %w", c.kind, err)
 		}
 		counts = append(counts, count)

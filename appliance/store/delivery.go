@@ -11,9 +11,11 @@ import (
 // Delivery is what a gateway's spool held from one record to another.
 type Delivery struct {
 	GatewayID  string
+	Gateway    string // its name, which the violations have
 	Epoch      string // of the spool
 	Last       uint64 // number of the last record
 	Violations []Delivered
+	Events     []SystemEvent // of the gateway; their source is its name
 }
 
 // Delivered is a violation and its number in the spool.
@@ -35,15 +37,20 @@ const (
 // that all of it is on the disk. What is stored already is passed over by its id, and
 // not by its number, which a gateway that was set back to an older state of its disk
 // gives again. Where the time is not believed, the number decides: the id may lie in
-// another day. It returns how many those are.
+// another day. System events go by their ids alone. It returns how many those are whose
+// time is not believed.
 func (a *Aggregator) Deliver(ctx context.Context, deliveries []Delivery) (off int, err error) {
 	at := a.store.milliseconds()
-	var violations []Violation
-	var unseen []string // gateways
+	var violations []owned
+	var unseen, unnamed []Delivery // of gateways
 	for _, d := range deliveries {
 		kept, err := a.store.kept(ctx, d)
 		if err != nil {
 			return 0, err
+		}
+		from := &owner{d.GatewayID, kept.name}
+		if kept.name == "" {
+			unnamed = append(unnamed, d)
 		}
 		seen, before := kept.seen, off
 		if seen == 0 {
@@ -57,18 +64,25 @@ func (a *Aggregator) Deliver(ctx context.Context, deliveries []Delivery) (off in
 				v.Violation.Time = seen
 				off++
 			}
-			violations = append(violations, v.Violation)
+			violations = append(violations, owned{v.Violation, from})
 		}
 		if off > before && kept.seen == 0 {
-			unseen = append(unseen, d.GatewayID)
+			unseen = append(unseen, d)
+		}
+		for i := range d.Events {
+			e := &d.Events[i]
+			if e.GatewayID = d.GatewayID; !believed(e.Time, at) {
+				e.Time = at
+				off++
+			}
 		}
 	}
-	// A time that is given here is remembered first: sent again after a crash, the
-	// violation must not come to lie in another day.
-	if err := a.store.see(ctx, unseen, at); err != nil {
+	// What is given here, a time and a name, is remembered first: sent again after a crash,
+	// the violation must not come to lie in another day, or to be another gateway's.
+	if err := a.store.see(ctx, unseen, unnamed, at); err != nil {
 		return 0, err
 	}
-	if err := a.Append(ctx, violations); err != nil {
+	if err := a.append(ctx, violations); err != nil {
 		return 0, err
 	}
 	return off, a.store.keepDeliveries(ctx, deliveries)
@@ -82,11 +96,12 @@ func believed(at, seen int64) bool {
 type keptDelivery struct {
 	sequence uint64
 	seen     int64
+	name     string // that the gateway's stored events have
 }
 
 func (s *Store) kept(ctx context.Context, d Delivery) (k keptDelivery, err error) {
 	var epoch string
-	err = s.reader.QueryRowContext(ctx, "SELECT epoch, sequence, seen FROM gateway_keys WHERE gateway_id = $1", d.GatewayID).Scan(&epoch, &k.sequence, &k.seen)
+	err = s.reader.QueryRowContext(ctx, "SELECT epoch, sequence, seen, told_as FROM gateway_keys WHERE gateway_id = $1", d.GatewayID).Scan(&epoch, &k.sequence, &k.seen, &k.name)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = nil
 	}
@@ -96,13 +111,18 @@ func (s *Store) kept(ctx context.Context, d Delivery) (k keptDelivery, err error
 	return k, err
 }
 
-func (s *Store) see(ctx context.Context, gateways []string, at int64) error {
-	if len(gateways) == 0 {
+func (s *Store) see(ctx context.Context, unseen, unnamed []Delivery, at int64) error {
+	if len(unseen)+len(unnamed) == 0 {
 		return nil
 	}
 	return s.transaction(ctx, func(tx *sql.Tx) error {
-		for _, id := range gateways {
-			if _, err := tx.ExecContext(ctx, "UPDATE gateway_keys SET seen = $1 WHERE gateway_id = $2", at, id); err != nil {
+		for _, d := range unseen {
+			if _, err := tx.ExecContext(ctx, "UPDATE gateway_keys SET seen = $1 WHERE gateway_id = $2", at, d.GatewayID); err != nil {
+				return err
+			}
+		}
+		for _, d := range unnamed {
+			if _, err := tx.ExecContext(ctx, "UPDATE gateway_keys SET told_as = $1 WHERE gateway_id = $2", d.Gateway, d.GatewayID); err != nil {
 				return err
 			}
 		}
@@ -114,10 +134,13 @@ func (s *Store) keepDeliveries(ctx context.Context, deliveries []Delivery) error
 	return s.transaction(ctx, func(tx *sql.Tx) error {
 		for _, d := range deliveries {
 			// A delivery that was overtaken by a later one takes nothing back.
-			_, err := tx.ExecContext(ctx, "UPDATE gateway_keys SET seen = 0, sequence = CASE WHEN epoch = $1 AND sequence > $2 THEN sequence ELSE $2 END, epoch = $1 WHERE gateway_id = $3",
-				d.Epoch, int64(d.Last), d.GatewayID)
+			_, err := tx.ExecContext(ctx, "UPDATE gateway_keys SET seen = 0, sequence = CASE WHEN epoch = $1 AND sequence > $2 THEN sequence ELSE $2 END, epoch = $1, told_as = $3 WHERE gateway_id = $4",
+				d.Epoch, int64(d.Last), d.Gateway, d.GatewayID)
 			if err != nil {
 				return fmt.Errorf("note what a gateway delivered: %w", err)
+			}
+			if _, err := addSystemEvents(ctx, tx, d.Events); err != nil {
+				return err
 			}
 		}
 		return nil

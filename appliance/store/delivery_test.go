@@ -11,6 +11,39 @@ import (
 	"sealgate/appliance/store/storetest"
 )
 
+// register makes a gateway with a key.
+func register(t *testing.T, s *store.Store, name string) (id string) {
+	t.Helper()
+	_, err := s.Write(t.Context(), store.Change{Author: "tester", Summary: "a test"}, func(tx *store.Tx) error {
+		group, err := tx.Find(t.Context(), model.RootID, model.GatewayGroup, model.DefaultGroupName)
+		if err != nil {
+			return err
+		}
+		if id, err = tx.Create(t.Context(), store.Object{ParentID: group.ID, Kind: model.Gateway, Name: name}); err != nil {
+			return err
+		}
+		return tx.PutGatewayKey(t.Context(), store.GatewayKey{GatewayID: id, Pin: "pin of " + name, Kind: "byol"})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+// cut has deliveries cut off before they are noted, until they are mended.
+func cut(t *testing.T, home string) (mend func()) {
+	t.Helper()
+	db := raw(t, filepath.Join(home, "data/current/config.db"))
+	do := func(statement string) {
+		t.Helper()
+		if _, err := db.Exec(statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	do("CREATE TRIGGER cut BEFORE UPDATE OF sequence ON gateway_keys BEGIN SELECT RAISE(ABORT, 'cut off'); END")
+	return func() { do("DROP TRIGGER cut") }
+}
+
 // A delivery that is cut off before it is noted, again and again over days, is there
 // once in the end, also what has a time that is not believed.
 func TestADeliveryThatIsCutOffIsStoredOnce(t *testing.T) {
@@ -21,29 +54,13 @@ func TestADeliveryThatIsCutOffIsStoredOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	var id string
-	_, err = s.Write(t.Context(), store.Change{Author: "tester", Summary: "a test"}, func(tx *store.Tx) error {
-		group, err := tx.Find(t.Context(), model.RootID, model.GatewayGroup, model.DefaultGroupName)
-		if err != nil {
-			return err
-		}
-		if id, err = tx.Create(t.Context(), store.Object{ParentID: group.ID, Kind: model.Gateway, Name: "gw-1"}); err != nil {
-			return err
-		}
-		return tx.PutGatewayKey(t.Context(), store.GatewayKey{GatewayID: id, Pin: "pin", Kind: "byol"})
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	id := register(t, s, "gw-1")
 	d := store.Delivery{GatewayID: id, Epoch: "e", Last: 50}
 	for i := range 50 {
 		at := now.UnixMilli() + []int64{0, 1 << 50, -1 << 50}[i%3]
 		d.Violations = append(d.Violations, store.Delivered{Sequence: uint64(i + 1), Violation: store.Violation{ID: fmt.Sprint("v", i), Time: at, Type: "t", SourceIP: "192.0.2.1"}})
 	}
-	db := raw(t, filepath.Join(home, "data/current/config.db"))
-	if _, err := db.Exec("CREATE TRIGGER cut BEFORE UPDATE OF sequence ON gateway_keys BEGIN SELECT RAISE(ABORT, 'cut off'); END"); err != nil {
-		t.Fatal(err)
-	}
+	mend := cut(t, home)
 	deliver := func() (int, error) {
 		a, err := s.Aggregator(t.Context()) // as after a restart
 		if err != nil {
@@ -57,9 +74,7 @@ func TestADeliveryThatIsCutOffIsStoredOnce(t *testing.T) {
 		}
 		now = now.Add(30 * time.Hour)
 	}
-	if _, err := db.Exec("DROP TRIGGER cut"); err != nil {
-		t.Fatal(err)
-	}
+	mend()
 	if off, err := deliver(); off != 33 || err != nil {
 		t.Errorf("%d times are not believed, %v", off, err)
 	}
@@ -75,5 +90,58 @@ func TestADeliveryThatIsCutOffIsStoredOnce(t *testing.T) {
 		if c.Kind == store.Violations && c.Rows != 50 {
 			t.Errorf("%d violations of 50", c.Rows)
 		}
+	}
+}
+
+// A gateway that is renamed between a delivery and its repeat has told the same, whether
+// the delivery was noted or cut off, is its first or not, and also of a violation whose id
+// another gateway has used.
+func TestARenamedGatewayDeliversOnce(t *testing.T) {
+	s := open(t)
+	id, other := register(t, s, "old"), register(t, s, "other")
+	now := time.Now().UnixMilli()
+	n := 0
+	deliver := func(id, name string, from, to int) error {
+		t.Helper()
+		a, err := s.Aggregator(t.Context()) // as after a restart
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := store.Delivery{GatewayID: id, Gateway: name, Epoch: "e", Last: uint64(to)}
+		for i := from; i < to; i++ {
+			d.Violations = append(d.Violations, store.Delivered{Sequence: uint64(i + 1), Violation: store.Violation{ID: fmt.Sprint("v", i), Time: now, Gateway: name, Type: "t"}})
+		}
+		_, err = a.Deliver(t.Context(), []store.Delivery{d})
+		return err
+	}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	stored := func(want int) {
+		t.Helper()
+		storetest.CheckAlerts(t, s)
+		_, violations := storetest.History(t, s)
+		if len(violations) != want {
+			t.Errorf("%d violations are stored, want %d", len(violations), want)
+		}
+	}
+	must(deliver(other, "other", 5, 6))
+	names := []string{"old", "new", "newer", "newest"}
+	for i, name := range names[1:] {
+		mend := cut(t, s.Home())
+		for range 2 {
+			if err := deliver(id, names[i], n, n+10); err == nil {
+				t.Fatal("it was not cut off")
+			}
+		}
+		mend()
+		must(deliver(id, name, n, n+10))
+		must(deliver(id, names[i], n, n+10)) // the answer was lost, and the name went back
+		must(deliver(id, name, n, n+10))
+		n += 10
+		stored(n + 1)
 	}
 }

@@ -40,7 +40,7 @@ func (m *merger) merge(ctx context.Context, change Change) error {
 	m.ids, m.taken = map[string]string{model.RootID: model.RootID}, map[Kind]*Taken{}
 	_, err := m.to.Write(ctx, change, func(tx *Tx) error {
 		m.tx = tx
-		for _, step := range []func(context.Context) error{m.objects, m.sslKeys, m.credentials, m.redirect, m.users, m.addArchives} {
+		for _, step := range []func(context.Context) error{m.objects, m.sslKeys, m.credentials, m.redirect, m.users, m.addArchives, m.systemEvents} {
 			if err := step(ctx); err != nil {
 				return err
 			}

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -11,14 +12,14 @@ import (
 	"sealgate/appliance/store/storetest"
 )
 
-// older takes a day back to schema 1, as an older release left it.
-func older(t *testing.T, path string) {
+// older takes a database back to a schema, as an older release left it.
+func older(t *testing.T, path, migrations string, schema int64) {
 	t.Helper()
-	provider, err := goose.NewProvider(goose.DialectSQLite3, raw(t, path), os.DirFS("migrations/events"), goose.WithDisableGlobalRegistry(true))
+	provider, err := goose.NewProvider(goose.DialectSQLite3, raw(t, path), os.DirFS("migrations/"+migrations), goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := provider.DownTo(t.Context(), 1); err != nil {
+	if _, err := provider.DownTo(t.Context(), schema); err != nil {
 		t.Fatal(err)
 	}
 	if err := provider.Close(); err != nil {
@@ -52,7 +53,7 @@ func TestOldDaysAreSearchedAndMigrated(t *testing.T) {
 		t.Fatalf("%q, %v", days, err)
 	}
 	for _, day := range days {
-		older(t, day)
+		older(t, day, "events", 1)
 	}
 	reader, err := store.Open(t.Context(), home, store.Options{ReadOnly: true})
 	if err != nil {
@@ -80,6 +81,62 @@ func TestOldDaysAreSearchedAndMigrated(t *testing.T) {
 	}
 	storetest.Search(t, reader, list, r)
 	if err := s.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// What an older release left is read as it is, until the role has brought it to this
+// release's schema; a dump of that time brings no rows of tables that came later.
+func TestOlderConfigurationsAreReadAsTheyAre(t *testing.T) {
+	s := open(t)
+	home := s.Home()
+	if err := s.AddSystemEvents(t.Context(), []store.SystemEvent{{ID: "1", Source: "mx1"}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	older(t, filepath.Join(home, "data/current/config.db"), "config", 5)
+	reader, err := store.Open(t.Context(), home, store.Options{ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	for _, without := range [][]store.Kind{nil, {store.SystemEvents}} {
+		snap, err := reader.Snapshot(t.Context(), store.SnapshotOptions{Without: without})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, table := range snap.Tables() {
+			if err := snap.Rows(t.Context(), table, func([]byte) error { return nil }); err != nil || table.Kind == store.SystemEvents {
+				t.Errorf("%s: %v", table.Name, err)
+			}
+		}
+		if err := snap.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if list, err := reader.SystemEvents(t.Context(), store.SystemEventFilter{}, 10); err != nil || len(list) != 0 {
+		t.Errorf("%+v, %v", list, err)
+	}
+	if _, err := reader.Counts(t.Context()); err != nil {
+		t.Error(err)
+	}
+	staging, err := store.Stage(t.Context(), home, store.Schema{Config: 5, Events: 2}, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := staging.Load(t.Context(), store.Table{Name: "system_events"}, nil, nil); !errors.Is(err, store.ErrInvalid) {
+		t.Errorf("rows of a later table: %v", err)
+	}
+	if err := staging.Discard(); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = store.Open(t.Context(), home, store.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.AddSystemEvents(t.Context(), []store.SystemEvent{{ID: "2", Source: "mx1"}}); err != nil {
 		t.Error(err)
 	}
 }

@@ -178,6 +178,8 @@ func (d *daySnapshot) close() error {
 func (p *Snapshot) listTables() {
 	for _, t := range configTables {
 		switch {
+		case addedTables[t.name] > p.Schema.Config: // the role of this release has not been there yet
+			continue
 		case t.name == "archives":
 			if p.without[Archives] && p.without[FailedArchives] {
 				continue
@@ -287,6 +289,9 @@ func (p *Snapshot) countOmitted(ctx context.Context) error {
 		return slices.ContainsFunc(p.tables, func(t Table) bool { return t.Name == name && t.Day == day })
 	}
 	for _, t := range configTables {
+		if addedTables[t.name] > p.Schema.Config {
+			continue
+		}
 		query := "SELECT COUNT(*) FROM " + t.name
 		if listed(t.name, "") {
 			kept := p.where(t.name)

@@ -105,6 +105,9 @@ func (g *Staging) begin(ctx context.Context) (err error) {
 // Snapshot.Tables, each once. It returns how many rows there were.
 func (g *Staging) Load(ctx context.Context, t Table, seal func(id string, plaintext []byte) []byte, next func() ([]byte, error)) (int64, error) {
 	if t.Day == "" {
+		if addedTables[t.Name] > g.schema.Config {
+			return 0, fmt.Errorf("schema %d has no table %s: %w", g.schema.Config, t.Name, ErrInvalid)
+		}
 		return g.config.loadConfig(ctx, t.Name, seal, next)
 	}
 	for _, table := range eventTables {

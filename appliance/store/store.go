@@ -1,5 +1,5 @@
 // Package store is the management server's database: configuration objects and
-// their history, users, SSL keys, credentials, archives, jobs, and the events
+// their history, users, SSL keys, credentials, archives, jobs, system events, and the events
 // (alerts, violations, audit data) that gateways send.
 //
 // It promises that

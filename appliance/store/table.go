@@ -14,13 +14,14 @@ const (
 	Archives       Kind = "archives"        // good ones, rows and files
 	FailedArchives Kind = "failed-archives" // rows and files
 	Jobs           Kind = "jobs"
+	SystemEvents   Kind = "system-events"
 	Alerts         Kind = "alerts"
 	Violations     Kind = "violations"
 	Audit          Kind = "audit"
 )
 
 // Kinds are all kinds, in the order of tables.
-var Kinds = []Kind{Config, Users, SSLKeys, Credentials, Archives, FailedArchives, Jobs, Alerts, Violations, Audit}
+var Kinds = []Kind{Config, Users, SSLKeys, Credentials, Archives, FailedArchives, Jobs, SystemEvents, Alerts, Violations, Audit}
 
 // Table is one table of a snapshot.
 type Table struct {
@@ -85,7 +86,11 @@ var configTables = []configTable{
 	{"secrets", Config, columns("id", "owner", "sealed:sealed"), "id"},
 	{"archives", Archives, columns("id", "name", "status", "size:integer", "sha256", "error", "created:integer"), "id"},
 	{"jobs", Jobs, columns("id", "number:integer", "name", "author", "abortable:integer", "state", "message", "started:integer", "finished:integer"), "id"},
+	{"system_events", SystemEvents, columns("gateway_id", "id", "source", "time:integer", "severity", "code", "text"), "gateway_id, id"},
 }
+
+// addedTables are those that older schemas lack, with the first schema that has them.
+var addedTables = map[string]int64{"system_events": 6}
 
 var forms = map[string]form{"": text, "integer": integer, "document": document, "sealed": sealed, "verifier": verifier}
 

@@ -57,8 +57,9 @@ type Host interface {
 // GatewayHost is the daemon of a gateway, whose process may ask for nothing else.
 type GatewayHost interface {
 	RestartRole() error
-	// TechInfo makes a support bundle; it returns its name in the folder of results.
-	TechInfo() (name string, err error)
+	// TechInfo makes a support bundle; it returns its name in the folder of results. ctx
+	// ends with the process that asked. Other errands are done meanwhile.
+	TechInfo(ctx context.Context) (name string, err error)
 	// AuditHead is the line that witnesses of the audit log keep.
 	AuditHead() string
 }
@@ -98,15 +99,48 @@ func NewServer(conn net.Conn) *Server { return &Server{conn: conn, changed: make
 // Serve answers the management server's process, one errand after the other, until the
 // connection ends, or says something that is no errand.
 func (s *Server) Serve(host Host) error {
-	return s.serve(func(m message) (message, error) { return answer(host, m) })
+	return s.serve(func(m message) error {
+		a, err := answer(host, m)
+		if err != nil {
+			return err
+		}
+		return s.write(a)
+	})
 }
 
-// ServeGateway answers a gateway's process.
+// ServeGateway answers a gateway's process. A bundle takes minutes: one at a time is made
+// beside other errands.
 func (s *Server) ServeGateway(host GatewayHost) error {
-	return s.serve(func(m message) (message, error) { return answerGateway(host, m) })
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	making := make(chan struct{}, 1)
+	return s.serve(func(m message) error {
+		if m.Do != "tech-info" {
+			a, err := answerGateway(host, m)
+			if err != nil {
+				return err
+			}
+			return s.write(a)
+		}
+		a := message{Number: m.Number}
+		select {
+		case making <- struct{}{}:
+		default:
+			return s.write(a.with(fmt.Errorf("%w: another bundle is being made", ErrBusy)))
+		}
+		beside.Go(func() {
+			name, err := host.TechInfo(ctx)
+			a.File = name
+			<-making
+			_ = s.write(a.with(err)) // who cannot be told is gone
+		})
+		return nil
+	})
 }
 
-func (s *Server) serve(answer func(message) (message, error)) error {
+func (s *Server) serve(do func(message) error) error {
 	ended := make(chan struct{})
 	defer close(ended)
 	go s.tell(ended)
@@ -117,11 +151,7 @@ func (s *Server) serve(answer func(message) (message, error)) error {
 		if err := json.Unmarshal(lines.Bytes(), &m); err != nil {
 			return fmt.Errorf("the process asked for what is no errand: %w", err)
 		}
-		a, err := answer(m)
-		if err == nil {
-			err = s.write(a)
-		}
-		if err != nil {
+		if err := do(m); err != nil {
 			return err
 		}
 	}
@@ -162,8 +192,6 @@ func answerGateway(host GatewayHost, m message) (a message, unknown error) {
 	switch m.Do {
 	case "restart":
 		err = host.RestartRole()
-	case "tech-info":
-		a.File, err = host.TechInfo()
 	case "audit head":
 		a.Head = host.AuditHead()
 	default:

@@ -249,7 +249,7 @@ func (h *gatewayHost) RestartRole() error {
 	return nil
 }
 
-func (*gatewayHost) TechInfo() (string, error) { return "bundle.tgz", nil }
+func (*gatewayHost) TechInfo(context.Context) (string, error) { return "bundle.tgz", nil }
 
 func (*gatewayHost) AuditHead() string { return "head" }
 
@@ -280,4 +280,62 @@ func TestAGatewayAsksForLittle(t *testing.T) {
 	}
 	cancel()
 	process.Close()
+}
+
+// slowHost makes a bundle until it is let go on, or nobody waits for it any more.
+type slowHost struct {
+	gatewayHost
+	makes, goOn chan bool
+	ended       chan error
+}
+
+func (h *slowHost) TechInfo(ctx context.Context) (string, error) {
+	h.makes <- true
+	select {
+	case <-h.goOn:
+		return "bundle.tgz", nil
+	case <-ctx.Done():
+		h.ended <- ctx.Err()
+		return "", ctx.Err()
+	}
+}
+
+// While a bundle is made other errands are done, but for another bundle; who goes does
+// not leave one behind that is being made.
+func TestABundleHoldsUpNothing(t *testing.T) {
+	daemon, process := net.Pipe()
+	h := &slowHost{makes: make(chan bool, 1), goOn: make(chan bool), ended: make(chan error, 1)}
+	served := make(chan error, 1)
+	go func() { served <- errand.NewServer(daemon).ServeGateway(h) }()
+	c := errand.NewClient(process)
+	go c.Run()
+	first := make(chan error, 1)
+	go func() {
+		name, err := c.TechInfo(t.Context())
+		if name != "bundle.tgz" {
+			err = fmt.Errorf("%q, %w", name, err)
+		}
+		first <- err
+	}()
+	<-h.makes
+	if head, err := c.AuditHead(t.Context()); head != "head" || err != nil {
+		t.Errorf("%q, %v", head, err)
+	}
+	if err := c.RestartRole(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if _, err := c.TechInfo(t.Context()); !errors.Is(err, errand.ErrBusy) {
+		t.Errorf("another bundle: %v", err)
+	}
+	h.goOn <- true
+	if err := <-first; err != nil {
+		t.Error(err)
+	}
+	go c.TechInfo(t.Context())
+	<-h.makes
+	process.Close()
+	if err := <-h.ended; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	<-served
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"sealgate/daemon/gateway/event"
 	"sealgate/daemon/link"
 )
 
@@ -22,7 +23,11 @@ type Daemon interface {
 	AuditHead(ctx context.Context) (string, error)
 }
 
-var errNoDaemon = errors.New("the gateway's daemon cannot be asked")
+var (
+	errNoDaemon = errors.New("the gateway's daemon cannot be asked")
+	errBundle   = errors.New("the gateway makes another bundle")
+	errRestarts = errors.New("the gateway restarts")
+)
 
 // obey carries out commands. Each ends with a result, at the next poll.
 func (j *joined) obey(ctx context.Context, client *link.Client, id *link.Identity, commands []link.Command) {
@@ -42,10 +47,11 @@ func (j *joined) obey(ctx context.Context, client *link.Client, id *link.Identit
 			err := id.Renew(ctx, j.home, client)
 			j.end(c, err)
 			if err == nil {
+				j.events.Tell(event.Informative, event.KeysRenewed, "the gateway has new keys, as the management server asked")
 				j.stopServing()
 			}
 		case link.TechInfo:
-			go func() { j.end(c, j.sendTechInfo(ctx, client, c)) }()
+			j.makeBundle(ctx, client, c)
 		default:
 			j.end(c, fmt.Errorf("a gateway of this release does not know the command %.40q", c.Kind))
 		}
@@ -86,6 +92,7 @@ func (j *joined) end(c link.Command, err error) {
 func (j *joined) drained() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	j.events.Tell(event.Low, event.Drained, "the gateway takes no connections until it starts anew, as the management server asked")
 	before := j.status
 	j.status.Draining = true
 	j.note(before)
@@ -99,15 +106,45 @@ func (j *joined) restartSoon(c link.Command) {
 	}
 	j.mu.Lock()
 	j.restart = true
+	if j.bundle != nil {
+		j.bundle(errRestarts)
+	}
 	j.mu.Unlock()
 	j.end(c, nil)
 }
 
 func (j *joined) restartRole() {
+	j.events.Tell(event.Low, event.Restarting, "the gateway restarts, as the management server asked")
 	go func() {
 		if err := j.daemon.RestartRole(context.Background()); err != nil {
 			j.log.Error("the gateway does not restart", "error", err.Error())
 		}
+	}()
+}
+
+// makeBundle has a bundle made and sent beside the polls, so that other commands need not
+// wait for it. One is made at a time.
+func (j *joined) makeBundle(ctx context.Context, client *link.Client, c link.Command) {
+	j.mu.Lock()
+	free := j.bundle == nil
+	if free {
+		ctx, j.bundle = context.WithCancelCause(ctx)
+	}
+	j.mu.Unlock()
+	if !free {
+		j.end(c, errBundle)
+		return
+	}
+	go func() {
+		err := j.sendTechInfo(ctx, client, c)
+		if cause := context.Cause(ctx); err != nil && cause != nil {
+			err = cause
+		}
+		j.mu.Lock()
+		j.bundle(nil)
+		j.bundle = nil
+		j.mu.Unlock()
+		j.end(c, err)
 	}()
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"sealgate/appliance/atomicfile"
 	"sealgate/appliance/model"
+	"sealgate/daemon/gateway/event"
 	"sealgate/daemon/link"
 )
 
@@ -92,6 +93,7 @@ func (j *joined) decide(r link.Revision, err error) {
 	if err != nil {
 		j.status.Refused = &link.Refused{Revision: r, Reason: link.Brief(err.Error())}
 		j.log.Error("the configuration is refused, the one before stays", "error", err.Error(), "revision", r.Number)
+		j.events.Tell(event.High, event.Refused, "revision %d of the configuration is refused, revision %d stays: %s", r.Number, j.runs().Number, err)
 	} else {
 		j.status.Refused, j.status.Running = nil, r
 	}

@@ -22,6 +22,7 @@ import (
 	"sealgate/appliance"
 	"sealgate/appliance/model"
 	"sealgate/appliance/spool"
+	"sealgate/control"
 	"sealgate/daemon/access"
 	"sealgate/daemon/diagnosis"
 	"sealgate/daemon/gateway/event"
@@ -34,7 +35,12 @@ import (
 const (
 	lookEvery = time.Second     // at the configuration's file
 	stopTime  = 8 * time.Second // less than the daemon's patience with a role that stops
+	goneTime  = 3 * time.Second // without a daemon: the next one's role waits to take over
 )
+
+// ErrDaemonGone is the cause of the end of a role whose daemon is gone: nobody serves
+// until it has ended, so it ends sooner.
+var ErrDaemonGone = errors.New("the daemon is gone")
 
 // gateway is the running role.
 type gateway struct {
@@ -77,10 +83,11 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 	g.requests = access.Open(home, log)
 	g.countSpool(kept)
 	g.proxy = proxy.New(proxy.Options{Gateway: config.Name, Log: log, Registry: g.registry, Event: g.events.Put, Engine: g.judges.engine,
-		Watched: g.health.Watches, Saw: g.health.Saw, Access: g.requests})
+		Watched: g.health.Watches, Saw: g.health.Saw, Access: g.requests, Server: g.server})
+	g.events.Tell(event.Informative, event.Started, "the gateway started, release %s", control.Version)
 	g.look()
 	if err := ready(); err != nil {
-		return errors.Join(err, g.stop())
+		return errors.Join(err, g.stop(stopTime))
 	}
 	log.Info("the gateway is ready", "address", ln.Addr().String(), "revision", g.proxy.Revision())
 	var running sync.WaitGroup
@@ -91,7 +98,11 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 	running.Go(func() { newJoined(g, kept, daemon).run(ctx) })
 	err = hold(ctx, ln)
 	running.Wait()
-	return errors.Join(err, g.stop())
+	patience := stopTime
+	if context.Cause(ctx) == ErrDaemonGone {
+		patience = goneTime
+	}
+	return errors.Join(err, g.stop(patience))
 }
 
 // hold keeps the management address until ctx ends.
@@ -127,6 +138,7 @@ func (g *gateway) keepLooking(ctx context.Context) {
 			return
 		case <-tick.C:
 			g.look()
+			g.events.TellLosses()
 		}
 	}
 }
@@ -152,6 +164,7 @@ func (g *gateway) look() {
 	}
 	if err != nil {
 		g.log.Error("the configuration is refused, the one before stays", "error", err.Error(), "revision", g.proxy.Revision())
+		g.events.Tell(event.High, event.Refused, "the configuration is refused, revision %d stays: %s", g.proxy.Revision(), err)
 	}
 }
 
@@ -193,12 +206,24 @@ func (g *gateway) take(s *model.Snapshot) error {
 	}
 	g.judges.forget(&applied)
 	g.health.Use(advanced.Watch, g.proxy.Addresses())
-	g.running.Store(&link.Revision{Number: s.Revision, SHA256: s.SHA256})
+	now := link.Revision{Number: s.Revision, SHA256: s.SHA256}
+	if before := g.running.Swap(&now); before == nil || *before != now {
+		g.events.Tell(event.Informative, event.Taken, "revision %d of the configuration is in use", s.Revision)
+	}
 	g.log.Info("the configuration is in use", "revision", s.Revision, "took", time.Since(begin).String())
 	if err := g.metrics.use(s.Group.Metrics, g.registry); err != nil {
 		g.log.Error("metrics are not served", "error", err.Error())
 	}
 	return nil
+}
+
+// server tells whether a server answers.
+func (g *gateway) server(address string, failure error) {
+	if failure != nil {
+		g.events.Tell(event.Medium, event.ServerDown, "the server %s does not answer: %s", address, failure)
+	} else {
+		g.events.Tell(event.Informative, event.ServerUp, "the server %s answers again", address)
+	}
 }
 
 // runs is the configuration that is in use.
@@ -225,11 +250,13 @@ func (g *gateway) drain() error {
 	return g.take(s)
 }
 
-func (g *gateway) stop() error {
-	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
+// stop ends the role when the requests that are under way are answered, or patience ends.
+func (g *gateway) stop(patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	g.proxy.Shutdown(ctx)
 	g.metrics.use("", nil)
+	g.events.Tell(event.Informative, event.Stopped, "the gateway stopped")
 	return errors.Join(g.health.Close(), g.events.Close(), g.requests.Close())
 }
 

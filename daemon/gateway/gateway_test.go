@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -31,6 +32,8 @@ type role struct {
 	t    *testing.T
 	home appliance.Home
 	stop func()
+
+	lose func() // the daemon
 }
 
 func start(t *testing.T, home appliance.Home) *role {
@@ -39,13 +42,13 @@ func start(t *testing.T, home appliance.Home) *role {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancelCause(context.Background())
 	ready, ended := make(chan bool, 1), make(chan error, 1)
 	go func() {
 		ended <- gateway.Run(ctx, home, ln, func() error { ready <- true; return nil }, nil, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	}()
 	stop := sync.OnceFunc(func() {
-		cancel()
+		cancel(nil)
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
@@ -56,7 +59,7 @@ func start(t *testing.T, home appliance.Home) *role {
 		t.Fatal(err)
 	}
 	t.Cleanup(stop)
-	return &role{t, home, stop}
+	return &role{t, home, stop, func() { cancel(gateway.ErrDaemonGone) }}
 }
 
 func newHome(t testing.TB) appliance.Home {
@@ -165,14 +168,12 @@ func TestTheRoleFollowsItsConfiguration(t *testing.T) {
 		t.Errorf("%q", answer)
 	}
 	r.stop()
-	kept, err := spool.Open(filepath.Join(home.Spool(), "events"), spool.Options{})
-	if err != nil {
-		t.Fatal(err)
+	list, codes := spooled(t, home)
+	if len(list) != 1 {
+		t.Fatalf("%d violations", len(list))
 	}
-	defer kept.Close()
-	list, err := kept.Read(0, 10)
-	if err != nil || len(list) != 1 {
-		t.Fatalf("%d events, %v", len(list), err)
+	if len(codes) < 3 || codes[0] != event.Started || codes[1] != event.Taken || codes[len(codes)-1] != event.Stopped {
+		t.Errorf("system events %q", codes)
 	}
 	var record event.Record
 	if err := json.Unmarshal(list[0].Body, &record); err != nil || record.Violation.Type != "Content Length Mismatch" || record.Violation.Gateway != "gw1" || record.Violation.Service != "shop" {
@@ -183,6 +184,41 @@ func TestTheRoleFollowsItsConfiguration(t *testing.T) {
 	if status, _ := get(url); status != 200 {
 		t.Errorf("after a restart: %d", status)
 	}
+}
+
+// A role ends when what is under way is answered, or when that takes too long: where its
+// daemon is gone sooner, since nobody serves until it has ended.
+func TestARoleWithoutADaemonEndsSooner(t *testing.T) {
+	asked, answer := make(chan bool, 2), make(chan bool)
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		asked <- true
+		<-answer
+	}))
+	defer server.Close()
+	at := netip.MustParseAddrPort(server.Listener.Addr().String())
+	var roles []*role
+	for range 2 {
+		home, port := newHome(t), peers.FreePort(t, "127.0.0.1")
+		deliver(t, home, model.Snapshot{Format: 1, Revision: 1, Group: model.SnapshotGroup{Name: "g"},
+			Aliases: map[string]map[string]netip.Addr{"gw1": {"a": netip.MustParseAddr("127.0.0.1")}},
+			Services: []model.SnapshotService{{Site: "s", ServerGroup: "g", Name: "shop", Mode: model.ModeActive, Inbound: []model.SnapshotInbound{{Alias: "a", Ports: []int{port},
+				Outbound: []model.SnapshotOutbound{{Priority: 1, Host: at.Addr().String(), Port: int(at.Port())}}}}}}})
+		roles = append(roles, start(t, home))
+		go get(fmt.Sprint("http://127.0.0.1:", port))
+		<-asked
+	}
+	lost, stopped := make(chan bool), make(chan bool)
+	roles[0].lose()
+	go func() { roles[0].stop(); close(lost) }()
+	go func() { roles[1].stop(); close(stopped) }()
+	select {
+	case <-lost:
+	case <-stopped:
+		t.Error("a role whose daemon is gone keeps its successor waiting for as long as one that is stopped in order")
+	}
+	close(answer)
+	<-lost
+	<-stopped
 }
 
 func TestARoleThatWasToldNothingWaits(t *testing.T) {
@@ -249,14 +285,9 @@ func TestPoliciesBlock(t *testing.T) {
 	if strings.Contains(string(requests), "secret") {
 		t.Errorf("the access log tells what is masked:\n%s", requests)
 	}
-	kept, err := spool.Open(filepath.Join(home.Spool(), "events"), spool.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer kept.Close()
-	list, err := kept.Read(0, 1000)
-	if err != nil || len(list) < 3 {
-		t.Fatalf("%d events, %v", len(list), err)
+	list, _ := spooled(t, home)
+	if len(list) < 3 {
+		t.Fatalf("%d violations", len(list))
 	}
 	policies := map[string]bool{}
 	for _, record := range list {
@@ -283,6 +314,32 @@ func TestPoliciesBlock(t *testing.T) {
 	if !strings.Contains(page, "Event "+first(t, list[0])) {
 		t.Errorf("the page %q does not name the event", page)
 	}
+}
+
+// spooled are the violations, and the codes of system events, that a role left.
+func spooled(t *testing.T, home appliance.Home) (violations []spool.Record, codes []string) {
+	t.Helper()
+	kept, err := spool.Open(filepath.Join(home.Spool(), "events"), spool.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer kept.Close()
+	list, err := kept.Read(0, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range list {
+		var e event.Record
+		if err := json.Unmarshal(r.Body, &e); err != nil {
+			t.Fatal(err)
+		}
+		if e.Kind == event.System {
+			codes = append(codes, e.System.Code)
+		} else {
+			violations = append(violations, r)
+		}
+	}
+	return violations, codes
 }
 
 func first(t *testing.T, r spool.Record) string {

@@ -4,10 +4,13 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"sealgate/appliance"
+	"sealgate/appliance/spool"
+	"sealgate/daemon/gateway/event"
 	"sealgate/daemon/link"
 )
 
@@ -18,7 +21,14 @@ func alone(t *testing.T) *joined {
 	if err := os.Mkdir(home.Link(), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	return newJoined(&gateway{home: home, log: slog.New(slog.DiscardHandler)}, nil, nil)
+	s, err := spool.Open(filepath.Join(t.TempDir(), "events"), spool.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(slog.DiscardHandler)
+	g := &gateway{home: home, log: log, events: event.New(s, log)}
+	t.Cleanup(func() { g.events.Close() })
+	return newJoined(g, s, nil)
 }
 
 // The hole: each command that a server gives had a result that waits until the server has

@@ -14,6 +14,7 @@ import (
 
 	"sealgate/appliance/spool"
 	"sealgate/control"
+	"sealgate/daemon/gateway/event"
 	"sealgate/daemon/link"
 )
 
@@ -29,10 +30,11 @@ type joined struct {
 
 	mu      sync.Mutex
 	status  link.Status
-	doing   int           // commands
-	results []link.Result // that the server does not know yet
-	restart bool          // once it knows them
-	news    chan struct{} // has a value when a poll should not wait
+	doing   int                     // commands
+	results []link.Result           // that the server does not know yet
+	restart bool                    // once it knows them
+	bundle  context.CancelCauseFunc // breaks off the one that is being made; nil: none is
+	news    chan struct{}           // has a value when a poll should not wait
 }
 
 func newJoined(g *gateway, s *spool.Spool, daemon Daemon) *joined {
@@ -147,6 +149,10 @@ func (j *joined) say(err error) {
 		j.log.Warn("the management server is not connected, the gateway goes on with what it has", "error", text)
 	case err == nil && !before.Connected:
 		j.log.Info("the management server is connected")
+		j.events.Tell(event.Informative, event.Connected, "the management server is connected")
+	}
+	if err != nil && before.Connected {
+		j.events.Tell(event.Low, event.Disconnected, "the management server is not connected: %s", text)
 	}
 	j.note(before)
 }
@@ -175,8 +181,8 @@ func (j *joined) tell(id *link.Identity) link.Poll {
 	}
 }
 
-// headPatience is how long a poll waits for the head of the audit log: the daemon may be
-// making a bundle, and the next poll tells it.
+// headPatience is how long a poll waits for the head of the audit log, which the next
+// poll tells otherwise.
 const headPatience = time.Second
 
 func (j *joined) auditHead(ctx context.Context) string {
@@ -230,7 +236,7 @@ func (j *joined) heard(told []link.Result) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.results = slices.DeleteFunc(j.results, func(r link.Result) bool { return slices.Contains(told, r) })
-	if j.restart && len(j.results) == 0 {
+	if j.restart && len(j.results) == 0 && j.doing == 0 {
 		j.restart = false
 		j.restartRole()
 	}

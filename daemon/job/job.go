@@ -33,6 +33,7 @@ const (
 	KindAWSLogs  = "collection from AWS"
 	KindImport   = "import"
 	KindHistory  = "history"
+	KindEvents   = "list of events"
 	KindLicences = "licence check"
 	KindRevert   = "revert"
 	KindPatch    = "patch"
@@ -52,6 +53,7 @@ type Spec struct {
 	AWSLogs       *commands.AWSLogs        `json:"aws_logs,omitempty"`
 	Import        *commands.Import         `json:"import,omitempty"`
 	History       *commands.History        `json:"history,omitempty"`
+	Events        *commands.Events         `json:"events,omitempty"`
 	Revert        *commands.Revert         `json:"revert,omitempty"`
 	Licences      bool                     `json:"licences,omitempty"`
 	Patch         *commands.Patch          `json:"patch,omitempty"`
@@ -128,6 +130,8 @@ func serve(ctx context.Context, _ control.Peer, req control.Request, s *control.
 		out, err = testConnection(ctx, spec.Home, *spec.Test, s)
 	case spec.History != nil:
 		out, err = history(ctx, spec.Home, *spec.History)
+	case spec.Events != nil:
+		out, err = systemEvents(ctx, spec.Home, *spec.Events)
 	case spec.Licences:
 		out, err = licences(ctx, spec.Home)
 	case spec.Revert != nil:

@@ -39,10 +39,11 @@ func (k *Keyring) guess(t *testing.T, session, password string) error {
 	if err != nil {
 		return err
 	}
-	mine, err := secret.PasswordExchange(t.Context(), password, x.Hashing, []byte("c"), []byte(session))
+	hash, err := x.Hash(t.Context(), password)
 	if err != nil {
 		t.Fatal(err)
 	}
+	mine := secret.PasswordExchange(hash, []byte("c"), []byte(session))
 	c, err := mine.Finish(x.Share)
 	if err != nil {
 		t.Fatal(err)

@@ -22,7 +22,14 @@ const (
 func (c *Client) Poll(ctx context.Context, say Poll) (answer Polled, err error) {
 	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
 	defer cancel()
-	return answer, c.Call(ctx, PathPoll, say, &answer)
+	err = c.Call(ctx, PathPoll, say, &answer)
+	if was := c.down.Swap(err != nil); was && err == nil {
+		select {
+		case c.up <- struct{}{}:
+		default:
+		}
+	}
+	return answer, err
 }
 
 // Configuration fetches the snapshot that the gateway is to run, as it came.

@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"sealgate/appliance/token"
@@ -27,7 +28,11 @@ var ErrOtherServer = errors.New("the server's key is not the one of the manageme
 
 // Client is a gateway's end of the link. Its methods may be called concurrently; they
 // share a connection, which is made when it is needed.
-type Client struct{ http *http.Client }
+type Client struct {
+	http *http.Client
+	down atomic.Bool   // the last poll failed
+	up   chan struct{} // has a value when a poll succeeds after that
+}
 
 // NewClient speaks to the management server at HOST:PORT that has the key of pin.
 func NewClient(address string, pin token.Pin, id *Identity) (*Client, error) {
@@ -47,7 +52,7 @@ func NewClient(address string, pin token.Pin, id *Identity) (*Client, error) {
 func newClient(dial func(context.Context) (net.Conn, error)) *Client {
 	protocols := new(http.Protocols)
 	protocols.SetUnencryptedHTTP2(true) // inside of a TLS connection that is made here
-	return &Client{&http.Client{
+	return &Client{up: make(chan struct{}, 1), http: &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
 			DialContext:            func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },

@@ -90,9 +90,26 @@ func (c *Client) Deliver(ctx context.Context, s *spool.Spool, log *slog.Logger) 
 		if failures == 0 && ctx.Err() == nil {
 			log.Warn("events wait for the management server", "error", Why(err))
 		}
-		Pause(ctx, failures, err)
+		c.pause(ctx, failures, err)
 		failures++
 	}
+}
+
+// pause is Pause, which ends when a poll finds the server there again: unless that has
+// said why it took nothing.
+func (c *Client) pause(ctx context.Context, failures int, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if _, refused := errors.AsType[*Problem](err); !refused {
+		go func() {
+			select {
+			case <-c.up:
+				cancel()
+			case <-ctx.Done():
+			}
+		}()
+	}
+	Pause(ctx, failures, err)
 }
 
 // send sends a batch, and lets go of it.

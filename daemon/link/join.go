@@ -29,6 +29,8 @@ type Join struct {
 	DataAddress string // on which it serves; "": the one that reaches the management server
 	Licensing   string
 	Software    string
+
+	hash func(secret.Hashing, context.Context, string) ([]byte, error) // nil: Hash
 }
 
 // How often a server is tried that has no room for one more gateway now, and one that
@@ -103,7 +105,7 @@ func (id *Identity) register(ctx context.Context, j Join) (r Registration, prove
 	}
 	confirms := func([]byte) bool { return true }
 	if known == nil {
-		if confirms, err = id.exchange(ctx, client, conn.ConnectionState(), j.Password, &m); err != nil {
+		if confirms, err = id.exchange(ctx, client, conn.ConnectionState(), j, &m); err != nil {
 			return r, false, err
 		}
 	}
@@ -133,7 +135,7 @@ func once(conn net.Conn) func(context.Context) (net.Conn, error) {
 
 // exchange proves to the server that the gateway knows the password, and returns what
 // says whether the server does.
-func (id *Identity) exchange(ctx context.Context, client *Client, state tls.ConnectionState, password string, m *Finish) (func([]byte) bool, error) {
+func (id *Identity) exchange(ctx context.Context, client *Client, state tls.ConnectionState, j Join, m *Finish) (func([]byte) bool, error) {
 	var begun Begun
 	if err := client.Call(ctx, PathRegisterBegin, Begin{Version}, &begun); err != nil {
 		return nil, err
@@ -145,10 +147,14 @@ func (id *Identity) exchange(ctx context.Context, client *Client, state tls.Conn
 	if err != nil {
 		return nil, err
 	}
-	x, err := secret.PasswordExchange(ctx, password, begun.Hashing, bound, begun.Session)
+	if j.hash == nil {
+		j.hash = secret.Hashing.Hash
+	}
+	hash, err := j.hash(begun.Hashing, ctx, j.Password)
 	if err != nil {
 		return nil, err
 	}
+	x := secret.PasswordExchange(hash, bound, begun.Session)
 	c, err := x.Finish(begun.Share)
 	if err != nil {
 		return nil, err

@@ -25,19 +25,25 @@ import (
 
 const password = "Secure-pw-17"
 
-// supervisor has real keys, and keeps what it is told.
+// supervisor has real keys, does one errand after the other as the daemon does, and keeps
+// what it is told.
 type supervisor struct {
 	*keyring.Keyring
+	turn  sync.Mutex
 	mu    sync.Mutex
 	notes []errand.Note
 	cut   func(errand.Note) // is called with each note; may be nil
 }
 
 func (s *supervisor) BeginExchange(_ context.Context, channel, session []byte) (errand.Exchange, error) {
+	s.turn.Lock()
+	defer s.turn.Unlock()
 	return s.Keyring.BeginExchange(channel, session)
 }
 
 func (s *supervisor) FinishExchange(_ context.Context, session, share, proof []byte) ([]byte, error) {
+	s.turn.Lock()
+	defer s.turn.Unlock()
 	return s.Keyring.FinishExchange(session, share, proof)
 }
 

@@ -2,6 +2,7 @@ package link
 
 import (
 	"bytes"
+	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/tls"
@@ -232,11 +233,11 @@ func TestFalseServer(t *testing.T) {
 		mux.HandleFunc(PathRegisterBegin, func(w http.ResponseWriter, r *http.Request) {
 			share := make([]byte, 32)
 			if what == "plausible" { // of any password but the right one
-				x, err := secret.PasswordExchange(r.Context(), "guess", hashing, nil, []byte("s"))
+				hash, err := hashing.Hash(r.Context(), "guess")
 				if err != nil {
 					t.Error(err)
 				}
-				share = x.Share()
+				share = secret.PasswordExchange(hash, nil, []byte("s")).Share()
 			}
 			Answer(w, Begun{Version: Version, Session: []byte("s"), Hashing: hashing, Share: share})
 		})
@@ -329,7 +330,7 @@ func TestReplay(t *testing.T) {
 		t.Fatal(err)
 	}
 	message.Sealing = opener.Recipient()
-	if _, err := id.exchange(t.Context(), client, state, password, &message); err != nil {
+	if _, err := id.exchange(t.Context(), client, state, Join{Password: password}, &message); err != nil {
 		t.Fatal(err)
 	}
 	other, _ := m.stranger(t, id)
@@ -736,25 +737,37 @@ func holds(text, s []byte) bool {
 	return bytes.Contains(text, s) || bytes.Contains(text, []byte(hex.EncodeToString(s))) || bytes.Contains(text, []byte(base64.StdEncoding.EncodeToString(s)))
 }
 
-// One thousand gateways register at once, from one address. Most have a token: on
-// one machine their hashes would come one after the other.
+// One thousand gateways register at once, from one address, by password or by token.
 func TestThousand(t *testing.T) {
-	gateways, hashing := 1000, 50
+	gateways := 1000
 	if testing.Short() {
-		gateways, hashing = 100, 5
+		gateways = 100
 	}
+	for _, by := range []string{"password", "token"} {
+		t.Run(by, func(t *testing.T) { thousand(t, gateways, by) })
+	}
+}
+
+func thousand(t *testing.T, gateways int, by string) {
 	m := newMX(t)
-	tok := m.token(t, time.Now().Add(time.Hour))
+	like := m.join("")
+	if by == "token" {
+		like.Password, like.Token = "", m.token(t, time.Now().Add(time.Hour))
+	}
+	// Each of a thousand machines hashes the password; here one does it for all.
+	var once sync.Once
+	var hash []byte
+	like.hash = func(h secret.Hashing, ctx context.Context, password string) (_ []byte, err error) {
+		once.Do(func() { hash, err = h.Hash(ctx, password) })
+		return hash, err
+	}
 	var joining sync.WaitGroup
 	for i := range gateways {
 		joining.Go(func() {
 			id, err := NewIdentity()
 			if err == nil {
-				j := m.join(fmt.Sprintf("gw%d", i))
-				j.DataAddress = fmt.Sprintf("10.0.%d.%d", i/250, 1+i%250)
-				if i >= hashing {
-					j.Password, j.Token = "", tok
-				}
+				j := like
+				j.Name, j.DataAddress = fmt.Sprintf("gw%d", i), fmt.Sprintf("10.0.%d.%d", i/250, 1+i%250)
 				_, err = id.Register(t.Context(), j)
 			}
 			if err != nil {
@@ -766,7 +779,8 @@ func TestThousand(t *testing.T) {
 	if keys, err := m.store.GatewayKeys(t.Context()); err != nil || len(keys) != gateways {
 		t.Errorf("%d are registered, %v", len(keys), err)
 	}
-	if n := m.supervisor.noted(errand.Registered); n != gateways {
+	// On a slow machine an answer may come too late, and the gateway registers again.
+	if n := m.supervisor.noted(errand.Registered); n < gateways {
 		t.Errorf("%d are in the audit log", n)
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"sealgate/appliance"
 	"sealgate/appliance/certificate"
 	"sealgate/appliance/store"
+	"sealgate/control"
 	"sealgate/daemon/access"
 	"sealgate/daemon/diagnosis"
 	"sealgate/daemon/errand"
@@ -59,7 +60,7 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 	if err != nil {
 		return err
 	}
-	known, err := hub.New(ctx, hub.Config{Home: home, Store: db, Sealer: daemon, Audit: daemon, Log: log, Now: time.Now})
+	known, err := hub.New(ctx, hub.Config{Home: home, Name: config.Name, Store: db, Sealer: daemon, Audit: daemon, Log: log, Now: time.Now})
 	if err != nil {
 		return fmt.Errorf("the events of gateways: %w", err)
 	}
@@ -107,6 +108,13 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 		}, log)
 	})
 	beside.Go(func() { migrateDays(aside, db, log) })
+	happened := func(code, text string) {
+		e := store.SystemEvent{ID: store.NewID(), Source: config.Name, Time: time.Now().UnixMilli(), Severity: "informative", Code: code, Text: text}
+		if err := db.AddSystemEvents(context.WithoutCancel(ctx), []store.SystemEvent{e}); err != nil {
+			log.Error("a system event is not stored", "event", text, "error", err.Error())
+		}
+	}
+	happened("management-server-started", "the management server started, release "+control.Version)
 	select {
 	case err := <-served:
 		return err
@@ -119,6 +127,7 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 	if err := srv.Shutdown(grace); err != nil {
 		log.Warn("requests were cut", "error", err)
 	}
+	happened("management-server-stopped", "the management server stopped")
 	return nil
 }
 

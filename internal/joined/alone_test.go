@@ -38,7 +38,7 @@ func TestRolesOfAHomeDoNotMeet(t *testing.T) {
 	case err := <-started:
 		started <- err
 		g.blocks("/meanwhile")
-	case <-time.After(3 * time.Second):
+	case <-time.After(time.Second):
 	}
 	io.WriteString(conn, form[len(form)-1:])
 	conn.SetReadDeadline(time.Now().Add(time.Minute))

@@ -67,6 +67,14 @@ func (m *management) comes(g *gateway, path, action string) violation {
 	return found
 }
 
+// tells waits until a management server shows system events of the gateway.
+func (g *gateway) tells(m *management, codes ...string) {
+	g.t.Helper()
+	for _, code := range codes {
+		eventually(g.t, code+" of "+g.name, func() bool { return strings.Contains(m.shell("show events --source "+g.name), " "+code+" ") })
+	}
+}
+
 // reach changes the operation mode, waits until every gateway answers an attack with
 // status, and returns how long that took.
 func (m *management) reach(gateways []*gateway, mode string, status int) time.Duration {
@@ -136,6 +144,14 @@ func TestJoined(t *testing.T) {
 		g.connected()
 	}
 
+	// What happened to each gateway is told, and what the management server saw of it.
+	for _, g := range gateways {
+		g.tells(mx1, "gateway-started", "configuration-taken", "management-server-lost", "management-server-connected")
+	}
+	if events := mx1.shell("show events --last 1000 --source mx1"); strings.Count(events, "management-server-started") != 2 || !strings.Contains(events, "gateway gw2 is connected") {
+		t.Errorf("of the management server it says\n%s", events)
+	}
+
 	// A bundle of a gateway goes to support by way of the management server.
 	support := peers.SSHD(t, peers.SSHDConfig{})
 	mx1.shell(fmt.Sprintf("impctl known-hosts add %s --fingerprint %s", support.Addr, ssh.FingerprintSHA256(support.HostKeys[0])))
@@ -175,6 +191,10 @@ func TestJoined(t *testing.T) {
 		g.connected()
 		mx2.comes(g, "/between", "block")
 	}
+	if events := mx2.shell("show events --last 1000 --json"); !strings.Contains(events, `"mx1"`) || !strings.Contains(events, `"mx2"`) {
+		t.Errorf("after the import it says\n%s", events)
+	}
+	gw1.tells(mx2, "management-server-connected")
 	t.Logf("the same at the other management server: %v", mx2.reach(gateways, "simulation", 200).Round(time.Millisecond))
 	for _, g := range gateways {
 		g.forwards("/moved")

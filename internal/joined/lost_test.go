@@ -74,8 +74,8 @@ func (w witness) look() {
 	}
 }
 
-// read gives the violations that were written; nothing may write any more.
-func (w witness) read(t *testing.T, each func(*store.Violation)) {
+// read gives the records that were written; nothing may write any more.
+func (w witness) read(t *testing.T, each func(event.Record)) {
 	t.Helper()
 	w.look()
 	s, err := spool.Open(w.kept, spool.Options{Max: 1 << 40})
@@ -90,7 +90,7 @@ func (w witness) read(t *testing.T, each func(*store.Violation)) {
 		for _, r := range records {
 			var e event.Record
 			must(t, json.Unmarshal(r.Body, &e))
-			each(e.Violation)
+			each(e)
 			after = r.Sequence
 		}
 	}
@@ -174,6 +174,26 @@ func stored(t *testing.T, db *store.Store) map[string]string {
 		paths[v.ID] = v.Path
 	}
 	return paths
+}
+
+type systemEvent struct{ gateway, code, id string }
+
+// systemEvents are those in the database that gateways tell of.
+func systemEvents(t *testing.T, db *store.Store) map[systemEvent]bool {
+	t.Helper()
+	list, err := db.SystemEvents(t.Context(), store.SystemEventFilter{}, 100_000)
+	must(t, err)
+	all := make(map[systemEvent]bool)
+	for _, e := range list {
+		key := systemEvent{e.Source, e.Code, e.ID}
+		if all[key] {
+			t.Errorf("system event %+v is there twice", key)
+		}
+		if all[key] = true; e.Source == "mx1" {
+			delete(all, key)
+		}
+	}
+	return all
 }
 
 // Processes of both sides are killed at any instant, and the network between them cuts,
@@ -278,13 +298,30 @@ func TestNothingIsLost(t *testing.T) {
 		}
 	}
 	total := len(paths)
-	for _, w := range witnesses {
-		w.read(t, func(v *store.Violation) {
+	events := systemEvents(t, db)
+	happened := len(events)
+	for i, w := range witnesses {
+		waits := w.waits(t) // that it stopped now, once everything was told
+		w.read(t, func(r event.Record) {
+			if r.Kind == event.System {
+				e := systemEvent{gateways[i].name, r.System.Code, r.System.ID}
+				if waits == 1 && !events[e] && e.code == event.Stopped {
+					waits--
+				} else if !events[e] {
+					t.Errorf("system event %+v was in a spool, and is not in the database", e)
+				}
+				delete(events, e)
+				return
+			}
+			v := r.Violation
 			if _, ok := paths[v.ID]; !ok {
 				t.Errorf("violation %s at %s was in a spool, and is not in the database", v.ID, v.Path)
 			}
 			delete(paths, v.ID)
 		})
+	}
+	for e := range events {
+		t.Errorf("system event %+v is in the database, and was in no spool", e)
 	}
 	for id, path := range paths {
 		t.Errorf("violation %s at %s is in the database, and was in no spool", id, path)
@@ -292,7 +329,7 @@ func TestNothingIsLost(t *testing.T) {
 	if len(told) == 0 {
 		t.Error("no attack was answered")
 	}
-	t.Logf("%d violations were written and are stored, each once", total)
+	t.Logf("%d violations and %d system events were written and are stored, each once", total, happened)
 	storetest.CheckAlerts(t, db)
 	must(t, db.Check(t.Context()))
 }

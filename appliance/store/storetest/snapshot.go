@@ -119,6 +119,9 @@ func fillAll(t *testing.T, s *store.Store) {
 	if _, err := s.StartJob(ctx, store.Job{Name: "marker-job"}); err != nil {
 		t.Fatal(err)
 	}
+	if err := s.AddSystemEvents(ctx, []store.SystemEvent{{ID: "1", GatewayID: "a\x00", Source: "marker-system-event", Time: 7, Severity: "low", Code: "c", Text: "ü\u2028"}}); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(filepath.Join(s.Files(), "marker-file"), []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +131,7 @@ func fillAll(t *testing.T, s *store.Store) {
 // markers tell the kinds of fillAll apart, in lines and names of files.
 var markers = map[store.Kind]string{
 	store.SSLKeys: "marker-ssl", store.Credentials: "marker-credential", store.Users: "marker-user", store.Archives: "marker-good-archive",
-	store.FailedArchives: "marker-failed-archive", store.Jobs: "marker-job", store.Alerts: `"alert-`, store.Violations: `"violation-`, store.Audit: `"id":"audit-`,
+	store.FailedArchives: "marker-failed-archive", store.Jobs: "marker-job", store.SystemEvents: "marker-system-event", store.Alerts: `"alert-`, store.Violations: `"violation-`, store.Audit: `"id":"audit-`,
 }
 
 func leavingOut(t *testing.T, open func(*testing.T) *store.Store) {

@@ -43,6 +43,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"aggregation", aggregation},
 		{"deliveries", deliveries},
 		{"taken ids", takenIDs},
+		{"system events", systemEvents},
 		{"snapshot isolation", isolation},
 		{"snapshot of a dropped day", droppedDay},
 		{"leaving kinds out", leavingOut},

@@ -1,5 +1,7 @@
 // Package event takes a gateway's violations: it puts them into the spool, for the
-// management server, and sends them to the syslog servers that action sets name.
+// management server, and sends them to the syslog servers that action sets name. System
+// events, of what happens to the gateway itself, go into the spool beside them; they are
+// bounded in time, so that they push out no violations.
 //
 // Texts were masked before they come here. Nothing waits for a syslog server: what
 // one does not take in time is dropped and counted.
@@ -18,13 +20,17 @@ import (
 	"sealgate/appliance/store"
 )
 
-// Kind of a spooled record.
-const Violation = "violation"
+// Kinds of spooled records.
+const (
+	Violation = "violation"
+	System    = "system"
+)
 
 // Record is what a record of the spool holds, as JSON.
 type Record struct {
-	Kind      string           `json:"kind"`
-	Violation *store.Violation `json:"violation,omitempty"` // without the numbers that the management server gives
+	Kind      string             `json:"kind"`
+	Violation *store.Violation   `json:"violation,omitempty"` // without the numbers that the management server gives
+	System    *store.SystemEvent `json:"system,omitempty"`
 }
 
 // Log takes events.
@@ -38,11 +44,15 @@ type Log struct {
 	failing atomic.Bool // the spool took the last event not
 	closed  bool
 	running sync.WaitGroup
+	pacing  pacing
+
+	toldLosses int64 // of TellLosses
+	lossesTold time.Time
 }
 
 // New makes a log that spools into s.
 func New(s *spool.Spool, log *slog.Logger) *Log {
-	return &Log{spool: s, log: log, senders: make(map[target]*sender)}
+	return &Log{spool: s, log: log, senders: make(map[target]*sender), pacing: pacing{paces: make(map[string]*pace)}}
 }
 
 // Lost is how many events neither the spool nor a syslog server took.
@@ -50,7 +60,16 @@ func (l *Log) Lost() int64 { return l.lost.Load() }
 
 // Put takes a violation, with the actions that follow it.
 func (l *Log) Put(v *store.Violation, followed []model.Action) {
-	body, err := json.Marshal(Record{Kind: Violation, Violation: v})
+	l.keep(Record{Kind: Violation, Violation: v})
+	for i := range followed {
+		if followed[i].Type == model.ActionSyslog {
+			l.send(v, &followed[i])
+		}
+	}
+}
+
+func (l *Log) keep(r Record) {
+	body, err := json.Marshal(r)
 	if err == nil {
 		_, err = l.spool.Append(body)
 	}
@@ -59,11 +78,6 @@ func (l *Log) Put(v *store.Violation, followed []model.Action) {
 	}
 	if failing := err != nil; l.failing.Swap(failing) != failing && failing {
 		l.log.Error("an event could not be kept", "error", err)
-	}
-	for i := range followed {
-		if followed[i].Type == model.ActionSyslog {
-			l.send(v, &followed[i])
-		}
 	}
 }
 

@@ -127,6 +127,7 @@ const serverEvery = 10 * time.Second
 func (x *exchange) serverEvent(to *upstream, err error) {
 	x.p.o.Log.Warn("a server does not answer", "web_service", x.service.Name, "server", to.address, "error", err)
 	now, last := time.Now().Unix(), to.complained.Load()
+	x.p.unreachable(to, now, err)
 	if now-last < int64(serverEvery/time.Second) || !to.complained.CompareAndSwap(last, now) {
 		return
 	}
@@ -135,4 +136,23 @@ func (x *exchange) serverEvent(to *upstream, err error) {
 	v.Severity, v.Type, v.Action, v.ViolatedItem = "informative", "Server Unavailable", actionNone, to.address
 	v.Description = fmt.Sprintf("the server %s does not answer", to.address)
 	x.p.tell(x.config, v, "")
+}
+
+// downEvery is how often it is told at most that the same server went down: one that
+// answers some requests and not others is told of no more.
+const downEvery = time.Minute
+
+// unreachable tells that a server went down, once until it answers again.
+func (p *Proxy) unreachable(u *upstream, now int64, err error) {
+	if now-u.downSince.Load() >= int64(downEvery/time.Second) && u.down.CompareAndSwap(false, true) {
+		u.downSince.Store(now)
+		p.o.Server(u.address, err)
+	}
+}
+
+// answered tells that a server which was down answers again.
+func (p *Proxy) answered(u *upstream) {
+	if u.down.Load() && u.down.CompareAndSwap(true, false) {
+		p.o.Server(u.address, nil)
+	}
 }

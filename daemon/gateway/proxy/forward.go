@@ -30,6 +30,7 @@ func (x *exchange) forward(to *upstream) {
 		x.unanswered(to, err)
 		return
 	}
+	x.p.answered(to)
 	defer resp.Body.Close()
 	x.status = resp.StatusCode
 	if x.judge != nil {

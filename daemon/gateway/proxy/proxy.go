@@ -42,6 +42,8 @@ type Options struct {
 	// tells how one ended.
 	Watched func(target string) bool
 	Saw     func(Seen)
+	// Server tells that a server does not answer, and why; nil: that it answers again.
+	Server func(address string, failure error)
 	// Access takes requests.
 	Access *access.Log
 }
@@ -96,6 +98,9 @@ func New(o Options) *Proxy {
 	}
 	if o.Event == nil {
 		o.Event = func(*store.Violation, []model.Action) {}
+	}
+	if o.Server == nil {
+		o.Server = func(string, error) {}
 	}
 	p := &Proxy{o: o, listeners: make(map[netip.AddrPort]*listener), snippets: waf.NewMemory()}
 	p.ctx, p.cancel = context.WithCancel(context.Background())

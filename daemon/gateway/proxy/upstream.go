@@ -37,6 +37,8 @@ type upstream struct {
 	first      sync.Mutex  // held for the first lookup
 	expires    atomic.Int64
 	complained atomic.Int64 // when its last failure was told, in seconds
+	down       atomic.Bool  // it was told that it does not answer
+	downSince  atomic.Int64 // when that was told last, in seconds
 }
 
 // pool holds the connections to one set of addresses.

@@ -85,7 +85,7 @@ func (h *Hub) alarmsOf(g *gateway) []Alarm {
 		list = append(list, Alarm{Type: "gateway-audit-rewritten", Since: g.chain.rewritten,
 			Words: "the gateway's audit log is not the one that this management server was told of: the heads are in the audit log here, and sealgated verify-audit --heads there compares them"})
 	}
-	if g.clock > clockOff || g.clock < -clockOff {
+	if g.clockIsOff() {
 		direction := "ahead"
 		if g.clock < 0 {
 			direction = "behind"
@@ -94,3 +94,5 @@ func (h *Hub) alarmsOf(g *gateway) []Alarm {
 	}
 	return list
 }
+
+func (g *gateway) clockIsOff() bool { return g.clock.Abs() > clockOff }

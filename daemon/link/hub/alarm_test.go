@@ -61,6 +61,10 @@ func TestARefusedConfigurationKeepsTheOneBefore(t *testing.T) {
 	if status, body := get(url); status != 200 || body != "hello" {
 		t.Errorf("with the refused configuration: %d %q", status, body)
 	}
+	eventually(t, "the gateway's event", func() bool {
+		list := m.happened("gw1", "configuration-refused")
+		return len(list) == 1 && strings.Contains(list[0].Text, "address already in use")
+	})
 	m.write(func(tx *store.Tx) error { return tx.Delete(t.Context(), second) })
 	eventually(t, "the next configuration", func() bool { status, _ := get(url); return status == 503 })
 	eventually(t, "the alarm's end", func() bool { types, _ := m.alarms("gw1"); return types == "" })
@@ -73,6 +77,7 @@ func TestARefusedConfigurationKeepsTheOneBefore(t *testing.T) {
 		types, words := m.alarms(model.DefaultGroupName)
 		return types == "configuration-not-built" && words != ""
 	})
+	eventually(t, "the event of the group", func() bool { return len(m.happened("mx1", "configuration-not-built")) == 1 })
 	if status, _ := get(url); status != 503 {
 		t.Errorf("with a group that cannot be built: %d", status)
 	}
@@ -110,6 +115,7 @@ func TestTheOpenAPIKnowsWhatGatewaysSay(t *testing.T) {
 	if types, _ := m.alarms("gw1"); types != "gateway-silent" {
 		t.Errorf("alarms of one that stopped: %q", types)
 	}
+	eventually(t, "the event that it is silent", func() bool { return len(m.happened("mx1", "gateway-silent")) == 1 })
 	if status, text := call(http.MethodGet); !strings.Contains(text, `"running":false`) {
 		t.Errorf("one that stopped: %d %s", status, text)
 	}
@@ -120,6 +126,7 @@ func TestTheOpenAPIKnowsWhatGatewaysSay(t *testing.T) {
 		t.Errorf("deleting again: %d %s", status, text)
 	}
 	eventually(t, "the end of its alarms", func() bool { types, _ := m.alarms("gw1"); return types == "" })
+	eventually(t, "the event that it is gone", func() bool { return len(m.happened("mx1", "gateway-removed")) == 1 })
 }
 
 // A clock that is off is told of; one that jumps takes nothing with it.
@@ -134,6 +141,7 @@ func TestClocksThatAreOff(t *testing.T) {
 	if _, words := m.alarms("gw1"); words != "the gateway's clock is 1m0s ahead" {
 		t.Errorf("it says %q", words)
 	}
+	eventually(t, "its event", func() bool { return len(m.happened("mx1", "gateway-clock-off")) == 1 })
 }
 
 // What a gateway says of itself is weighed, and shown without what it must not say.
@@ -163,6 +171,8 @@ func TestWhatGatewaysSayOfThemselves(t *testing.T) {
 		t.Errorf("alarms %q", types)
 	}
 	c.Pass(time.Hour)
+	says(link.Poll{Spool: link.Spool{Max: 100, Dropped: 5}})
+	c.Pass(15 * time.Second) // it may have been silent in between
 	says(link.Poll{Spool: link.Spool{Max: 100, Dropped: 5}})
 	if types, _ := m.alarms("gw1"); types != "gateway-behind" {
 		t.Errorf("alarms an hour later %q", types)

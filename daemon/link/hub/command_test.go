@@ -1,6 +1,7 @@
 package hub_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -69,6 +70,47 @@ func TestCommands(t *testing.T) {
 	eventually(t, "its polls", func() bool { s, err := link.ReadStatus(g.home); return err == nil && s.Connected && !s.Draining })
 	if len(g.restarts) != 0 {
 		t.Error("it was asked to restart again")
+	}
+}
+
+// slow is a daemon that makes a bundle for as long as somebody waits for it.
+type slow struct {
+	*gw
+	makes chan bool
+}
+
+func (s slow) TechInfo(ctx context.Context) (string, error) {
+	s.makes <- true
+	<-ctx.Done()
+	return "", ctx.Err()
+}
+
+// A bundle that takes long holds up no other command; a restart breaks it off, and says so.
+func TestABundleHoldsUpNoCommand(t *testing.T) {
+	m := newMX(t)
+	g := m.newGateway("gw1")
+	makes := make(chan bool, 1)
+	g.stop()
+	g.daemon = slow{g, makes}
+	g.start()
+	bundle, err := m.store.AskGateway(t.Context(), store.GatewayCommand{GatewayID: g.id, Kind: link.TechInfo, Author: "tester"})
+	must(t, err)
+	<-makes
+	if c := m.ask(g, link.Drain); c.State != store.CommandDone {
+		t.Errorf("%+v", c)
+	}
+	if c := m.ask(g, link.TechInfo); c.State != store.CommandFailed || !strings.Contains(c.Result, "another bundle") {
+		t.Errorf("%+v", c)
+	}
+	if c, err := m.store.GatewayCommand(t.Context(), bundle); err != nil || c.State != store.CommandGiven {
+		t.Errorf("%+v, %v", c, err)
+	}
+	if c := m.ask(g, link.Restart); c.State != store.CommandDone {
+		t.Errorf("%+v", c)
+	}
+	<-g.restarts
+	if c, err := m.store.GatewayCommand(t.Context(), bundle); err != nil || c.State != store.CommandFailed || !strings.Contains(c.Result, "restarts") {
+		t.Errorf("%+v, %v", c, err)
 	}
 }
 

@@ -130,6 +130,9 @@ func (h *Hub) next(before *group, reading *configuration.Reading, id string) *gr
 		}
 		if before.failure != next.failure {
 			h.Log.Error("a gateway group cannot be told its configuration, its gateways keep the one before", "group", next.name, "revision", reading.Revision, "error", next.failure)
+			h.mu.Lock()
+			h.tell("", "high", notBuilt, "gateway group %s cannot be told revision %d: %s", next.name, reading.Revision, next.failure)
+			h.mu.Unlock()
 		}
 		return next
 	}

@@ -113,7 +113,7 @@ func (h *Hub) take(w http.ResponseWriter, r *http.Request, from link.Gateway) er
 // read reads a batch. A record that is no event is passed over and told of: it must
 // not hold up those behind it for ever.
 func (in *intake) read(r *http.Request, id, name string) (*delivery, error) {
-	d := &delivery{Delivery: store.Delivery{GatewayID: id, Epoch: r.Header.Get(link.HeaderEpoch)}, stored: make(chan error, 1)}
+	d := &delivery{Delivery: store.Delivery{GatewayID: id, Gateway: name, Epoch: r.Header.Get(link.HeaderEpoch)}, stored: make(chan error, 1)}
 	first, err := strconv.ParseUint(r.Header.Get(link.HeaderFirst), 10, 64)
 	if err != nil {
 		return nil, errors.New("a batch says which record is its first")
@@ -136,32 +136,44 @@ func (in *intake) read(r *http.Request, id, name string) (*delivery, error) {
 		return nil, errors.New("a batch is not zstd, or too large")
 	}
 	for line := range bytes.Lines(lines) {
-		v, ok := read(line, first, d.Last)
-		if !ok {
+		e, ok := read(line, first, d.Last)
+		if !ok || !d.add(e, name) {
 			d.passed++
 			continue
 		}
-		v.Violation.Gateway = name // whatever it calls itself
-		d.Violations = append(d.Violations, v)
-		first = v.Sequence + 1
+		first = e.Sequence + 1
 	}
 	return d, nil
 }
 
-// read reads a line of a batch: a record, which is a violation.
-func read(line []byte, first, last uint64) (store.Delivered, bool) {
-	var e struct {
-		Sequence uint64       `json:"sequence"`
-		Record   event.Record `json:"record"`
+// sent is a line of a batch.
+type sent struct {
+	Sequence uint64       `json:"sequence"`
+	Record   event.Record `json:"record"`
+}
+
+func read(line []byte, first, last uint64) (e sent, ok bool) {
+	ok = len(line) <= maxLine && json.Unmarshal(line, &e) == nil && e.Sequence >= first && e.Sequence <= last
+	return e, ok
+}
+
+// add adds a record to the delivery, if it is an event: one of the gateway of that name,
+// whatever it calls itself.
+func (d *delivery) add(e sent, gateway string) bool {
+	switch {
+	case e.Record.Kind == event.Violation && e.Record.Violation != nil && validID.MatchString(e.Record.Violation.ID):
+		v := *e.Record.Violation
+		v.Gateway = gateway
+		d.Violations = append(d.Violations, store.Delivered{Sequence: e.Sequence, Violation: v})
+		return true
+	case e.Record.Kind == event.System:
+		told, ok := systemEvent(e.Record.System, gateway)
+		if ok {
+			d.Events = append(d.Events, told)
+		}
+		return ok
 	}
-	if len(line) > maxLine || json.Unmarshal(line, &e) != nil || e.Sequence < first || e.Sequence > last || e.Record.Kind != event.Violation || e.Record.Violation == nil {
-		return store.Delivered{}, false
-	}
-	v := *e.Record.Violation
-	if !validID.MatchString(v.ID) {
-		return store.Delivered{}, false
-	}
-	return store.Delivered{Sequence: e.Sequence, Violation: v}, true
+	return false
 }
 
 // run stores what is queued until ctx ends.
@@ -178,17 +190,19 @@ func (in *intake) run(ctx context.Context) {
 
 // gather adds what else is queued. A gateway has one batch on its way.
 func (in *intake) gather(d *delivery) []*delivery {
-	list, n := []*delivery{d}, len(d.Violations)
+	list, n := []*delivery{d}, d.size()
 	for n < together {
 		select {
 		case d := <-in.queue:
-			list, n = append(list, d), n+len(d.Violations)
+			list, n = append(list, d), n+d.size()
 		default:
 			return list
 		}
 	}
 	return list
 }
+
+func (d *delivery) size() int { return len(d.Violations) + len(d.Events) }
 
 func (in *intake) store(ctx context.Context, list []*delivery) {
 	deliveries := make([]store.Delivery, len(list))

@@ -22,7 +22,8 @@ func FuzzBatch(f *testing.F) {
 	}
 	for _, lines := range []string{record, record + record, strings.Replace(record, "7", "99", 1), strings.Replace(record, "violation", "rumour", 1),
 		strings.Replace(record, `"a"`, `"a-gw2"`, 1),
-		`{"sequence":8,"record":{"kind":"violation"}}`, "{", "\n\n", `{"sequence":-1}`} {
+		`{"sequence":8,"record":{"kind":"system","system":{"id":"a","time":1,"severity":"high","code":"server-down","text":"a\u001b[2J"}}}`,
+		`{"sequence":8,"record":{"kind":"system"}}`, `{"sequence":8,"record":{"kind":"violation"}}`, "{", "\n\n", `{"sequence":-1}`} {
 		f.Add(encoder.EncodeAll([]byte(lines), nil), "5", "10", strings.Repeat("e", 32))
 	}
 	f.Add([]byte("no zstd"), "1", "1", strings.Repeat("e", 32))
@@ -44,15 +45,22 @@ func FuzzBatch(f *testing.F) {
 				t.Errorf("%+v", v.Violation)
 			}
 		}
+		for _, e := range d.Events {
+			if e.Source != "gw1" || !validID.MatchString(e.ID) || !validCode.MatchString(e.Code) || plain(e.Text, 500) != e.Text {
+				t.Errorf("%+v", e)
+			}
+		}
 	})
 }
 
 // Ids with a hyphen are given here, to what another gateway's violation would hide.
 func TestAGatewayGivesPlainIDs(t *testing.T) {
 	for id, want := range map[string]bool{"ABCDEFGHIJKLMNOP": true, "v1": true, "A-12": true, "": false, "A-gw2": false, "A-1-2": false, "A-": false, "A\u001b[2J": false, strings.Repeat("A", 65): false} {
-		line := `{"sequence":7,"record":{"kind":"violation","violation":{"id":"` + id + `"}}}`
-		if _, ok := read([]byte(line), 1, 9); ok != want {
-			t.Errorf("id %q is taken: %v", id, ok)
+		for _, record := range []string{`{"kind":"violation","violation":{"id":"` + id + `"}}`, `{"kind":"system","system":{"id":"` + id + `","severity":"low","code":"c"}}`} {
+			e, ok := read([]byte(`{"sequence":7,"record":`+record+`}`), 1, 9)
+			if ok = ok && new(delivery).add(e, "gw1"); ok != want {
+				t.Errorf("id %q is taken: %v", id, ok)
+			}
 		}
 	}
 }

@@ -21,6 +21,7 @@ type gateway struct {
 	connected       bool
 	since           time.Time     // when it became connected
 	clock           time.Duration // by how much its clock is ahead
+	clockTold       time.Time     // that it is off
 	dropped         int64         // of its counter, that were told of
 	droppedAt       time.Time
 	delivering      bool
@@ -125,6 +126,7 @@ func (h *Hub) hear(ctx context.Context, from link.Gateway, said link.Poll) (g *g
 	}
 	if !g.connected {
 		g.connected, g.since = true, now
+		h.tell(g.id, "informative", gatewayConnected, "gateway %s is connected, from %s, release %s", g.name, from.Peer.Address, said.Software)
 		h.log(g).Info("a gateway is connected", "gateway", g.name, "address", from.Peer.Address.String(), "version", said.Software, "revision", said.Running.Number)
 	}
 	if said.Refused != nil {
@@ -146,6 +148,10 @@ func (h *Hub) hear(ctx context.Context, from link.Gateway, said link.Poll) (g *g
 	}
 	g.dropped = dropped
 	g.said, g.seen, g.clock = said, now, time.UnixMilli(said.Clock).Sub(now)
+	if g.clockIsOff() && now.Sub(g.clockTold) >= clockEvery {
+		h.tell(g.id, "medium", gatewayClockOff, "the clock of gateway %s is off by %s", g.name, g.clock.Round(time.Second))
+		g.clockTold = now
+	}
 	g.polls++
 	g.wake() // an older poll ends
 	return g, g.polls, nil
@@ -182,9 +188,13 @@ func (h *Hub) list(ctx context.Context) {
 		if g == nil {
 			g = &gateway{id: o.ID, changed: make(chan struct{})}
 			h.gateways[o.ID] = g
+			if h.listed {
+				h.tell(g.id, "informative", gatewayRegistered, "gateway %s has registered", o.Name)
+			}
 		}
 		if g.name, g.group = o.Name, o.ParentID; g.connected && h.silent(g) {
 			g.connected = false
+			h.tell(g.id, "high", gatewaySilent, "gateway %s is silent since %s", g.name, g.seen.UTC().Format(dateLayout))
 			h.Log.Warn("a gateway is silent", "gateway", g.name, "since", g.seen.UTC().Format(time.RFC3339))
 		}
 	}
@@ -193,8 +203,10 @@ func (h *Hub) list(ctx context.Context) {
 			delete(h.gateways, id)
 			g.wake()
 			h.Log.Info("a gateway is not registered any more", "gateway", g.name)
+			h.tell(id, "low", gatewayRemoved, "gateway %s is not registered any more", g.name)
 		}
 	}
+	h.listed = true
 }
 
 func (h *Hub) silent(g *gateway) bool {

@@ -44,6 +44,7 @@ type Audit interface {
 // Config is what a hub works with.
 type Config struct {
 	Home   appliance.Home
+	Name   string // the appliance's
 	Store  *store.Store
 	Sealer Sealer
 	Audit  Audit
@@ -62,6 +63,9 @@ type Hub struct {
 	mu       sync.Mutex
 	gateways map[string]*gateway // by id
 	groups   map[string]*group   // by id
+	listed   bool                // gateways, once
+	toKeep   []store.SystemEvent
+	failing  bool // they could not be stored
 }
 
 // New returns a hub. Run is to run.
@@ -94,6 +98,11 @@ func (h *Hub) Run(ctx context.Context) {
 	running.Go(func() { h.watch(ctx) })
 	running.Go(func() { every(ctx, listEvery, func() { h.list(ctx) }) })
 	running.Go(func() { every(ctx, time.Hour, func() { h.keepResultsYoung(ctx) }) })
+	running.Go(func() { every(ctx, time.Hour, func() { h.pruneEvents(ctx) }) })
+	running.Go(func() {
+		every(ctx, keepEvery, func() { h.keepEvents(ctx) })
+		h.keepEvents(context.WithoutCancel(ctx))
+	})
 	every(ctx, lookEvery, func() { h.lookForCommands(ctx) })
 }
 

@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -120,7 +121,7 @@ func (m *mx) start(address string, c *trial.Clock) {
 	must(m.t, err)
 	server, err := link.NewServer(link.Config{Home: m.home, Name: "mx1", Store: m.store, Log: log, Now: c.Now, Supervisor: supervisor{keys: m.keys}})
 	must(m.t, err)
-	m.hub, err = hub.New(m.t.Context(), hub.Config{Home: m.home, Store: m.store, Sealer: supervisor{keys: m.keys}, Audit: m, Log: log, Now: c.Now})
+	m.hub, err = hub.New(m.t.Context(), hub.Config{Home: m.home, Name: "mx1", Store: m.store, Sealer: supervisor{keys: m.keys}, Audit: m, Log: log, Now: c.Now})
 	must(m.t, err)
 	m.hub.Attach(server)
 	srv := &http.Server{TLSConfig: &tls.Config{GetCertificate: keeper.Get, MinVersion: tls.VersionTLS12}, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
@@ -300,6 +301,14 @@ func (m *mx) stored() int64 {
 		}
 	}
 	return 0
+}
+
+// happened lists the system events of a code that one appliance tells of.
+func (m *mx) happened(source, code string) []store.SystemEvent {
+	m.t.Helper()
+	list, err := m.store.SystemEvents(m.t.Context(), store.SystemEventFilter{Source: source}, 1000)
+	must(m.t, err)
+	return slices.DeleteFunc(list, func(e store.SystemEvent) bool { return e.Code != code })
 }
 
 func violation(i int) store.Violation {

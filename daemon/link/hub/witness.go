@@ -31,6 +31,9 @@ func (h *Hub) witness(ctx context.Context, g *gateway, from link.Gateway, line s
 	h.mu.Lock()
 	kind, told := g.chain.judge(appliance, head, now)
 	name := g.name
+	if told && kind == errand.AuditRewritten {
+		h.tell(g.id, "high", gatewayRewritten, "the audit log of gateway %s is not the one that this management server was told of", name)
+	}
 	h.mu.Unlock()
 	if !told {
 		return
