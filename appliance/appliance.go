@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -42,6 +43,7 @@ type Config struct {
 	Listen      string    `json:"listen"`                 // management address, ADDR:PORT; port 0 is any free port
 	IdleTimeout int       `json:"idle_timeout,omitempty"` // seconds without a key that end a prompt; 0: 15 minutes
 	Created     time.Time `json:"created"`
+	AssetTag    string    `json:"asset_tag,omitempty"` // what the owner's inventory calls the machine
 
 	Joining // gateways only
 }
@@ -108,6 +110,9 @@ func (c Config) Validate() error {
 	if err := validAddress(c.Listen, true); err != nil {
 		return fmt.Errorf("--listen %q: %w", c.Listen, err)
 	}
+	if !validTag(c.AssetTag) {
+		return fmt.Errorf("--asset-tag %.100q: a tag is at most %d printable ASCII characters", c.AssetTag, maxTag)
+	}
 	if c.Role == ManagementServer && c.Joining != (Joining{}) {
 		return errors.New("--management-server, --gateway-group, --alias, --data-address and --licensing are for a gateway, and this is a management server")
 	}
@@ -127,6 +132,12 @@ func validName(name string) bool {
 		}
 	}
 	return true
+}
+
+const maxTag = 64
+
+func validTag(tag string) bool {
+	return len(tag) <= maxTag && !strings.ContainsFunc(tag, func(r rune) bool { return r < ' ' || r > '~' })
 }
 
 func validAddress(address string, listening bool) error {
@@ -185,6 +196,7 @@ func (h Home) Cores() string       { return h.path("coredumps") }               
 func (h Home) Seal() string        { return h.path("seal", "record") }
 func (h Home) Trial() string       { return h.path("release.json") }         // which release is to run, and how it came to that
 func (h Home) Hotfix() string      { return h.path("hotfix") }               // where a new appliance's first patch is
+func (h Home) HotfixPatch() string { return h.path("hotfix.enc") }           // that patch, on its way
 func (h Home) Identity() string    { return h.path("run", "identity.json") } // what licences are bound to, for the role
 
 // Folders are those that every home has.

@@ -84,6 +84,7 @@ type Env struct {
 	// its error keeps it from running.
 	Begin func(Entry) error
 
+	note   string // for the entry
 	json   bool
 	told   bool // the JSON result says what failed, too
 	leave  bool
@@ -94,6 +95,7 @@ type Env struct {
 type Entry struct {
 	Words []string
 	Error string
+	Note  string // what the words do not say
 }
 
 // maxLogged words are kept of a line that did not parse.
@@ -104,9 +106,9 @@ const maxLogged = 64
 func (e *Env) entry(words []string, res control.Result) Entry {
 	if res.Exit == control.ExitUsage || e.Caller.Rights == Nobody {
 		kept := Skeleton(words[:min(len(words), maxLogged)])
-		return Entry{append(kept, filterSkeleton(e.Filters)...), "usage"}
+		return Entry{Words: append(kept, filterSkeleton(e.Filters)...), Error: "usage"}
 	}
-	return Entry{e.redacted(words), res.Error}
+	return Entry{Words: e.redacted(words), Error: res.Error, Note: e.note}
 }
 
 // redacted is the line without its secrets, filters included.

@@ -45,6 +45,7 @@ type Registration struct {
 	Group        string    `json:"gateway_group,omitempty"`
 	DataAddress  string    `json:"data_address,omitempty"`
 	Since        time.Time `json:"registered,omitzero"`
+	Note         string    `json:"note,omitempty"`    // what is not as was asked: the management server knew the gateway
 	Pending      string    `json:"pending,omitempty"` // how a registration that is tried again and again went last
 	Connected    bool      `json:"connected"`
 	Changed      time.Time `json:"connected_changed,omitzero"` // when Connected became what it is
@@ -133,6 +134,9 @@ func registrationLines(r Registration) string {
 			row("its key", "%s", r.Pin) +
 			row("registered", "%s", stamp(r.Since)) +
 			row("data address", "%s", transfer.SafeText(r.DataAddress))
+	}
+	if r.Note != "" {
+		text += row("note", "%s", transfer.SafeText(r.Note))
 	}
 	return text + linkLines(r)
 }

@@ -144,8 +144,9 @@ type Download struct {
 // Patch is the work of patch-remote.
 type Patch struct {
 	Download Download `json:"download"`
-	Base     string   `json:"base"` // the installation's own release
-	For      string   `json:"for"`  // who wants it
+	Here     bool     `json:"here,omitempty"` // it was downloaded, as Home.HotfixPatch
+	Base     string   `json:"base"`           // the installation's own release
+	For      string   `json:"for"`            // who wants it
 }
 
 // PatchResult says what a patch brought.

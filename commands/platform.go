@@ -25,6 +25,7 @@ type platform struct {
 	Model     string         `json:"model"`
 	Name      string         `json:"name"`
 	Role      appliance.Role `json:"role"`
+	AssetTag  string         `json:"asset_tag,omitempty"`
 	ID        string         `json:"id"`
 	Challenge string         `json:"challenge"`
 	Sealed    bool           `json:"sealed"`
@@ -57,7 +58,7 @@ type platformShowCmd struct{}
 
 func (platformShowCmd) Run(ctx context.Context, e *Env) error {
 	s := e.Host.Status()
-	p := platform{Model: model(), Name: s.Name, Role: s.Role, ID: s.ID, Challenge: s.Seal.Challenge, Deployment: s.Seal.Deployment,
+	p := platform{Model: model(), Name: s.Name, Role: s.Role, AssetTag: e.Host.Config().AssetTag, ID: s.ID, Challenge: s.Seal.Challenge, Deployment: s.Seal.Deployment,
 		Sealed: s.Sealed, Addresses: addresses(), Listening: s.Service.Address, Releases: s.Releases}
 	if s.Role == appliance.ManagementServer {
 		l, err := e.Host.Licences(ctx, e.Caller, e.UI)
@@ -87,8 +88,11 @@ func LicencesOf(held []licence.Held) Licences {
 func (p *platform) lines() string {
 	text := row("model", "%s", p.Model) +
 		row("appliance", "%s, %s, %s", p.Name, p.Role.Title(), sealWord(p.Sealed)) +
-		row("id", "%s", p.ID) +
-		row("challenge", "%s", p.Challenge)
+		row("id", "%s", p.ID)
+	if p.AssetTag != "" {
+		text += row("asset tag", "%s", p.AssetTag)
+	}
+	text += row("challenge", "%s", p.Challenge)
 	if p.Deployment != "" {
 		text += row("deployment", "%s", p.Deployment)
 	}

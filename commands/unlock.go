@@ -27,6 +27,7 @@ func (c *unlockCmd) Run(ctx context.Context, e *Env) error {
 	if err != nil {
 		return err
 	}
+	e.note = "licence " + s.Licence.ID
 	said := "unsealed"
 	switch {
 	case before.Sealed():

@@ -59,6 +59,7 @@ func (a *auditor) end(entry commands.Entry, exit int, took time.Duration, ui con
 	r.Event, r.Exit, r.Took = audit.Command, &exit, took.Milliseconds()
 	r.Words, _ = bounded(entry.Words)
 	r.Error = entry.Error[:min(len(entry.Error), maxError)]
+	r.Note = entry.Note
 	if err := a.d.keep(r); err != nil && a.refused == nil {
 		ui.Text(control.Err, "this is not in the audit log: "+err.Error()+"\n")
 	}

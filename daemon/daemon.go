@@ -58,6 +58,7 @@ type Daemon struct {
 	audit    *audit.Log
 	refusals refusals
 	pending  pending // registration
+	hotfix   pending
 
 	releases patch.Releases
 	changing changing
@@ -168,7 +169,7 @@ func Run(ctx context.Context, home appliance.Home, o Options) error {
 		defer cancel(nil)
 		served <- srv.Serve(ctx, ln)
 	}()
-	d.takeHotfix(ctx)
+	waits := d.takeHotfix(ctx)
 	if err := d.role.Start(ctx); err != nil && ctx.Err() == nil {
 		log.Error("the role does not start, trying again", "role", config.Role, "error", err)
 		d.setUp.Step(ftl.Start, ftl.Waiting, commands.ResultOf(err).Error)
@@ -176,8 +177,11 @@ func Run(ctx context.Context, home appliance.Home, o Options) error {
 	log.Info("the appliance runs", "version", control.Version, "role", config.Role, "name", config.Name,
 		"home", home, "address", d.role.Status().Address)
 	notify(log, sd.SdNotifyReady)
-	var proving sync.WaitGroup
-	proving.Go(func() { d.prove(ctx, o.Healthy) })
+	var beside sync.WaitGroup // what may start and stop the role
+	beside.Go(func() { d.prove(ctx, o.Healthy) })
+	if waits {
+		beside.Go(func() { d.keepHotfix(ctx) })
+	}
 
 	// The role is stopped while commands end: an init system may have told it to
 	// stop as well, and it must not be started again.
@@ -188,7 +192,7 @@ func Run(ctx context.Context, home appliance.Home, o Options) error {
 	} else {
 		notify(log, sd.SdNotifyStopping)
 	}
-	proving.Wait()
+	beside.Wait()
 	err = errors.Join(d.role.Stop(context.WithoutCancel(ctx)), <-served)
 	asked.exports.Wait()
 	asked.writes.flush()

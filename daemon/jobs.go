@@ -83,15 +83,16 @@ func (j *jobs) enter(kind string, c commands.Caller, cancel context.CancelCauseF
 func (j *jobs) leave(entry *runningJob, err error) {
 	j.mu.Lock()
 	j.running = slices.DeleteFunc(j.running, func(r *runningJob) bool { return r == entry })
+	ended := entry.errand()
+	ended.Ended = time.Now()
+	if err != nil {
+		ended.Error = commands.ResultOf(err).Error
+	}
 	if reported(entry.Kind) {
-		ended := entry.errand()
-		ended.Ended = time.Now()
-		if err != nil {
-			ended.Error = commands.ResultOf(err).Error
-		}
 		j.ended = append(j.ended[max(len(j.ended)+1-maxEnded, 0):], ended)
 	}
 	j.mu.Unlock()
+	j.log.Info("a job ended", "kind", ended.Kind, "user", ended.User, "error", ended.Error, "took", ended.Ended.Sub(ended.Since).Round(time.Millisecond).String())
 	j.tell()
 }
 

@@ -100,6 +100,7 @@ type initCmd struct {
 
 	RegistrationToken string `placeholder:"FILE" help:"gateway: file with a registration token, to join by instead of the secure password"`
 
+	AssetTag     string   `placeholder:"TEXT" help:"what your inventory calls the machine; impctl platform show and support bundles tell it"`
 	Deployment   string   `placeholder:"ID" help:"what the appliances of a scaling group or a pair share; a licence may be bound to it"`
 	License      string   `placeholder:"FILE" help:"file with a licence key: the appliance is unsealed from the start"`
 	Hotfix       string   `placeholder:"URL" help:"a patch that the appliance installs when it first starts: ftp://, http:// or https://, without a password"`
@@ -173,7 +174,7 @@ func (c *initCmd) Run(ctx context.Context, stdout io.Writer) error {
 		return err
 	}
 	config, err := ftl.Create(ctx, appliance.Home(c.Home), ftl.Request{
-		Role: c.Role, Name: c.Name, Listen: c.Listen,
+		Role: c.Role, Name: c.Name, Listen: c.Listen, AssetTag: c.AssetTag,
 		Joining: appliance.Joining{ManagementServer: c.ManagementServer, GatewayGroup: c.GatewayGroup,
 			Alias: c.Alias, DataAddress: c.DataAddress, Licensing: c.Licensing},
 		Token: token, Deployment: c.Deployment, License: license, Hotfix: c.Hotfix, Also: rules.write,

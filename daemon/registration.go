@@ -18,13 +18,21 @@ import (
 	"sealgate/daemon/link"
 )
 
-// A new gateway registers by itself, and tries until it has.
+// A new appliance registers and patches itself, and tries until it has.
 const (
-	firstJoin   = time.Second // between attempts; longer each time
-	longestJoin = 5 * time.Minute
+	firstTry   = time.Second // between attempts; longer each time
+	longestTry = 5 * time.Minute
 )
 
-// pending is how a registration that waits went last; the zero value is none.
+// untilNext waits about as long before the next attempt.
+func untilNext(ctx context.Context, wait time.Duration) {
+	select {
+	case <-time.After(wait/2 + rand.N(wait)):
+	case <-ctx.Done():
+	}
+}
+
+// pending is how something that waits went last; the zero value is nothing.
 type pending struct {
 	mu   sync.Mutex
 	text string
@@ -46,6 +54,14 @@ func (p *pending) get() string {
 
 // Register joins a management server. What waited to register is given up.
 func (d *Daemon) Register(ctx context.Context, c commands.Caller, r commands.Register, ui control.UI) (commands.Registration, error) {
+	got, err := d.register(ctx, c, r, ui)
+	if err != nil {
+		d.setUp.Step(ftl.Registration, ftl.Failed, fmt.Sprintf("wanted by %s: %s", c.Name, commands.ResultOf(err).Error))
+	}
+	return got, err
+}
+
+func (d *Daemon) register(ctx context.Context, c commands.Caller, r commands.Register, ui control.UI) (commands.Registration, error) {
 	var got link.Registration
 	spec := job.Spec{Home: d.home, Register: &job.Register{Register: r, Name: d.config.Name}}
 	if err := d.jobs.run(ctx, job.KindRegistration, c, spec, ui, &got); err != nil {
@@ -59,7 +75,11 @@ func (d *Daemon) Register(ctx context.Context, c commands.Caller, r commands.Reg
 
 // joined writes down that the set-up has reached it.
 func (d *Daemon) joined(r link.Registration) {
-	d.setUp.Step(ftl.Registration, ftl.Done, fmt.Sprintf("at %s, in gateway group %q", r.Server, r.Group))
+	text := fmt.Sprintf("at %s, in gateway group %q", r.Server, r.Group)
+	if r.Note != "" {
+		text += "; " + r.Note
+	}
+	d.setUp.Step(ftl.Registration, ftl.Done, text)
 }
 
 // Unregister leaves the management server, or gives up joining one.
@@ -74,12 +94,13 @@ func (d *Daemon) Unregister(ctx context.Context, c commands.Caller, forget bool,
 	if err != nil {
 		return commands.Registration{}, err
 	}
+	d.setUp.Step(ftl.Registration, ftl.Done, fmt.Sprintf("%s was left by %s", was.Server, c.Name))
 	d.log.Info("the gateway is not registered any more", "server", was.Server, "user", c.Name)
 	return d.registrationOf(was), nil
 }
 
 func (d *Daemon) registrationOf(r link.Registration) commands.Registration {
-	shown := commands.Registration{Name: d.config.Name, Server: r.Server, ServerName: r.ServerName, Group: r.Group, DataAddress: r.DataAddress, Since: r.Since}
+	shown := commands.Registration{Name: d.config.Name, Server: r.Server, ServerName: r.ServerName, Group: r.Group, DataAddress: r.DataAddress, Since: r.Since, Note: r.Note}
 	if r.Registered() {
 		shown.Pin = hex.EncodeToString(r.Pin[:])
 	}
@@ -122,7 +143,7 @@ func (d *Daemon) registration() *commands.Registration {
 // keepJoining registers a new gateway with what it was created with, until it is
 // registered or ctx ends.
 func (d *Daemon) keepJoining(ctx context.Context) {
-	for wait := firstJoin; ctx.Err() == nil; wait = min(2*wait, longestJoin) {
+	for wait := firstTry; ctx.Err() == nil; wait = min(2*wait, longestTry) {
 		waiting, err := d.join(ctx)
 		if !waiting {
 			d.pending.set("")
@@ -136,10 +157,7 @@ func (d *Daemon) keepJoining(ctx context.Context) {
 		if d.pending.set(text) {
 			d.log.Warn("the gateway is not registered yet, trying again", "error", text, "again_in", wait.String())
 		}
-		select {
-		case <-time.After(wait/2 + rand.N(wait)):
-		case <-ctx.Done():
-		}
+		untilNext(ctx, wait)
 	}
 }
 
@@ -154,7 +172,7 @@ func (d *Daemon) join(ctx context.Context) (waiting bool, err error) {
 		return false, secret.DropRegistration(string(d.home)) // the last attempt was cut after it
 	}
 	r := commands.Register{Joining: d.config.Joining, Password: with.Password, Token: with.Token}
-	if _, err = d.Register(ctx, commands.Caller{Name: "first start"}, r, silent{}); err == nil {
+	if _, err = d.register(ctx, commands.Caller{Name: "first start"}, r, silent{}); err == nil {
 		return false, nil
 	}
 	_, waiting, unread := d.secrets.PendingRegistration(string(d.home)) // it may have been given up meanwhile

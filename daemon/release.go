@@ -64,11 +64,19 @@ func (d *Daemon) waits(release func(), version string) {
 
 // Patch installs a release, which runs after a restart.
 func (d *Daemon) Patch(ctx context.Context, c commands.Caller, x commands.Patch, ui control.UI) (commands.PatchResult, error) {
-	var r commands.PatchResult
-	release, err := d.role.hold(ctx, "a patch is being installed")
+	release, err := d.role.hold(ctx, installing)
 	if err != nil {
-		return r, err
+		return commands.PatchResult{}, err
 	}
+	return d.install(ctx, release, c, x, ui)
+}
+
+// installing is why the role is held.
+const installing = "a patch is being installed"
+
+// install has the role held until release, or until the restart.
+func (d *Daemon) install(ctx context.Context, release func(), c commands.Caller, x commands.Patch, ui control.UI) (commands.PatchResult, error) {
+	var r commands.PatchResult
 	x.Base = d.releases.Base
 	if err := d.jobs.run(ctx, job.KindPatch, c, job.Spec{Home: d.home, Patch: &x}, ui, &r); err != nil {
 		if t, unknown := patch.ReadTrial(d.home); unknown == nil && t.State == patch.Pending { // it ended after its last step
@@ -156,8 +164,8 @@ func (d *Daemon) releaseList() ([]commands.Release, string) {
 	switch t.State {
 	case patch.Pending:
 		next = t.To
-	case patch.Returning:
-		next = t.From
+	case patch.Returning: // its note is for afterwards
+		next, t.Note = t.From, fmt.Sprintf("impctl restart runs release %s in the place of %s", t.From, t.To)
 	case patch.OnTrial, patch.Proven:
 		back = t.From
 	}
@@ -267,41 +275,79 @@ func (d *Daemon) answers(ctx context.Context, address string) error {
 // hotfix is in whose name it is.
 const hotfix = "hotfix"
 
-// takeHotfix installs the patch that the appliance was created with. What it
-// cannot be had from is asked again at the next start; what is refused is not.
-func (d *Daemon) takeHotfix(ctx context.Context) {
+// takeHotfix installs the patch that the appliance was created with. waiting says that it
+// cannot be had yet; one that is refused is never asked for again.
+func (d *Daemon) takeHotfix(ctx context.Context) (waiting bool) {
 	data, err := os.ReadFile(d.home.Hotfix())
 	if errors.Is(err, fs.ErrNotExist) {
-		return
+		return false
 	}
+	url := strings.TrimSpace(string(data))
 	var r commands.PatchResult
 	if err == nil {
-		x := commands.Patch{Download: commands.Download{URL: strings.TrimSpace(string(data))}, For: hotfix}
-		r, err = d.Patch(ctx, commands.Caller{Name: hotfix}, x, silent{})
-		exit := commands.ResultOf(err).Exit
-		_ = d.keep(audit.Record{Event: audit.Command, User: hotfix, Words: []string{"patch-remote", x.Download.URL}, Exit: &exit}) // it is logged there
+		r, waiting, err = d.patchFrom(ctx, url)
 	}
 	if ctx.Err() != nil {
-		return
+		return false
 	}
-	if sent := commands.ResultOf(err); sent.Exit == control.ExitTransfer {
-		d.log.Error("the hotfix cannot be downloaded, the next start tries again", "error", sent.Error)
+	sent := commands.ResultOf(err)
+	if waiting && !d.hotfix.set(sent.Error) {
+		return true
+	}
+	_ = d.keep(audit.Record{Event: audit.Command, User: hotfix, Words: []string{"patch-remote", url}, Exit: &sent.Exit}) // it is logged there
+	if waiting {
+		d.log.Warn("the hotfix cannot be had, trying again", "error", sent.Error)
 		d.setUp.Step(ftl.Hotfix, ftl.Waiting, sent.Error)
-		d.note("the hotfix cannot be downloaded, impctl restart tries again: " + sent.Error)
-		return
+		d.note("the hotfix cannot be had yet, it is tried again: " + sent.Error)
+		return true
 	}
 	if gone := os.Remove(d.home.Hotfix()); gone != nil {
 		d.log.Error("the hotfix would come again", "error", gone.Error())
 	}
 	if err != nil {
 		d.log.Error("the hotfix is not installed", "error", err.Error())
-		d.setUp.Step(ftl.Hotfix, ftl.Failed, err.Error())
-		d.note("the hotfix is not installed: " + err.Error())
-		return
+		d.setUp.Step(ftl.Hotfix, ftl.Failed, sent.Error)
+		d.note("the hotfix is not installed: " + sent.Error)
+		return false
 	}
 	d.log.Info("the hotfix is installed", "release", r.Release)
 	d.setUp.Step(ftl.Hotfix, ftl.Done, "release "+r.Release)
 	d.end(launch.ErrAgain)
+	return false
+}
+
+// patchFrom downloads the hotfix while the role runs, and installs it while it does not.
+func (d *Daemon) patchFrom(ctx context.Context, url string) (r commands.PatchResult, waiting bool, err error) {
+	defer os.Remove(d.home.HotfixPatch())
+	c, from := commands.Caller{Name: hotfix}, commands.Download{URL: url}
+	if err := d.jobs.run(ctx, job.KindPatch, c, job.Spec{Home: d.home, Hotfix: &from}, silent{}, new(struct{})); err != nil {
+		return r, commands.ResultOf(err).Exit == control.ExitTransfer, err
+	}
+	release, ran, err := d.role.take(ctx, installing)
+	if err != nil {
+		return r, true, err
+	}
+	r, err = d.install(ctx, release, c, commands.Patch{Download: from, Here: true, For: hotfix}, silent{})
+	if err != nil && ran && ctx.Err() == nil {
+		if err := d.role.Start(ctx); err != nil {
+			d.log.Error("the role does not start after the hotfix was refused", "error", err.Error())
+		}
+	}
+	return r, false, err
+}
+
+// keepHotfix tries again until the hotfix is installed or refused, or ctx ends. It does not
+// restart under somebody who has stopped the role, or who has a job run.
+func (d *Daemon) keepHotfix(ctx context.Context) {
+	for wait := firstTry; ; wait = min(2*wait, longestTry) {
+		untilNext(ctx, wait)
+		if ctx.Err() != nil {
+			return
+		}
+		if d.role.Status().State != stopped && len(d.jobs.list()) == 0 && !d.takeHotfix(ctx) {
+			return
+		}
+	}
 }
 
 // note tells logins.

@@ -176,14 +176,20 @@ func (r *role) Stop(ctx context.Context) error {
 		return err
 	}
 	defer r.acted()
+	r.halt()
+	return nil
+}
+
+// halt stops the process, in the turn of the caller. It says whether there was one.
+func (r *role) halt() bool {
 	if r.cancel == nil {
-		return nil
+		return false
 	}
 	r.cancel()
 	<-r.done
 	r.cancel = nil
 	r.update(func(s *commands.Service) { s.State, s.PID, s.Account, s.Address = stopped, 0, "", "" })
-	return nil
+	return true
 }
 
 // hold keeps the process, which must be stopped, from being started until it is
@@ -200,12 +206,29 @@ func (r *role) hold(ctx context.Context, why string) (release func(), err error)
 	if err := r.free(); err != nil {
 		return nil, err
 	}
+	return r.keepStopped(why), nil
+}
+
+// take stops the process, if it runs, and holds it.
+func (r *role) take(ctx context.Context, why string) (release func(), ran bool, err error) {
+	if err := r.act(ctx); err != nil {
+		return nil, false, err
+	}
+	defer r.acted()
+	if err := r.free(); err != nil {
+		return nil, false, err
+	}
+	ran = r.halt()
+	return r.keepStopped(why), ran, nil
+}
+
+func (r *role) keepStopped(why string) (release func()) {
 	r.reason("wait for it; status shows what runs", "%s", why)
 	return func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.held = nil
-	}, nil
+	}
 }
 
 // reason says why the process is held.

@@ -2,8 +2,10 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"time"
 
+	"sealgate/appliance/ftl"
 	"sealgate/appliance/seal"
 	"sealgate/commands"
 )
@@ -22,8 +24,10 @@ func (d *Daemon) Unlock(ctx context.Context, c commands.Caller, key string) (sea
 	s, err := d.seal.Unlock(ctx, key, time.Now)
 	if err != nil {
 		d.log.Warn("a licence key does not unseal the appliance", "user", c.Name, "uid", c.UID, "error", err)
+		d.setUp.Step(ftl.License, ftl.Failed, fmt.Sprintf("unlock by %s: %s", c.Name, commands.ResultOf(err).Error))
 		return s, err
 	}
+	d.setUp.Step(ftl.License, ftl.Done, fmt.Sprintf("unsealed by %s, with licence %s", c.Name, s.Licence.ID))
 	d.log.Info("the appliance is unsealed", "user", c.Name, "uid", c.UID, "licence", s.Licence.ID)
 	return s, nil
 }
@@ -33,6 +37,7 @@ func (d *Daemon) Seal(c commands.Caller) error {
 	if err := d.seal.Again(); err != nil {
 		return err
 	}
+	d.setUp.Step(ftl.License, ftl.Done, "sealed by "+c.Name)
 	d.log.Info("the appliance is sealed", "user", c.Name, "uid", c.UID)
 	return nil
 }

@@ -87,6 +87,7 @@ type Request struct {
 	Name       string
 	Listen     string
 	Joining    appliance.Joining
+	AssetTag   string // may be empty
 	Token      string // registers a gateway instead of its *secure* password; may be empty
 	Deployment string // what licences of several appliances may be bound to; may be empty
 	License    string // a licence key that unseals it from the start; may be empty
@@ -124,7 +125,7 @@ func Create(ctx context.Context, home appliance.Home, r Request, s Secrets, now 
 		}
 	}()
 	config := appliance.NewConfig(uuid.NewString(), r.Role, r.Name, now)
-	config.Listen, config.Joining = r.Listen, r.Joining
+	config.Listen, config.Joining, config.AssetTag = r.Listen, r.Joining, r.AssetTag
 	if err := config.Validate(); err != nil {
 		return config, err
 	}
@@ -149,6 +150,10 @@ func Create(ctx context.Context, home appliance.Home, r Request, s Secrets, now 
 		return config, err
 	}
 	r.Log.Step(Settings, Done, fmt.Sprintf("%s %s", r.Role.Title(), r.Name))
+	if r.AssetTag != "" {
+		r.Log.Step(AssetTag, Done, r.AssetTag)
+	}
+	r.Log.Step(TimeZone, Done, zone(now)+", the machine's; logs and the shell say UTC")
 	at = Passwords
 	if err := secret.Create(string(home), s.System, s.Secure); err != nil {
 		return config, err
@@ -211,6 +216,17 @@ func Create(ctx context.Context, home appliance.Home, r Request, s Secrets, now 
 	}
 	r.Log.Step(Creation, Done, string(home))
 	return config, nil
+}
+
+// zone is the machine's time zone.
+func zone(now time.Time) string {
+	text := now.Local().Format("MST, UTC-07:00")
+	if path, err := os.Readlink("/etc/localtime"); err == nil {
+		if _, name, ok := strings.Cut(path, "zoneinfo/"); ok {
+			return name + ", " + text
+		}
+	}
+	return text
 }
 
 // vacant says whether home can become an appliance.

@@ -31,6 +31,8 @@ const (
 	Start        Task = "start"
 	Registration Task = "registration"
 	Hotfix       Task = "hotfix"
+	AssetTag     Task = "asset tag"
+	TimeZone     Task = "time zone"
 )
 
 // Status is how a step went.

@@ -31,7 +31,7 @@ func takeDump(ctx context.Context, home appliance.Home, x commands.Import, ui co
 	var file *os.File
 	var err error
 	if x.Download != nil {
-		r.Name, file, err = fetch(ctx, home, *x.Download, ui)
+		r.Name, file, err = fetch(ctx, home, incoming(home), *x.Download, ui)
 		defer os.RemoveAll(home.Incoming())
 	} else {
 		file, err = folder.Open(home, x.Name, folder.Dump)
@@ -55,13 +55,19 @@ func takeDump(ctx context.Context, home appliance.Home, x commands.Import, ui co
 	return r, err
 }
 
-// fetch downloads a file into a place of its own.
-func fetch(ctx context.Context, home appliance.Home, d commands.Download, ui control.UI) (name string, file *os.File, err error) {
+// incoming is where a job downloads to that the role is stopped for: there is one.
+func incoming(home appliance.Home) string {
+	return filepath.Join(home.Incoming(), "download"+folder.Unfinished)
+}
+
+// fetch downloads a file to path, in the place of what is there.
+func fetch(ctx context.Context, home appliance.Home, path string, d commands.Download, ui control.UI) (name string, file *os.File, err error) {
+	dir := filepath.Dir(path)
 	target, err := transfer.ParseURL(d.URL)
 	if err != nil {
 		return "", nil, err
 	}
-	if err := os.MkdirAll(home.Incoming(), 0o700); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", nil, err
 	}
 	o, err := options(home, d.Access, ui)
@@ -73,17 +79,16 @@ func fetch(ctx context.Context, home appliance.Home, d commands.Download, ui con
 	var full error
 	o.Progress = func(done int64) {
 		if full == nil {
-			full = disk.Room(home.Incoming(), 0)
+			full = disk.Room(dir, 0)
 		}
 		if full != nil {
 			cancel()
 		}
 		ui.Progress(control.Progress{Label: "downloading", Unit: "B", Done: done, Total: -1})
 	}
-	if err := disk.Room(home.Incoming(), 0); err != nil {
+	if err := disk.Room(dir, 0); err != nil {
 		return "", nil, err
 	}
-	path := filepath.Join(home.Incoming(), "download"+folder.Unfinished)
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return "", nil, err
 	}

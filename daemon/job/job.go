@@ -57,6 +57,7 @@ type Spec struct {
 	Revert        *commands.Revert         `json:"revert,omitempty"`
 	Licences      bool                     `json:"licences,omitempty"`
 	Patch         *commands.Patch          `json:"patch,omitempty"`
+	Hotfix        *commands.Download       `json:"hotfix,omitempty"`
 	Gateway       *commands.AskGateway     `json:"gateway,omitempty"`
 	Register      *Register                `json:"register,omitempty"`
 	Leave         *Leave                   `json:"leave,omitempty"`
@@ -115,6 +116,8 @@ func serve(ctx context.Context, _ control.Peer, req control.Request, s *control.
 		out, err = takeDump(ctx, spec.Home, *spec.Import, s)
 	case spec.Patch != nil:
 		out, err = takePatch(ctx, spec.Home, *spec.Patch, s)
+	case spec.Hotfix != nil:
+		out, err = fetchHotfix(ctx, spec.Home, *spec.Hotfix, s)
 	case spec.Send != nil:
 		out, err = send(ctx, spec.Home, *spec.Send, s)
 	case spec.TechInfo != nil:

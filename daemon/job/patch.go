@@ -19,8 +19,14 @@ import (
 // is the last step, and the only one that changes what runs.
 func takePatch(ctx context.Context, home appliance.Home, x commands.Patch, ui control.UI) (r commands.PatchResult, err error) {
 	begin := time.Now()
-	name, file, err := fetch(ctx, home, x.Download, ui)
-	defer os.RemoveAll(home.Incoming())
+	name := x.Download.URL
+	var file *os.File
+	if x.Here {
+		file, err = os.Open(home.HotfixPatch())
+	} else {
+		name, file, err = fetch(ctx, home, incoming(home), x.Download, ui)
+		defer os.RemoveAll(home.Incoming())
+	}
 	if err != nil {
 		return r, err
 	}
@@ -28,6 +34,15 @@ func takePatch(ctx context.Context, home appliance.Home, x commands.Patch, ui co
 	r, err = installPatch(ctx, patch.Releases{Home: home, Base: x.Base}, file, x.For, ui)
 	r.Name, r.Elapsed = name, time.Since(begin)
 	return r, err
+}
+
+// fetchHotfix downloads the patch that the appliance was created with.
+func fetchHotfix(ctx context.Context, home appliance.Home, d commands.Download, ui control.UI) (struct{}, error) {
+	_, file, err := fetch(ctx, home, home.HotfixPatch(), d, ui)
+	if err == nil {
+		err = file.Close()
+	}
+	return struct{}{}, err
 }
 
 func installPatch(ctx context.Context, releases patch.Releases, file *os.File, who string, ui control.UI) (r commands.PatchResult, err error) {

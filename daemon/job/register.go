@@ -54,7 +54,9 @@ func register(ctx context.Context, home appliance.Home, r Register) (link.Regist
 	if err != nil {
 		return link.Registration{}, err
 	}
-	return id.Registration, id.Write(home)
+	got := id.Registration
+	id.Registration.Note = ""
+	return got, id.Write(home)
 }
 
 // identity is the gateway's. Fresh keys are on the disk before a server sees them.

@@ -42,6 +42,7 @@ type Registration struct {
 	Group       string    `json:"group,omitempty"`
 	DataAddress string    `json:"data_address,omitempty"`
 	Since       time.Time `json:"since,omitzero"`
+	Note        string    `json:"note,omitempty"` // what is not as was asked; not kept
 }
 
 // Registered says whether the gateway belongs to a management server.

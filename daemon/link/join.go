@@ -118,7 +118,7 @@ func (id *Identity) register(ctx context.Context, j Join) (r Registration, prove
 		return r, proved, errMiddle
 	}
 	return Registration{Server: j.Server, Pin: pinOf(conn.ConnectionState()), ServerName: Brief(done.Server), Name: j.Name, Group: Brief(done.Group),
-		DataAddress: m.Address, Since: time.Now().UTC().Truncate(time.Second)}, proved, nil
+		DataAddress: m.Address, Since: time.Now().UTC().Truncate(time.Second), Note: Brief(done.Note)}, proved, nil
 }
 
 // once hands out a connection that is there. Registering is of one connection.

@@ -119,13 +119,13 @@ func (s *Server) finish(w http.ResponseWriter, r *http.Request, p *Peer) error {
 	if err != nil {
 		return err
 	}
-	group, err := s.register(ctx, p, m, verifier)
+	group, note, err := s.register(ctx, p, m, verifier)
 	if err != nil {
 		return s.refused(ctx, p, m.Name, err)
 	}
 	s.registered(p)
 	s.note(ctx, p, errand.Registered, m.Name, fmt.Sprintf("in group %q, by %s, its key has the pin %s", group, by(verifier), p.key()))
-	return Answer(w, Finished{Version: Version, Proof: proof, Server: s.Name, Group: group})
+	return Answer(w, Finished{Version: Version, Proof: proof, Server: s.Name, Group: group, Note: note})
 }
 
 func by(verifier string) string {
@@ -220,13 +220,14 @@ const maxAdmitted = 64
 // register makes the gateway with all that belongs to it in one transaction. The same
 // key may do it again: its answer was perhaps lost. Gateways that come at once share a
 // transaction, because the disk takes as long for many as for one.
-func (s *Server) register(ctx context.Context, p *Peer, m Finish, verifier string) (group string, err error) {
+func (s *Server) register(ctx context.Context, p *Peer, m Finish, verifier string) (group, note string, err error) {
+	asked := m.Group
 	address, err := check(&m)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	key := store.GatewayKey{Pin: p.key(), Sealing: base64.StdEncoding.EncodeToString(m.Sealing), Kind: m.Licensing}
-	a := &admission{registration: registration{m: m, key: key}, address: address, verifier: verifier}
+	a := &admission{registration: registration{m: m, asked: asked, key: key}, address: address, verifier: verifier}
 	s.queue.Lock()
 	s.waiting = append(s.waiting, a)
 	s.queue.Unlock()
@@ -235,7 +236,7 @@ func (s *Server) register(ctx context.Context, p *Peer, m Finish, verifier strin
 	for !a.done { // else who held the pen wrote it with his own
 		s.admit(context.WithoutCancel(ctx))
 	}
-	return a.m.Group, a.err
+	return a.m.Group, strings.Join(a.notes, "; "), a.err
 }
 
 // admit writes those that wait, with s.pen held.
@@ -344,9 +345,11 @@ func printable(s string) bool {
 
 // registration is one that is under way.
 type registration struct {
-	tx  *store.Tx
-	m   Finish
-	key store.GatewayKey
+	tx    *store.Tx
+	m     Finish
+	asked string // the group that the gateway named, if it did
+	key   store.GatewayKey
+	notes []string // what is not as it asked
 }
 
 // find finds the gateway's object, wherever it is, unless the name is another's.
@@ -364,6 +367,9 @@ func (r *registration) find(ctx context.Context) error {
 			return err
 		}
 		r.key.GatewayID, r.m.Group = o.ID, group.Name
+		if r.asked != "" && r.asked != group.Name {
+			r.notes = append(r.notes, fmt.Sprintf("the gateway is known there, and stays in gateway group %q", group.Name))
+		}
 		before, err := r.tx.KeyOfGateway(ctx, o.ID)
 		if err == nil && before.Pin != r.key.Pin {
 			return &Problem{Code: NameTaken, Text: fmt.Sprintf("a gateway named %s is registered, by another key", r.m.Name),
@@ -515,7 +521,14 @@ func (r *registration) alias(ctx context.Context, address netip.Addr) error {
 		if err := json.Unmarshal(a.Document, &of); err != nil {
 			return err
 		}
-		if a.Name == r.m.Alias || of.Address == in.ID {
+		switch {
+		case of.Address == in.ID:
+			if a.Name != r.m.Alias {
+				r.notes = append(r.notes, fmt.Sprintf("%s has the alias %q there, and keeps it", address, a.Name))
+			}
+			return nil
+		case a.Name == r.m.Alias:
+			r.notes = append(r.notes, fmt.Sprintf("the alias %q is of another address there, and stays there", a.Name))
 			return nil
 		}
 	}

@@ -430,9 +430,21 @@ func TestAdopted(t *testing.T) {
 	}
 	// With another key, in another group: it is the gateway of this name, where it was.
 	j.Group, j.Alias, j.DataAddress = "elsewhere", "second", "192.0.2.9"
-	r, err := newIdentity(t).Register(t.Context(), j)
-	if err != nil || r.Group != model.DefaultGroupName {
+	id = newIdentity(t)
+	r, err := id.Register(t.Context(), j)
+	if err != nil || r.Group != model.DefaultGroupName || r.Note != `the gateway is known there, and stays in gateway group "Default Gateway Group"` {
 		t.Fatalf("%+v, %v", r, err)
+	}
+	// What is not as it asked, it hears; what is, it does not.
+	for _, again := range []struct{ group, alias, address, note string }{
+		{"", "third", "192.0.2.9", `192.0.2.9 has the alias "second" there, and keeps it`},
+		{"", "second", "127.0.0.1", `127.0.0.1 has the alias "AWS Default" there, and keeps it`},
+		{model.DefaultGroupName, "second", "192.0.2.9", ""},
+	} {
+		j.Group, j.Alias, j.DataAddress = again.group, again.alias, again.address
+		if r, err := id.Register(t.Context(), j); err != nil || r.Note != again.note {
+			t.Errorf("%+v: %q, %v", again, r.Note, err)
+		}
 	}
 	if _, addresses, aliases := m.objects(t, "gw1"); !slices.Equal(addresses, []string{"127.0.0.1", "192.0.2.9"}) || !slices.Equal(aliases, []string{"AWS Default", "second"}) {
 		t.Errorf("%q %q", addresses, aliases)

@@ -74,6 +74,7 @@ type Finished struct {
 	Proof   []byte `json:"proof,omitempty"` // that the server knows the password
 	Server  string `json:"server"`          // the management server's name
 	Group   string `json:"group"`           // in which the gateway is
+	Note    string `json:"note,omitempty"`  // what is not as the gateway asked, because it was there before
 }
 
 // Revision is a configuration: which, and the SHA-256 of its bytes in hexadecimal.

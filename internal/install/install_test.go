@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -348,6 +349,10 @@ func TestUnits(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s is exposed: %v\n%s", unit, err, out)
 		}
+	}
+	// A support bundle tells of processes with other uids than the daemon's.
+	if unit, err := os.ReadFile(dir + "sealgate.service"); err != nil || regexp.MustCompile(`(?m)^(ProtectProc|ProcSubset)=`).Match(unit) {
+		t.Errorf("the daemon does not see the role and the shells: %v", err)
 	}
 }
 

@@ -120,7 +120,6 @@ func (j *Jobs) finish(ctx context.Context, job errand.Job) error {
 	case job.Error != "":
 		state, message = store.JobFailed, job.Error
 	}
-	j.log.Info("a job ended", "kind", job.Kind, "user", job.User, "state", string(state), "error", job.Error)
 	return j.store.FinishJob(ctx, job.ID, state, message, job.Ended)
 }
 
