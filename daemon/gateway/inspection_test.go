@@ -191,3 +191,40 @@ func TestPasswordsOfNewWebServicesAreMasked(t *testing.T) {
 		t.Errorf("without a group: %q", v.Query)
 	}
 }
+
+// The hole: /admin/ was blocked, and //admin/, /./admin/, /ADMIN/ of a server to which
+// case means nothing and /admin;a=b/ were not. What must hold: a policy asks for the path
+// that servers read, an exception for one that no server reads otherwise.
+func TestPathsAreComparedAsServersReadThem(t *testing.T) {
+	w := newTraffic(t)
+	w.custom("Admin", `{"type":"httpRequestUrl","match":"prefix","values":["/admin/"]}`)
+	w.custom("Public", `{"type":"httpRequestUrl","match":"regex","values":["^/(public|order|prof|editor|admin|ADMIN|%61dmin)"],"operation":"excludeAll"}`)
+	spellings := []string{"/admin/x", "//admin/x", "/./admin/x", "/admin;jsessionid=1/x", "/%61dmin/x", "/public/../admin/x", "/public/%2e%2e/admin/x", "/admin/..%2fpublic", "/public/..%2fadmin/x"}
+	for _, path := range spellings {
+		w.wants(403, path)
+	}
+	w.wants(403, "/public/..%2fsecret")
+	w.wants(200, "/public/admin/")
+	w.wants(200, "/ADMIN/x")
+	w.do("PUT", shop+"/advancedHttpSettings", `{"caseSensitiveUrls":false}`)
+	for _, path := range append(spellings, "/ADMIN/x", "//Admin;a=b/x") {
+		w.wants(403, path)
+	}
+	w.do("PUT", policies+"webServiceCustomPolicies/Public", `{"enabled":false}`)
+	w.do("PUT", policies+"webProfilePolicies/Default%20Web%20Profile%20Policy", "{"+applied(true)+"}")
+	w.do("PUT", profile+"/url/order", `{"urlFullPath":"/Order","allowedMethods":[{"method":"GET"}],"parameters":[{"name":"id"}]}`)
+	for _, path := range []string{"/Order", "//Order", "/order;a=b", "/ORDER", "/x/../Order"} {
+		w.wants(200, path+"?id=1")
+		w.wants(403, path+"?more=1")
+	}
+	w.do("PUT", shop+"/advancedHttpSettings", `{"caseSensitiveUrls":true}`)
+	w.wants(200, "/order?more=1")
+	w.do("PUT", policies+"webApplicationSignaturesPolicies/Default%20Web%20Application%20Signatures%20Policy", `{"exceptions":[{"ruleName":"SQL Injection",
+		"predicates":[{"type":"httpRequestUrl","match":"prefix","values":["/editor/"]}]}],`+applied(true)+`}`)
+	attack := injection[1:]
+	w.wants(200, "/editor/"+attack)
+	w.wants(200, "/editor/%78"+attack)
+	for _, path := range []string{"/", "/editor/..%2fx", "/x/..%2feditor/y", "/x/%2e./editor/..%2f..%2fy"} {
+		w.wants(403, path+attack)
+	}
+}

@@ -128,7 +128,7 @@ func (d *decision) applies(v *view) bool {
 		return false
 	}
 	for _, e := range d.exceptions {
-		if (e.rule == "" || e.rule == d.rule) && all(e.predicates, v) {
+		if (e.rule == "" || e.rule == d.rule) && v.each(e.predicates) {
 			return false
 		}
 	}

@@ -188,7 +188,7 @@ func (t *transaction) judge(at stage) {
 	}
 	for i := range t.engine.custom[at] {
 		c := &t.engine.custom[at][i]
-		if !c.applies(t.view) || !all(c.criteria, t.view) {
+		if !c.applies(t.view) || !t.view.some(c.criteria) {
 			continue
 		}
 		m := c.match()
