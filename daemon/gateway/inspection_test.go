@@ -228,3 +228,19 @@ func TestPathsAreComparedAsServersReadThem(t *testing.T) {
 		w.wants(403, path+attack)
 	}
 }
+
+// The hole: an exception that asks for a parameter of the body never held for rules about
+// the head.
+func TestExceptionsAskForTheBody(t *testing.T) {
+	w := newTraffic(t)
+	w.do("PUT", protocol, `{"rules":[{"name":"URL Too Long","parameters":{"length":40}}],"exceptions":[{"ruleName":"URL Too Long","predicates":[
+		{"type":"httpRequest","matchValues":[{"part":"parameter","name":"token","operation":"equals","value":"1"}]}]}],`+applied(false)+`}`)
+	long := "/" + strings.Repeat("x", 50)
+	w.wants(200, long+"?token=1")
+	w.wants(403, long)
+	for body, want := range map[string]int{"token=1": 200, "token=2": 403, "": 403} {
+		if status := w.post(long, "application/x-www-form-urlencoded", body); status != want {
+			t.Errorf("%s: %d, want %d", body, status, want)
+		}
+	}
+}
