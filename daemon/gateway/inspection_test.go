@@ -244,3 +244,29 @@ func TestExceptionsAskForTheBody(t *testing.T) {
 		}
 	}
 }
+
+// docs/ADMIN.md says it: nothing protects a new web service but the policies that apply to
+// it, and one that applies to its server group does so from its first request on.
+func TestPoliciesOfAServerGroupProtectNewWebServices(t *testing.T) {
+	w := newTraffic(t)
+	w.wants(200, injection)
+	const group = `{"applyTo":[{"operation":"add","siteName":"Default Site","serverGroupName":"Web"}]}`
+	w.do("PUT", policies+"webApplicationSignaturesPolicies/Default%20Web%20Application%20Signatures%20Policy", group)
+	w.do("PUT", protocol, group)
+	w.wants(403, injection)
+	const later = "/v1/conf/webServices/Default%20Site/Web/Later"
+	w.do("POST", later, "")
+	w.do("POST", later+"/krpInboundRules/Default%20Gateway%20Group/front/9090", `{"outboundRules":{"1":`+w.toOrigin()+`}}`)
+	for path, want := range map[string]int{"/": 200, injection: 403, "/%00": 403} {
+		r, err := http.NewRequest("GET", "http://later.example"+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if status, _ := w.send(w.client(9090, nil), r); status != want {
+			t.Errorf("%s: %d, want %d", path, status, want)
+		}
+	}
+	if answer := w.answer("GET", later+"/securityPolicies", ""); !strings.Contains(answer.Body.String(), "Default HTTP Protocol Policy") {
+		t.Errorf("it has %s", answer.Body)
+	}
+}
