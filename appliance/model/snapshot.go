@@ -283,6 +283,10 @@ type SnapshotService struct {
 	URLRewriteGroups  []string `json:"urlRewriteGroups,omitempty"`
 	DataMaskingGroup  string   `json:"dataMaskingGroup,omitempty"`
 	ConnectionTimeout int      `json:"connectionTimeout,omitempty"` // seconds that an idle connection stays; 0: 300
+
+	// CaseSensitiveURLs is there only when it is false, as gateways of earlier releases
+	// refuse what they do not know.
+	CaseSensitiveURLs *bool `json:"caseSensitiveUrls,omitempty"`
 }
 
 // SnapshotApplication says which URLs of a web application are inspected, as a URLList

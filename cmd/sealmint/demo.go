@@ -75,14 +75,15 @@ func (c *demoCmd) configure(ctx context.Context, password string, site int) (str
 		return "", err
 	}
 	const service = "/conf/webServices/Default Site/Demo/Site"
+	const applied = `{"applyTo":[{"operation":"add","siteName":"Default Site","serverGroupName":"Demo"}]}`
 	// The rule is the last, so that the site is guarded from its first request on.
 	for _, write := range []struct{ method, path, body string }{
 		{"POST", login, ""},
 		{"POST", "/conf/serverGroups/Default Site/Demo", ""},
 		{"PUT", "/conf/serverGroups/Default Site/Demo", `{"operationMode":"active"}`},
 		{"POST", service, fmt.Sprintf(`{"ports":[%d]}`, port)},
-		{"PUT", "/conf/policies/security/webApplicationSignaturesPolicies/Default Web Application Signatures Policy",
-			`{"applyTo":[{"operation":"add","siteName":"Default Site","serverGroupName":"Demo","webServiceName":"Site","webApplicationName":"Default Web Application"}]}`},
+		{"PUT", "/conf/policies/security/webApplicationSignaturesPolicies/Default Web Application Signatures Policy", applied},
+		{"PUT", "/conf/policies/security/httpProtocolPolicies/Default HTTP Protocol Policy", applied},
 	} {
 		if err := a.do(ctx, write.method, write.path, write.body); err != nil {
 			return "", err

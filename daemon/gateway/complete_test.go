@@ -50,7 +50,7 @@ var read = map[string]any{
 // notRead are the fields that no gateway reads, with the reason.
 var notRead = map[string]string{
 	model.WebService + ".ports": listens, model.WebService + ".sslPorts": listens, model.WebService + ".trpMode": proxyOnly,
-	model.WebService + ".jsessionIDParamsAsRegularParams": parsing, model.WebService + ".jsessionIDParamsDelimiter": parsing, model.WebService + ".caseSensitiveUrls": parsing,
+	model.WebService + ".jsessionIDParamsAsRegularParams": parsing, model.WebService + ".jsessionIDParamsDelimiter": parsing,
 	model.WebService + ".supportMsEncoding": parsing, model.WebService + ".combineParameterNamesWithEmptyValue": parsing,
 	model.WebService + ".enableBase64Learning": learning, model.WebService + ".enableDeserialization": parsing,
 	model.InboundRule + ".gatewayGroupName": "it says whose snapshot the rule is in",

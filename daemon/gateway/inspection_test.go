@@ -191,3 +191,82 @@ func TestPasswordsOfNewWebServicesAreMasked(t *testing.T) {
 		t.Errorf("without a group: %q", v.Query)
 	}
 }
+
+// The hole: /admin/ was blocked, and //admin/, /./admin/, /ADMIN/ of a server to which
+// case means nothing and /admin;a=b/ were not. What must hold: a policy asks for the path
+// that servers read, an exception for one that no server reads otherwise.
+func TestPathsAreComparedAsServersReadThem(t *testing.T) {
+	w := newTraffic(t)
+	w.custom("Admin", `{"type":"httpRequestUrl","match":"prefix","values":["/admin/"]}`)
+	w.custom("Public", `{"type":"httpRequestUrl","match":"regex","values":["^/(public|order|prof|editor|admin|ADMIN|%61dmin)"],"operation":"excludeAll"}`)
+	spellings := []string{"/admin/x", "//admin/x", "/./admin/x", "/admin;jsessionid=1/x", "/%61dmin/x", "/public/../admin/x", "/public/%2e%2e/admin/x", "/admin/..%2fpublic", "/public/..%2fadmin/x"}
+	for _, path := range spellings {
+		w.wants(403, path)
+	}
+	w.wants(403, "/public/..%2fsecret")
+	w.wants(200, "/public/admin/")
+	w.wants(200, "/ADMIN/x")
+	w.do("PUT", shop+"/advancedHttpSettings", `{"caseSensitiveUrls":false}`)
+	for _, path := range append(spellings, "/ADMIN/x", "//Admin;a=b/x") {
+		w.wants(403, path)
+	}
+	w.do("PUT", policies+"webServiceCustomPolicies/Public", `{"enabled":false}`)
+	w.do("PUT", policies+"webProfilePolicies/Default%20Web%20Profile%20Policy", "{"+applied(true)+"}")
+	w.do("PUT", profile+"/url/order", `{"urlFullPath":"/Order","allowedMethods":[{"method":"GET"}],"parameters":[{"name":"id"}]}`)
+	for _, path := range []string{"/Order", "//Order", "/order;a=b", "/ORDER", "/x/../Order"} {
+		w.wants(200, path+"?id=1")
+		w.wants(403, path+"?more=1")
+	}
+	w.do("PUT", shop+"/advancedHttpSettings", `{"caseSensitiveUrls":true}`)
+	w.wants(200, "/order?more=1")
+	w.do("PUT", policies+"webApplicationSignaturesPolicies/Default%20Web%20Application%20Signatures%20Policy", `{"exceptions":[{"ruleName":"SQL Injection",
+		"predicates":[{"type":"httpRequestUrl","match":"prefix","values":["/editor/"]}]}],`+applied(true)+`}`)
+	attack := injection[1:]
+	w.wants(200, "/editor/"+attack)
+	w.wants(200, "/editor/%78"+attack)
+	for _, path := range []string{"/", "/editor/..%2fx", "/x/..%2feditor/y", "/x/%2e./editor/..%2f..%2fy"} {
+		w.wants(403, path+attack)
+	}
+}
+
+// The hole: an exception that asks for a parameter of the body never held for rules about
+// the head.
+func TestExceptionsAskForTheBody(t *testing.T) {
+	w := newTraffic(t)
+	w.do("PUT", protocol, `{"rules":[{"name":"URL Too Long","parameters":{"length":40}}],"exceptions":[{"ruleName":"URL Too Long","predicates":[
+		{"type":"httpRequest","matchValues":[{"part":"parameter","name":"token","operation":"equals","value":"1"}]}]}],`+applied(false)+`}`)
+	long := "/" + strings.Repeat("x", 50)
+	w.wants(200, long+"?token=1")
+	w.wants(403, long)
+	for body, want := range map[string]int{"token=1": 200, "token=2": 403, "": 403} {
+		if status := w.post(long, "application/x-www-form-urlencoded", body); status != want {
+			t.Errorf("%s: %d, want %d", body, status, want)
+		}
+	}
+}
+
+// docs/ADMIN.md says it: nothing protects a new web service but the policies that apply to
+// it, and one that applies to its server group does so from its first request on.
+func TestPoliciesOfAServerGroupProtectNewWebServices(t *testing.T) {
+	w := newTraffic(t)
+	w.wants(200, injection)
+	const group = `{"applyTo":[{"operation":"add","siteName":"Default Site","serverGroupName":"Web"}]}`
+	w.do("PUT", policies+"webApplicationSignaturesPolicies/Default%20Web%20Application%20Signatures%20Policy", group)
+	w.do("PUT", protocol, group)
+	w.wants(403, injection)
+	const later = "/v1/conf/webServices/Default%20Site/Web/Later"
+	w.do("POST", later, "")
+	w.do("POST", later+"/krpInboundRules/Default%20Gateway%20Group/front/9090", `{"outboundRules":{"1":`+w.toOrigin()+`}}`)
+	for path, want := range map[string]int{"/": 200, injection: 403, "/%00": 403} {
+		r, err := http.NewRequest("GET", "http://later.example"+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if status, _ := w.send(w.client(9090, nil), r); status != want {
+			t.Errorf("%s: %d, want %d", path, status, want)
+		}
+	}
+	if answer := w.answer("GET", later+"/securityPolicies", ""); !strings.Contains(answer.Body.String(), "Default HTTP Protocol Policy") {
+		t.Errorf("it has %s", answer.Body)
+	}
+}

@@ -42,8 +42,11 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	if os.Getenv(proxyListen) != "" {
-		if err := serveProxy(); err != nil {
+	for variable, serve := range map[string]func() error{proxyListen: serveProxy, gatewayHome: serveGateway} {
+		if os.Getenv(variable) == "" {
+			continue
+		}
+		if err := serve(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

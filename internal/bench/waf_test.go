@@ -1,8 +1,11 @@
 package bench
 
 import (
+	"bytes"
+	"context"
+	"encoding/json"
 	"fmt"
-	"io"
+	"log/slog"
 	"maps"
 	"net"
 	"net/http"
@@ -19,68 +22,97 @@ import (
 	"testing"
 	"time"
 
-	"sealgate/daemon/gateway/waf"
+	"sealgate/appliance"
+	"sealgate/appliance/model"
+	"sealgate/daemon/gateway"
 	"sealgate/internal/peers"
 )
 
-// Environment under which the test binary is a proxy: what to listen on, what
-// is behind, and whether to inspect.
+// Environment under which the test binary is a bare proxy: what to listen on, and what
+// is behind. Or a gateway's role, in a home.
 const (
-	proxyListen  = "SEALGATE_BENCH_PROXY"
-	proxyOrigin  = "SEALGATE_BENCH_ORIGIN"
-	proxyInspect = "SEALGATE_BENCH_INSPECT"
+	proxyListen = "SEALGATE_BENCH_PROXY"
+	proxyOrigin = "SEALGATE_BENCH_ORIGIN"
+	gatewayHome = "SEALGATE_BENCH_GATEWAY"
 )
 
-// dictionaries are all of the core rules that a request can meet.
-var dictionaries = []string{"SQL Injection", "Cross-Site Scripting", "Command Injection", "Path Traversal", "Known Scanners",
-	"Remote File Inclusion", "PHP Injection", "Generic Injection", "Session Fixation", "Java Injection", "Protocol Attack", "Protocol Enforcement"}
-
-// serveProxy is a bare reverse proxy, with the engine in front where asked.
 func serveProxy() error {
 	origin, err := url.Parse("http://" + os.Getenv(proxyOrigin))
 	if err != nil {
 		return err
 	}
-	var handler http.Handler = &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(origin) },
-		Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
-	if os.Getenv(proxyInspect) != "" {
-		policy := waf.RulePolicy{Kind: waf.ApplicationSignatures, Name: "all"}
-		for _, name := range dictionaries {
-			policy.Rules = append(policy.Rules, waf.PolicyRule{Name: name, Enabled: true, Severity: "high", Action: "block"})
-		}
-		engine, err := waf.New(waf.Policies{Rules: []waf.RulePolicy{policy}}, waf.NewMemory())
-		if err != nil {
-			return err
-		}
-		handler = inspected(engine, handler)
-	}
-	return http.ListenAndServe(os.Getenv(proxyListen), handler)
+	return http.ListenAndServe(os.Getenv(proxyListen), &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(origin) },
+		Transport: &http.Transport{MaxIdleConnsPerHost: 64}})
 }
 
-func inspected(engine waf.Engine, next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		client, _ := netip.ParseAddrPort(r.RemoteAddr)
-		tx := engine.Begin(r.Context(), waf.Request{ID: "bench", ClientIP: client.Addr(), ClientPort: int(client.Port()), ServerIP: client.Addr(), ServerPort: 80,
-			Method: r.Method, URI: r.RequestURI, Proto: r.Proto, Host: r.Host, Header: r.Header})
-		defer tx.Close()
-		verdict := tx.Headers()
-		body, err := io.ReadAll(r.Body)
+func serveGateway() error {
+	management, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	return gateway.Run(context.Background(), appliance.Home(os.Getenv(gatewayHome)), management, func() error { return nil }, nil,
+		slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
+}
+
+// gatewayFor is the home of a gateway with a web service at addr, in active mode, to
+// which the default signatures policy applies.
+func gatewayFor(b *testing.B, addr, origin netip.AddrPort) string {
+	b.Helper()
+	home := appliance.Home(b.TempDir())
+	at := []model.ApplyTo{{Site: "s", ServerGroup: "g", Service: "w"}}
+	policy, dictionaries := defaultSignatures(b)
+	snapshot := model.Snapshot{Format: model.SnapshotFormat, Revision: 1, Group: model.SnapshotGroup{Name: "g"},
+		Aliases:      map[string]map[string]netip.Addr{"gw1": {"a": addr.Addr()}},
+		Dictionaries: dictionaries,
+		Policies:     []model.SnapshotPolicy{{Kind: model.AppSignaturesPolicy, Name: "p", ApplyTo: at, Document: policy}},
+		Services: []model.SnapshotService{{Site: "s", ServerGroup: "g", Name: "w", Mode: model.ModeActive, Inbound: []model.SnapshotInbound{{Alias: "a", Ports: []int{int(addr.Port())},
+			Outbound: []model.SnapshotOutbound{{Priority: 1, Host: origin.Addr().String(), Port: int(origin.Port())}}}}}}}
+	if err := os.Mkdir(home.Spool(), 0o700); err != nil {
+		b.Fatal(err)
+	}
+	config := appliance.NewConfig("5ea19a7e-0000-4000-8000-000000000001", appliance.Gateway, "gw1", time.Now())
+	config.Listen = "127.0.0.1:0"
+	for path, v := range map[string]any{home.Config(): config, home.Snapshot(): snapshot} {
+		text, err := json.Marshal(v)
+		if err == nil {
+			err = os.WriteFile(path, text, 0o600)
+		}
 		if err != nil {
-			return
+			b.Fatal(err)
 		}
-		if !verdict.Block && len(body) > 0 {
-			verdict = tx.Body(body)
+	}
+	return string(home)
+}
+
+// defaultSignatures are the default web application signatures policy, as a gateway is
+// told it, with names for ids, and the predefined dictionaries.
+func defaultSignatures(b *testing.B) (policy []byte, dictionaries map[string][]model.SignatureSettings) {
+	b.Helper()
+	defaults, err := model.Defaults()
+	if err != nil {
+		b.Fatal(err)
+	}
+	names := make(map[string]string)
+	dictionaries = make(map[string][]model.SignatureSettings)
+	for _, d := range defaults {
+		switch d.Kind {
+		case model.Dictionary:
+			names[d.ID], dictionaries[d.Name] = d.Name, nil
+		case model.Signature:
+			s := model.SignatureSettings{}
+			if err := json.Unmarshal(d.Document, &s); err != nil {
+				b.Fatal(err)
+			}
+			s.Name = d.Name
+			dictionaries[names[d.ParentID]] = append(dictionaries[names[d.ParentID]], s)
+		case model.AppSignaturesPolicy:
+			policy = d.Document
 		}
-		if !verdict.Block {
-			verdict = tx.EndBody()
-		}
-		if verdict.Block {
-			w.WriteHeader(verdict.Status)
-			return
-		}
-		r.Body = io.NopCloser(strings.NewReader(string(body)))
-		next.ServeHTTP(w, r)
-	})
+	}
+	for id, name := range names {
+		policy = bytes.ReplaceAll(policy, []byte(id), []byte(name))
+	}
+	return policy, dictionaries
 }
 
 // web is what the proxies have behind them, and what proxies of nginx begin with.
@@ -144,9 +176,10 @@ func startWeb(b *testing.B, pin, top, addr, origin, server string) int {
 	return startOn(b, addr, exec.Command("taskset", "-c", pin, "nginx", "-p", dir, "-e", "stderr", "-c", config))
 }
 
-func startGo(b *testing.B, addr, origin, inspect string) int {
+// startGo starts the test binary as what its environment says.
+func startGo(b *testing.B, addr string, env ...string) int {
 	cmd := exec.Command("taskset", "-c", core, os.Args[0])
-	cmd.Env = append(os.Environ(), proxyListen+"="+addr, proxyOrigin+"="+origin, proxyInspect+"="+inspect, "GOMAXPROCS=1")
+	cmd.Env = append(append(os.Environ(), "GOMAXPROCS=1"), env...)
 	return startOn(b, addr, cmd)
 }
 
@@ -175,10 +208,10 @@ func wafLoads() map[string]string {
 	}
 }
 
-// BenchmarkInspection compares the engine behind a bare proxy with nginx and
-// ModSecurity, both with the core rules at paranoia level 1, and with what each
-// of the two costs without inspection. The cost is processor time of the proxy,
-// which other work on the machine does not change much.
+// BenchmarkInspection compares a gateway with nginx and ModSecurity, both with the core
+// rules at paranoia level 1, and with what nginx and a bare proxy of Go cost without
+// inspection. The cost is processor time of the proxy, which other work on the machine
+// does not change much.
 func BenchmarkInspection(b *testing.B) {
 	origin := net.JoinHostPort("127.0.0.1", strconv.Itoa(peers.FreePort(b, "127.0.0.1")))
 	startWeb(b, "1", "", origin, origin, "location / { client_max_body_size 0; return 200 hello; }")
@@ -196,8 +229,16 @@ func BenchmarkInspection(b *testing.B) {
 		return startWeb(b, core, "load_module /usr/lib/nginx/modules/ngx_http_modsecurity_module.so;", addr, origin,
 			fmt.Sprintf(forward, "modsecurity on; modsecurity_rules_file "+rules+";"))
 	})
-	add("bare", func(addr string) int { return startGo(b, addr, origin, "") })
-	add("sealgate", func(addr string) int { return startGo(b, addr, origin, "yes") })
+	add("bare", func(addr string) int { return startGo(b, addr, proxyListen+"="+addr, proxyOrigin+"="+origin) })
+	add("sealgate", func(addr string) int {
+		return startGo(b, addr, gatewayHome+"="+gatewayFor(b, netip.MustParseAddrPort(addr), netip.MustParseAddrPort(origin)))
+	})
+	for _, p := range proxies {
+		blocks := p.name == "modsecurity" || p.name == "sealgate"
+		if status := attack(b, p); (status == http.StatusForbidden) != blocks {
+			b.Fatalf("%s answers an attack with %d", p.name, status)
+		}
+	}
 	loads := wafLoads()
 	for _, name := range slices.Sorted(maps.Keys(loads)) {
 		script := loads[name]
@@ -222,6 +263,16 @@ func BenchmarkInspection(b *testing.B) {
 	for _, p := range proxies {
 		b.Logf("%s: %d MiB at most", p.name, statusOf(p.pid, "VmHWM")>>20)
 	}
+}
+
+func attack(b *testing.B, p rivalProxy) (status int) {
+	b.Helper()
+	resp, err := http.Get("http://" + p.addr + "/?id=1'+union+select+password+from+users--")
+	if err != nil {
+		b.Fatal(err)
+	}
+	resp.Body.Close()
+	return resp.StatusCode
 }
 
 // drive sends a load for a time and says how many answers came, all of them good.

@@ -158,6 +158,7 @@ func (x *exchange) subject() waf.Request {
 		ID: x.id, ClientIP: x.client, ClientPort: int(x.peer.Port()), ServerIP: x.l.at.Addr(), ServerPort: int(x.l.at.Port()),
 		Method: x.r.Method, URI: http1.OriginForm(x.r.RequestURI), Proto: x.r.Proto, Host: x.r.Host, Header: x.r.Header, Streams: x.openStreams, Resets: x.resets,
 		Site: x.service.Site, ServerGroup: x.service.ServerGroup, Service: x.service.Name, Application: x.application(x.r.Host),
+		IgnoreCase: x.service.CaseSensitiveURLs != nil && !*x.service.CaseSensitiveURLs,
 	}
 }
 

@@ -185,22 +185,33 @@ func makeURL(_ *compiler, c Criterion) (criterion, error) {
 	if err := someOf("values", c.Values); err != nil {
 		return criterion{}, err
 	}
-	var any []func(string) bool
+	var exact, folded []func(string) bool
 	for _, value := range c.Values {
 		compare, err := comparison(c.Match, value)
 		if err != nil {
 			return criterion{}, err
 		}
-		any = append(any, compare)
+		exact = append(exact, compare)
+		if compare, err = comparison(c.Match, smallLetters(c.Match, value)); err != nil {
+			return criterion{}, err
+		}
+		folded = append(folded, compare)
 	}
 	return criterion{holds: func(v *view) bool {
-		for _, compare := range any {
-			if compare(v.path()) {
-				return true
-			}
+		any := exact
+		if v.request.IgnoreCase {
+			any = folded
 		}
-		return false
+		return slices.ContainsFunc(any, func(compare func(string) bool) bool { return compare(v.path()) })
 	}}, nil
+}
+
+// smallLetters is what paths in small letters are compared with.
+func smallLetters(how, with string) string {
+	if strings.EqualFold(how, "regex") {
+		return "(?i:" + with + ")"
+	}
+	return strings.ToLower(with)
 }
 
 func makeSource(k *compiler, c Criterion) (criterion, error) {

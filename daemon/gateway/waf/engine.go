@@ -20,7 +20,7 @@ type engine struct {
 	uninspected []*decision // of the rule of that name
 
 	scanners []scanner
-	profiles map[string]profiled
+	profiles map[string]*profiled
 	mask     *Masker
 	memory   *Memory
 
@@ -57,7 +57,7 @@ type compiler struct {
 // it is ErrUnsupported, the policy is not one that can be kept.
 func New(p Policies, m *Memory) (Engine, error) {
 	k := &compiler{groups: map[string]addresses{}, dictionaries: p.Dictionaries, wanted: map[string]bool{}, memory: m}
-	e := &engine{core: map[int][]*decision{}, own: map[string][]*decision{}, known: map[string][]*decision{}, profiles: map[string]profiled{},
+	e := &engine{core: map[int][]*decision{}, own: map[string][]*decision{}, known: map[string][]*decision{}, profiles: map[string]*profiled{},
 		memory: m, limit: orDefault(p.BodyLimit, DefaultBodyLimit), work: int(orDefault(int64(p.Work), DefaultWork)), responses: p.Responses, open: p.FailOpen, trace: p.Trace}
 	for name, entries := range p.IPGroups {
 		if err := k.group(name, entries); err != nil {

@@ -123,13 +123,20 @@ type exception struct {
 	predicates []criterion
 }
 
+// waits says whether an exception asks for what is known only when the body is read.
+func (d *decision) waits() bool {
+	return slices.ContainsFunc(d.exceptions, func(e exception) bool {
+		return (e.rule == "" || e.rule == d.rule) && slices.ContainsFunc(e.predicates, func(c criterion) bool { return c.stage > inHeaders })
+	})
+}
+
 // applies says whether the decision holds for a request.
 func (d *decision) applies(v *view) bool {
 	if len(d.applications) > 0 && !slices.Contains(d.applications, v.request.Application) {
 		return false
 	}
 	for _, e := range d.exceptions {
-		if (e.rule == "" || e.rule == d.rule) && all(e.predicates, v) {
+		if (e.rule == "" || e.rule == d.rule) && v.each(e.predicates) {
 			return false
 		}
 	}

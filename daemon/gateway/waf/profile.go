@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"sealgate/daemon/gateway/urlpath"
 )
 
 // Profile is what is known of a web application's URLs, as the OpenAPI has it.
@@ -39,8 +41,9 @@ type ProfileParameter struct {
 	AdditionalAllowedChars []string `json:"additionalAllowedChars"`
 }
 
-// profiled is a compiled profile: what is found wrong with a request, by rule.
-type profiled map[string]*profiledURL
+// profiled is a compiled profile: its URLs by their canonical paths, and by the same in
+// small letters.
+type profiled struct{ urls, folded map[string]*profiledURL }
 
 type profiledURL struct {
 	ProfileURL
@@ -55,8 +58,8 @@ var profileRules = []string{"Unknown Parameter", "Required Parameter Missing", "
 // to know what the server gave out before.
 var storedRules = []string{"Read-Only Parameter Changed", "Cookie Tampering", "Cookie Injection"}
 
-func compileProfile(p *Profile, types map[string]string) (profiled, error) {
-	out := profiled{}
+func compileProfile(p *Profile, types map[string]string) (*profiled, error) {
+	out := &profiled{map[string]*profiledURL{}, map[string]*profiledURL{}}
 	for _, url := range p.URLs {
 		made := &profiledURL{ProfileURL: url}
 		for _, parameter := range url.Parameters {
@@ -77,14 +80,19 @@ func compileProfile(p *Profile, types map[string]string) (profiled, error) {
 			}
 			made.types = append(made.types, re)
 		}
-		out[url.Path] = made
+		path := urlpath.Canonical(strings.ReplaceAll(url.Path, "?", "%3F"))
+		out.urls[path], out.folded[strings.ToLower(path)] = made, made
 	}
 	return out, nil
 }
 
 // violations calls report for what is wrong with a request to a known URL.
-func (p profiled) violations(v *view, report func(rule string, at place)) {
-	url := p[v.path()]
+func (p *profiled) violations(v *view, report func(rule string, at place)) {
+	known := p.urls
+	if v.request.IgnoreCase {
+		known = p.folded
+	}
+	url := known[v.path()]
 	if url == nil {
 		return
 	}

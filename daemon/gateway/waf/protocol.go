@@ -37,7 +37,7 @@ var checks = map[string]check{
 		return uri(v, overlong(unescape(v.request.URI)))
 	}},
 	"Null Character in URL": {finds: func(v *view, _ int) (place, bool) {
-		return uri(v, strings.ContainsRune(v.path(), 0))
+		return uri(v, strings.ContainsRune(v.decoded(), 0))
 	}},
 	"Null Character in Parameter": {stage: inRequest, finds: func(v *view, _ int) (place, bool) {
 		return parameter(v, func(name, value string) bool { return strings.ContainsRune(name+value, 0) })

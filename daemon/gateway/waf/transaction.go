@@ -3,6 +3,7 @@ package waf
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -21,6 +22,9 @@ type transaction struct {
 	coding string // of the body
 	packed []byte // of a body with a coding, until it is whole
 	secret *bool  // something in the body may be a secret's name; nil: nobody asked
+
+	read  bool     // the body is
+	later []func() // what waits for that
 
 	seen    int // of Coraza's matches
 	score   [2]int
@@ -72,6 +76,7 @@ func (t *transaction) EndBody() Verdict {
 		if err := t.tx.Body(); err != nil {
 			panic(err)
 		}
+		t.read = true
 		for i := range t.engine.scanners {
 			t.engine.scanners[i].scan(t.view, t.tx.Spend, t.sign)
 		}
@@ -128,6 +133,7 @@ func (t *transaction) Close() []Match {
 	t.guard(func() {
 		t.tx.ProcessLogging()
 		t.collect()
+		t.settle()
 	})
 	t.tx.Close()
 	return t.matches
@@ -155,6 +161,7 @@ func (t *transaction) fail(fault any) {
 	if err, ok := fault.(error); ok && errors.Is(err, crs.ErrBudget) {
 		message = err.Error()
 		t.collect() // what matched until then counts
+		t.settle()
 	}
 	decisions := t.engine.uninspected
 	if len(decisions) == 0 {
@@ -177,18 +184,21 @@ func (t *transaction) verdict() Verdict {
 // judge asks everything that can be asked at a stage.
 func (t *transaction) judge(at stage) {
 	t.collect()
+	if at == inRequest {
+		t.settle()
+	}
 	for i := range t.engine.checks {
 		c := &t.engine.checks[i]
 		if c.stage != at {
 			continue
 		}
 		if where, found := c.finds(t.view, c.limit); found {
-			t.add(c.decision, "", c.decision.rule, where)
+			t.unlessWaits(c.decision.waits(), func() { t.add(c.decision, "", c.decision.rule, where) })
 		}
 	}
 	for i := range t.engine.custom[at] {
 		c := &t.engine.custom[at][i]
-		if !c.applies(t.view) || !all(c.criteria, t.view) {
+		if !c.applies(t.view) || !t.view.some(c.criteria) {
 			continue
 		}
 		m := c.match()
@@ -257,7 +267,25 @@ func (t *transaction) collect() {
 				t.view.found[name] = true
 			}
 		}
-		t.core(rule, m)
+		t.unlessWaits(slices.ContainsFunc(t.engine.core[rule.ID], (*decision).waits), func() { t.core(rule, m) })
+	}
+}
+
+// unlessWaits decides about a match at once, or, where it waits for the body, then.
+func (t *transaction) unlessWaits(waits bool, decide func()) {
+	if waits && !t.read {
+		t.later = append(t.later, decide)
+		return
+	}
+	decide()
+}
+
+// settle decides what waited.
+func (t *transaction) settle() {
+	later := t.later
+	t.later = nil
+	for _, decide := range later {
+		decide()
 	}
 }
 

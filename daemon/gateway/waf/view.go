@@ -5,6 +5,8 @@ import (
 
 	"github.com/corazawaf/coraza/v3/types"
 
+	"sealgate/daemon/gateway/http1"
+	"sealgate/daemon/gateway/urlpath"
 	"sealgate/daemon/gateway/waf/crs"
 )
 
@@ -14,16 +16,58 @@ type view struct {
 	tx      *crs.Transaction // nil: its head alone is known
 	status  int              // of the answer
 	found   map[string]bool
-	length  int64   // of the body as it came, also where it was not looked at
-	plain   int64   // of a compressed body's content, as far as it was looked at
+	length  int64    // of the body as it came, also where it was not looked at
+	plain   int64    // of a compressed body's content, as far as it was looked at
+	paths   []string // its readings
+	reading int
 	held    *string // the body's text, once it was asked for
 }
 
+// path is the path of the request in one of its readings: canonical, or decoded as it
+// came. In small letters where their case means nothing.
 func (v *view) path() string {
+	if v.paths == nil {
+		v.paths = []string{urlpath.Canonical(http1.OriginForm(v.request.URI))}
+		if came := v.decoded(); came != v.paths[0] {
+			v.paths = append(v.paths, came)
+		}
+		if v.request.IgnoreCase {
+			for i, path := range v.paths {
+				v.paths[i] = strings.ToLower(path)
+			}
+		}
+	}
+	return v.paths[v.reading]
+}
+
+// decoded is the path as it came, without its encoding.
+func (v *view) decoded() string {
 	if v.tx == nil {
 		return headPath(v.request)
 	}
 	return v.tx.Variables().RequestFilename().Get()
+}
+
+// some says whether every criterion holds, in one reading of the path. That is how what
+// is against a request is asked: no spelling of a path gets past it.
+func (v *view) some(list []criterion) bool {
+	return all(list, v) || v.otherwise(func() bool { return all(list, v) })
+}
+
+// each says whether every criterion holds, in each reading of the path. That is how what
+// is in a request's favour is asked.
+func (v *view) each(list []criterion) bool {
+	return all(list, v) && !v.otherwise(func() bool { return !all(list, v) })
+}
+
+// otherwise asks again in the path's other reading, where there is one.
+func (v *view) otherwise(ask func() bool) bool {
+	if v.path(); len(v.paths) == 1 {
+		return false
+	}
+	v.reading = 1
+	defer func() { v.reading = 0 }()
+	return ask()
 }
 
 func (v *view) query() string {

@@ -33,6 +33,7 @@ type Request struct {
 	Streams, Resets int
 
 	Site, ServerGroup, Service, Application string
+	IgnoreCase                              bool // of paths
 }
 
 // Transaction is one request and its response, for one goroutine at a time. The

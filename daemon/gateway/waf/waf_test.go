@@ -359,6 +359,31 @@ func TestExceptionsTakeBack(t *testing.T) {
 	}
 }
 
+// An exception that asks for the body holds for what matched before it was read.
+func TestExceptionsWaitForTheBody(t *testing.T) {
+	in := func(kind string, names ...string) waf.RulePolicy {
+		return waf.RulePolicy{Kind: kind, Name: "p", Rules: rules("block", names...), Exceptions: []waf.PolicyException{{Predicates: []waf.Criterion{
+			{Type: "httpRequest", MatchValues: []waf.MatchValue{{Part: "parameter", Name: "token", Operation: "equals", Value: "1"}}}}}}}
+	}
+	e := engine(t, waf.Policies{Work: 2 << 20, Rules: []waf.RulePolicy{in(waf.Protocol, "Double URL Encoding", "Illegal Method"), in(waf.ApplicationSignatures, "Known Scanners")}})
+	for name, q := range map[string]request{"a check": {uri: "/%252e"}, "a core rule": {method: "PURGE"}, "a scanner": {header: []string{"User-Agent", "sqlmap/1.7"}}} {
+		for body, want := range map[string]bool{"token=1": false, "token=2": true, "": true, "token=2&a=" + strings.Repeat("b", 1<<20): true} {
+			q.body = body
+			if v, m := q.through(e); v.Block != want || len(m) > 0 != want || want && m[0].Policy != "p" {
+				t.Errorf("%s, %.20q: block %v, %+v", name, body, v.Block, m)
+			}
+		}
+	}
+	// Who does not wait for the body still tells.
+	tx := e.Begin(context.Background(), waf.Request{ClientIP: netip.MustParseAddr("192.0.2.7"), Method: "GET", URI: "/%252e", Proto: "HTTP/1.1", Host: "a"})
+	if v := tx.Headers(); v.Block {
+		t.Error("it does not wait")
+	}
+	if m := tx.Close(); len(m) != 1 {
+		t.Errorf("%+v", m)
+	}
+}
+
 func TestApplicationsAndNoAlert(t *testing.T) {
 	p := signatures("block", "SQL Injection")
 	p.Applications = []string{"shop"}

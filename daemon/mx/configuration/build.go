@@ -222,6 +222,9 @@ func (b *builder) addService(site, group, service *store.Object, rules []model.S
 	s := model.SnapshotService{}
 	b.read(group, &s)
 	b.read(service, &s)
+	if s.CaseSensitiveURLs != nil && *s.CaseSensitiveURLs {
+		s.CaseSensitiveURLs = nil
+	}
 	s.Site, s.ServerGroup, s.Name, s.Inbound = site.Name, group.Name, service.Name, rules
 	for _, k := range b.certs[service.ID] {
 		s.Keys = append(s.Keys, model.SnapshotKey{Name: k.Name, Certificate: k.Certificate, Secret: k.SecretID})
