@@ -89,7 +89,7 @@ func TestACertificateIsAskedForHoweverThePathIsSpelled(t *testing.T) {
 		for _, who := range [][]tls.Certificate{nil, {alice}} {
 			if status, body := ask("www.example", target, who...); status != 400 {
 				t.Errorf("%s has two readings: %d %q", target, status, body)
-			} else if v := g.event(); v.Type != "Illegal Byte in URL" || v.Action != "block" {
+			} else if v := g.event(); v.Type != "Illegal Byte in URL" || v.Action != "block" || v.Path != target || v.Host != "www.example" {
 				t.Errorf("%s: %+v", target, v)
 			}
 		}

@@ -113,12 +113,16 @@ func (p *Proxy) tell(c *config, v *store.Violation, followed string) {
 
 // refusalEvent tells of a request that broke the protocol.
 func (p *Proxy) refusalEvent(b *binding, from netip.AddrPort, r *http1.Refusal) {
+	p.tell(nil, p.newRefusal(b, from, r), "")
+}
+
+func (p *Proxy) newRefusal(b *binding, from netip.AddrPort, r *http1.Refusal) *store.Violation {
 	v := p.newViolation(b, newID(), from)
 	v.Severity, v.Type, v.Description, v.Action, v.Policy = "medium", r.Name, r.Reason, actionBlock, "HTTP Protocol"
 	if r.Status == http.StatusRequestTimeout {
 		v.Severity = "low"
 	}
-	p.tell(nil, v, "")
+	return v
 }
 
 func (p *Proxy) firewallEvent(l *listener, b *binding, from netip.AddrPort, rule *firewallPolicy, blocked bool) {

@@ -70,7 +70,9 @@ var errAmbiguous = &http1.Refusal{Status: http.StatusBadRequest, Name: http1.Ill
 
 // refuse answers a request that is not taken, whatever the mode is.
 func (x *exchange) refuse(r *http1.Refusal) {
-	x.p.refusalEvent(x.binding, netip.AddrPortFrom(x.client, x.peer.Port()), r)
+	v := x.p.newRefusal(x.binding, netip.AddrPortFrom(x.client, x.peer.Port()), r)
+	x.describe(v)
+	x.p.tell(nil, v, "")
 	x.plain(r.Status, r.Reason)
 }
 
