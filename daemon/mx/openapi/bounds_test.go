@@ -82,6 +82,53 @@ func TestIPGroupsFitTogether(t *testing.T) {
 	s.ok("PUT", "/v1/conf/ipGroups/More", body)
 }
 
+// A text of a closed set is one of it: another one would mean the usual value, and nobody
+// would know.
+func TestClosedSetsAreClosed(t *testing.T) {
+	s := newServer(t)
+	s.gateway("gw1", "front")
+	s.ok("POST", group, "")
+	s.ok("POST", service, "")
+	s.ok("POST", "/v1/conf/dictionaries/Ours", "")
+	const signature, gatewayGroups, set = "/v1/conf/signatures/Ours/", "/v1/conf/gatewayGroups/", "/v1/conf/actionSets/"
+	for _, status := range []string{"off", "Disable", ""} {
+		s.refused("POST", signature+"x", `{"pattern":"x","status":"`+status+`"}`, "IMP-10016")
+	}
+	s.ok("POST", signature+"x", `{"pattern":"x","status":"Disabled"}`)
+	if got := s.ok("GET", "/v1/conf/signatures/userDefined/Ours/x", ""); !strings.Contains(got, `"status":"disabled"`) {
+		t.Errorf("the signature: %s", got)
+	}
+	for _, mode := range []string{"shut", "open or closed"} {
+		s.refused("POST", gatewayGroups+"x", `{"failMode":"`+mode+`"}`, "IMP-10016")
+	}
+	for i, mode := range []string{"open", "CLOSED", "Fail Close", "Fail Open"} {
+		s.ok("POST", gatewayGroups+fmt.Sprint(i), `{"failMode":"`+mode+`"}`)
+	}
+	const advanced = gatewayGroups + "0/advancedConfiguration"
+	answer := s.refused("PUT", advanced, `{"advancedConfiguration":"<a><gateway-limits><urlByte>9</urlByte></gateway-limits></a>"}`, "IMP-10016")
+	if !strings.Contains(answer, "gateway-limits.urlByte") {
+		t.Errorf("it does not name the element: %s", answer)
+	}
+	s.refused("PUT", advanced, `{"advancedConfiguration":"<http-health-check-monitoring><intervall>9</intervall></http-health-check-monitoring>"}`, "IMP-10016")
+	s.ok("PUT", advanced, `{"advancedConfiguration":"<a><others><x/></others><gateway-limits><urlBytes>9</urlBytes></gateway-limits></a>"}`)
+	rule := service + "/krpInboundRules/Default%20Gateway%20Group/front/80"
+	to := func(host string) string {
+		return `{"outboundRules":{"1":{"internalIpHost":"10.0.0.1","serverPort":80,"externalHost":"` + host + `"}}}`
+	}
+	for _, host := range []string{"http://www.example.com:8080/", "www.example.com:8080", "www.example.com/a", "*.*.example.com", "a b"} {
+		s.refused("POST", rule, to(host), "IMP-10016")
+	}
+	for _, host := range []string{"www.example.com", "*.example.com", "*", "Any", "", "192.0.2.1", "::1"} {
+		s.ok("PUT", rule, to(host))
+	}
+	criterion := `{"matchCriteria":[{"type":"httpMethods","values":["GET /"]}]}`
+	s.refused("POST", "/v1/conf/policies/security/webServiceCustomPolicies/x", criterion, "IMP-10032")
+	s.refused("POST", "/v1/conf/globalObjects/URLRewriteGroups/x", `{"rules":[{"priority":1,"name":"a","applyTo":"answers"}]}`, "IMP-10149")
+	s.ok("POST", "/v1/conf/globalObjects/URLRewriteGroups/x", `{"rules":[{"priority":1,"name":"a","applyTo":"Response"}]}`)
+	s.refused("POST", set+"x", `{"actions":[{"name":"a","type":"syslog","host":"h","syslogFacility":"local8"}]}`, "IMP-10016")
+	s.ok("POST", set+"x", `{"actions":[{"name":"a","type":"syslog","host":"h","syslogFacility":"local7","syslogLogLevel":"info"},{"name":"b","type":"ipBlock","syslogFacility":""}]}`)
+}
+
 // A rule of a firewall policy says whom it is about, and an address is there once,
 // however it is written.
 func TestFirewallRulesAndAddressesAreWhole(t *testing.T) {
