@@ -145,7 +145,7 @@ func rulePolicy(kind, title, path, name, deepest string, kept int, ofRule, more 
 	if kind == HTTPPolicy || kind == HTTP2Policy {
 		check = checkLimits
 	}
-	fields := []Field{rules(ruleName, ofRule...), exceptions(ruleName), page}
+	fields := []Field{rules(ruleName, ofRule...), exceptions(ruleName.code(10811)), page}
 	return Kind{
 		Name: kind, Title: title, Missing: 10033, Kept: kept, Path: policyBase + path + policySegment, List: "policies",
 		Fields: append(append(fields, more...), applyTo(deepest)),

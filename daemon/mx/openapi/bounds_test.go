@@ -129,6 +129,18 @@ func TestClosedSetsAreClosed(t *testing.T) {
 	s.ok("POST", set+"x", `{"actions":[{"name":"a","type":"syslog","host":"h","syslogFacility":"local7","syslogLogLevel":"info"},{"name":"b","type":"ipBlock","syslogFacility":""}]}`)
 }
 
+// What is not there has the code that the contract has for it.
+func TestCodesOfWhatIsNotThere(t *testing.T) {
+	s := newServer(t)
+	const security = "/v1/conf/policies/security/"
+	s.refused("PUT", security+"httpProtocolPolicies/Default%20HTTP%20Protocol%20Policy", `{"exceptions":[{"ruleName":"Nope"}]}`, "IMP-10811")
+	s.refused("PUT", security+"httpProtocolPolicies/Default%20HTTP%20Protocol%20Policy", `{"rules":[{"name":"Nope"}]}`, "IMP-10906")
+	s.refused("GET", "/v1/conf/dictionaries/bogus/Nope", "", "IMP-10016")
+	s.refused("GET", "/v1/conf/signatures/bogus/Nope/nope", "", "IMP-10016")
+	s.refused("GET", "/v1/conf/dictionaries/userDefined/Nope", "", "IMP-10801")
+	s.refused("GET", "/v1/conf/dictionaries/userDefined/SQL%20Injection", "", "IMP-10801")
+}
+
 // A rule of a firewall policy says whom it is about, and an address is there once,
 // however it is written.
 func TestFirewallRulesAndAddressesAreWhole(t *testing.T) {
