@@ -62,7 +62,7 @@ func exceptions(name Field) Field {
 // rules are what a policy switches.
 func rules(name Field, more ...Field) Field {
 	fields := append([]Field{name, flag("enabled").otherwise(true), severity, action, followed}, more...)
-	return records("rules", fields...).by("name").twice(10909).within(0, 1000).code(10032).otherwise([]string{})
+	return records("rules", fields...).by("name").twice(10909).leaves(10811).within(0, 1000).code(10032).otherwise([]string{})
 }
 
 var (
