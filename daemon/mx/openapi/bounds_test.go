@@ -141,6 +141,43 @@ func TestCodesOfWhatIsNotThere(t *testing.T) {
 	s.refused("GET", "/v1/conf/dictionaries/userDefined/SQL%20Injection", "", "IMP-10801")
 }
 
+// Faults speak of what the client sent, in words that the client knows.
+func TestFaultsAreInTheClientsWords(t *testing.T) {
+	s := newServer(t)
+	s.ok("POST", group, "")
+	s.ok("POST", "/v1/conf/actionSets/Mine", "")
+	const security = "/v1/conf/policies/security/"
+	protected := group + "/protectedIPs/10.0.0.1?gatewayGroup=Default%20Gateway%20Group"
+	s.ok("POST", protected, "")
+	s.write(func(create func(parent, kind, name, document string) string) {
+		set := create(model.RootID, model.ActionSet, "Told", "{}")
+		create(model.RootID, model.SystemExport, model.SystemExport, `{"action-set":"`+set+`"}`)
+	})
+	for _, c := range []struct{ method, path, body, codes, want string }{
+		{"PUT", security + "firewallPolicies/Default%20Firewall%20Policy", `{"applyTo":[{"operation":"add","siteName":"Default Site","serverGroupName":"Web","webServiceName":"Shop"}]}`, "IMP-10015",
+			"applyTo[0] must name a server group by siteName, serverGroupName, and nothing below"},
+		{"PUT", security + "httpProtocolPolicies/Default%20HTTP%20Protocol%20Policy", `{"rules":[{"name":"URL Too Long","severity":"noAlert","followedAction":"Mine"}]}`, "IMP-10904",
+			`rule \"URL Too Long\": severity noAlert takes no followedAction`},
+		{"PUT", security + "webApplicationSignaturesPolicies/Default%20Web%20Application%20Signatures%20Policy", `{"rules":[{"name":"Path Traversal","severity":"noAlert","followedAction":"Mine"}]}`, "IMP-10904",
+			`"a rule: severity noAlert`},
+		{"PUT", security + "httpProtocolPolicies/Default%20HTTP%20Protocol%20Policy", `{"rules":[{"name":"URL Too Long","parameters":{"n":0}}]}`, "IMP-10911",
+			`rule \"URL Too Long\": parameters.n must be`},
+		{"POST", protected, "", "IMP-10012", `protected IP \"10.0.0.1\" exists already`},
+		{"DELETE", "/v1/conf/actionSets/Told", "", "IMP-10178", `used by settings of the system export`},
+	} {
+		if answer := s.refused(c.method, c.path, c.body, c.codes); !strings.Contains(answer, c.want) || strings.Contains(answer, "@") {
+			t.Errorf("%s, want %s", answer, c.want)
+		}
+	}
+	for _, op := range s.api.Operations() {
+		for _, wrong := range []string{" a alias", " a action", " a IP", " a error", " a inbound", " a address", " a HTTP"} {
+			if strings.Contains(" "+op.Summary, wrong) {
+				t.Errorf("%s %s: %s", op.Method, op.Path, op.Summary)
+			}
+		}
+	}
+}
+
 // A rule of a firewall policy says whom it is about, and an address is there once,
 // however it is written.
 func TestFirewallRulesAndAddressesAreWhole(t *testing.T) {
