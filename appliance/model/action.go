@@ -11,7 +11,7 @@ import (
 var actionFields = []Field{
 	text("name").within(1, 250).required(13206), text("type").oneOf("syslog", "email", "ipBlock", "sessionBlock", "userBlock").code(13201).required(13201),
 	flag("runOnEveryEvent"), text("protocol").oneOf("udp", "tcp", "tls"), text("host").within(1, 253).valid(host).code(13206), port("port"),
-	text("secondaryHost").valid(hostOrNone), port("secondaryPort"), text("syslogLogLevel").within(0, 32), text("syslogFacility").within(0, 32),
+	text("secondaryHost").valid(hostOrNone), port("secondaryPort"), text("syslogLogLevel").valid(among(SyslogLevels...)), text("syslogFacility").valid(among(SyslogFacilities...)),
 	text("fromAddress").within(0, 320), text("toAddress").within(0, 2000), text("ccAddress").within(0, 2000), text("emailSubject").within(0, 1000).valid(placeholders).code(13207),
 	text("emailBody").within(0, 64<<10).valid(placeholders).code(13207), text("emailFormat").oneOf("text", "html"), text("actionInterface").within(0, 250),
 	text("message").within(0, 16<<10).valid(messagePlaceholders).code(13207), number("seconds").within(1, 86400*365),
@@ -23,6 +23,14 @@ func hostOrNone(s string) error {
 	}
 	return host(s)
 }
+
+// What syslog actions may name, as RFC 5424 numbers the facilities, and with the usual
+// words for severities.
+var (
+	SyslogLevels     = []string{"EMERG", "EMERGENCY", "ALERT", "CRIT", "CRITICAL", "ERROR", "ERR", "WARN", "WARNING", "NOTICE", "INFO", "DEBUG"}
+	SyslogFacilities = []string{"KERN", "USER", "MAIL", "DAEMON", "AUTH", "SYSLOG", "LPR", "NEWS", "UUCP", "CRON", "AUTHPRIV", "FTP",
+		"LOCAL0", "LOCAL1", "LOCAL2", "LOCAL3", "LOCAL4", "LOCAL5", "LOCAL6", "LOCAL7"}
+)
 
 // MessagePlaceholders are what gateways put into the message of a syslog action, behind
 // ${ and before }.

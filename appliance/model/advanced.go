@@ -16,7 +16,20 @@ import (
 type Advanced struct {
 	Watch   Watch
 	Limits  GatewayLimits
-	Metrics string // loopback ADDR:PORT; empty: none
+	Metrics string   // loopback ADDR:PORT; empty: none
+	Unknown []string // elements inside of those that it knows, which mean nothing to it
+}
+
+// unknown are elements that no field takes.
+type unknown struct {
+	Elements []struct{ XMLName xml.Name } `xml:",any"`
+}
+
+func (u unknown) of(parent string) (names []string) {
+	for _, e := range u.Elements {
+		names = append(names, parent+"."+e.XMLName.Local)
+	}
+	return names
 }
 
 // Watch is what health checks watch; the zero value is nothing.
@@ -63,15 +76,22 @@ func (a *Advanced) element(d *xml.Decoder, start *xml.StartElement) error {
 		var found struct {
 			Interval *int     `xml:"interval"`
 			URLs     []string `xml:"url"`
+			unknown
 		}
 		if d.DecodeElement(&found, start) != nil {
 			return errShape
 		}
+		a.Unknown = append(a.Unknown, found.of(watchElement)...)
 		return a.Watch.read(found.Interval, found.URLs)
 	case limitsElement:
-		if d.DecodeElement(&a.Limits, start) != nil {
+		found := struct {
+			*GatewayLimits
+			unknown
+		}{GatewayLimits: &a.Limits}
+		if d.DecodeElement(&found, start) != nil {
 			return errors.New("its elements are whole numbers")
 		}
+		a.Unknown = append(a.Unknown, found.of(limitsElement)...)
 		return a.Limits.check()
 	case metricsElement:
 		if d.DecodeElement(&a.Metrics, start) != nil {
@@ -127,10 +147,16 @@ func (l GatewayLimits) check() error {
 	return nil
 }
 
-// checkAdvanced refuses an advanced configuration that gateways could not read.
+// checkAdvanced refuses an advanced configuration that gateways could not read, or of
+// which they would pass over a part.
 func checkAdvanced(_ string, document map[string]any) []Fault {
-	if _, err := ReadAdvanced(textOf(document, "advancedConfiguration")); err != nil {
+	a, err := ReadAdvanced(textOf(document, "advancedConfiguration"))
+	if err != nil {
 		return []Fault{{CodeIllegal, "advancedConfiguration: " + err.Error()}}
 	}
-	return nil
+	var faults []Fault
+	for _, name := range a.Unknown {
+		faults = append(faults, Fault{CodeIllegal, "advancedConfiguration: there is no element " + shown(name)})
+	}
+	return faults
 }

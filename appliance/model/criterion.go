@@ -128,6 +128,14 @@ var checksOfTypes = map[string]func(c map[string]any, at string) []Fault{
 		return eachRecord(c, "matchValues", checkMatchValue, at)
 	},
 	"numberOfOccurrences": checkOccurrences,
+	"httpMethods": func(c map[string]any, at string) []Fault {
+		return eachText(c, "values", func(s string) *Fault {
+			if !headerForm.MatchString(s) {
+				return &Fault{10032, "is " + shown(s) + ", must be the name of a method like GET"}
+			}
+			return nil
+		}, at)
+	},
 	"timeOfDay": func(c map[string]any, at string) []Fault {
 		return eachRecord(c, "restrictions", checkRestriction, at)
 	},

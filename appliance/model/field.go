@@ -41,6 +41,7 @@ type Field struct {
 	Required int // code where a creation lacks it; 0: may be absent
 
 	Keys    []string // of a List: fields that tell entries apart; entries are merged by them
+	Leaves  bool     // of a List with Keys: an entry that carries "operation" remove goes
 	Changes int      // of a List: entries carry "operation" on PUT; the code where it is missing, negative where a list without any replaces what was
 	Weak    bool     // of a List of Place: what is deleted leaves the list, instead of being kept by it
 	Absent  int      // code of an update or removal of an entry that is not there
@@ -103,6 +104,15 @@ func (f Field) nullable() Field { f.Null = true; return f }
 func (f Field) twice(code int) Field { f.Twice = code; return f }
 
 func (f Field) valid(check func(string) error) Field { f.Valid = check; return f }
+
+// leaves lets entries go that carry operation remove; others are merged.
+func (f Field) leaves(absent int) Field {
+	f.Leaves, f.Absent = true, absent
+	return f
+}
+
+// Operations reports whether the entries of a list may carry an operation.
+func (f Field) Operations() bool { return f.Changes != 0 || f.Leaves }
 
 // changes makes a list one whose entries say on PUT what is done with each.
 func (f Field) changes(missing, absent int) Field {

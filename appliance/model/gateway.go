@@ -30,7 +30,7 @@ var gatewayKinds = []Kind{
 		ValidName: noAngle, NameCode: 10182,
 		Fields: []Field{
 			text("gatewayPlatform").within(0, 100).otherwise("Virtual"), text("gatewayMode").within(0, 100).otherwise("Reverse Proxy"),
-			text("failMode").within(0, 100).otherwise("open"), flag("cluster").otherwise(false), flag("overloadPolicy").otherwise(true),
+			text("failMode").valid(failMode).otherwise("open"), flag("cluster").otherwise(false), flag("overloadPolicy").otherwise(true),
 		},
 		Views: []View{{Path: gatewayGroupPath + "/advancedConfiguration", Fields: []Field{text("advancedConfiguration").within(0, 64<<10).otherwise("")}}},
 		Check: checkAdvanced,

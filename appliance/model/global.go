@@ -87,7 +87,7 @@ var globalKinds = []Kind{
 		Name: Signature, Parent: Dictionary, Title: "signature", Missing: 13013, Exists: 13110,
 		Fields: []Field{
 			text("pattern").within(1, 4096).valid(regex).code(13103).required(13104), text("applyTo").within(0, 100), texts("protocols"), list("searchIn", text("").oneOf(signaturePlaces...).code(10032)).within(0, 8),
-			text("lastUpdateDate").within(0, 100), text("status").within(0, 100).otherwise("enabled"), record("attackDto", attackFields...),
+			text("lastUpdateDate").within(0, 100), text("status").oneOf("enabled", "disabled").otherwise("enabled"), record("attackDto", attackFields...),
 		},
 		Defaults: []Default{
 			signature("SQL Injection", "union select", `(?i)union\s+(all\s+)?select`),
@@ -113,7 +113,7 @@ var globalKinds = []Kind{
 		Fields: []Field{
 			records("rules", number("priority").within(1, 1<<30).required(10149), text("name").within(1, 250).required(10149), headCriteria("matchCriteria").otherwise([]string{}),
 				text("hostToFind").valid(regex).code(10350), text("pathToFind").valid(regex).code(10350), text("hostToReplace"), text("pathToReplace"),
-				text("applyTo").within(0, 100), text("redirect").valid(redirection).code(10149), flag("enabled").otherwise(true)).within(0, 1000).otherwise([]string{}),
+				text("applyTo").valid(among("request", "response")).code(10149), text("redirect").valid(redirection).code(10149), flag("enabled").otherwise(true)).within(0, 1000).otherwise([]string{}),
 		},
 		Check: checkNumberedRules,
 	},

@@ -106,7 +106,7 @@ func (r *Reading) apply(f Field, list, body []any, at string) []any {
 
 // entry reads an entry. What it lacks may be in the one that it is merged with.
 func (r *Reading) entry(f Field, sent any, at string) (any, bool) {
-	if object, ok := sent.(map[string]any); ok && f.Changes != 0 {
+	if object, ok := sent.(map[string]any); ok && f.Operations() {
 		object = maps.Clone(object)
 		delete(object, "operation")
 		sent = object
@@ -131,7 +131,7 @@ func (f Field) tells() bool { return f.Changes != 0 || len(f.Keys) > 0 }
 
 // operation reads what is done with an entry.
 func (r *Reading) operation(f Field, entry any, at string) (string, bool) {
-	if f.Changes == 0 {
+	if !f.Operations() {
 		return OpAdd, true
 	}
 	object, ok := entry.(map[string]any)
@@ -150,7 +150,7 @@ func (r *Reading) operation(f Field, entry any, at string) (string, bool) {
 	case op != "":
 		r.fault(CodeIllegal, "%s.operation is %s, must be %s", at, shown(op), choice(operations))
 		return "", false
-	case r.Create || f.Changes < 0:
+	case r.Create || f.Changes <= 0:
 		return OpAdd, true
 	default:
 		r.fault(f.Changes, "%s.operation is missing, must be %s", at, choice(operations))

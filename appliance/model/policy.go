@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"github.com/google/uuid"
 )
 
 // Kinds of security policies.
@@ -63,7 +65,7 @@ func exceptions(name Field) Field {
 // rules are what a policy switches.
 func rules(name Field, more ...Field) Field {
 	fields := append([]Field{name, flag("enabled").otherwise(true), severity, action, followed}, more...)
-	return records("rules", fields...).by("name").twice(10909).within(0, 1000).code(10032).otherwise([]string{})
+	return records("rules", fields...).by("name").twice(10909).leaves(10811).within(0, 1000).code(10032).otherwise([]string{})
 }
 
 var (
@@ -153,7 +155,7 @@ func rulePolicy(kind, title, path, name, deepest string, kept int, ofRule, more 
 	if kind == HTTPPolicy || kind == HTTP2Policy {
 		check = checkLimits
 	}
-	fields := []Field{rules(ruleName, ofRule...), exceptions(ruleName), page}
+	fields := []Field{rules(ruleName, ofRule...), exceptions(ruleName.code(10811)), page}
 	return Kind{
 		Name: kind, Title: title, Missing: 10033, Kept: kept, Path: policyBase + path + policySegment, List: "policies",
 		Fields: append(append(fields, more...), applyTo(deepest)),
@@ -169,13 +171,13 @@ func rulePolicy(kind, title, path, name, deepest string, kept int, ofRule, more 
 func checkLimits(name string, document map[string]any) []Fault {
 	faults := checkRulePolicy(name, document)
 	list, _ := document["rules"].([]any)
-	for i, entry := range list {
+	for _, entry := range list {
 		rule, _ := entry.(map[string]any)
 		parameters, _ := rule["parameters"].(map[string]any)
 		for _, name := range sortedKeys(parameters) {
 			text, _ := scalar(parameters[name])
 			if n, ok := wholeNumber(text); !ok || !n.IsInt64() || n.Int64() < 1 || n.Int64() > 1<<31 {
-				faults = append(faults, Fault{10911, fmt.Sprintf("rules[%d].parameters.%s must be a whole number above 0", i, name)})
+				faults = append(faults, Fault{10911, fmt.Sprintf("%s: parameters.%s must be a whole number above 0", ruleCalled(rule), name)})
 			}
 		}
 	}
@@ -249,18 +251,28 @@ func checkSnippet(name string, document map[string]any) []Fault {
 	return faults
 }
 
+// ruleCalled names a rule in a description. The number of its place means nothing to a
+// client, whose list is merged into what was there; documents call dictionaries by ids.
+func ruleCalled(rule map[string]any) string {
+	name := textOf(rule, "name")
+	if uuid.Validate(name) == nil {
+		return "a rule"
+	}
+	return "rule " + shown(name)
+}
+
 func checkRulePolicy(name string, document map[string]any) []Fault {
 	var faults []Fault
 	list, _ := document["rules"].([]any)
 	known := make(map[string]bool)
-	for i, entry := range list {
+	for _, entry := range list {
 		rule, ok := entry.(map[string]any)
 		if !ok {
 			continue
 		}
 		known[textOf(rule, "name")] = true
 		for _, f := range checkSeverity(name, rule) {
-			faults = append(faults, Fault{f.Code, fmt.Sprintf("rules[%d]: %s", i, f.Description)})
+			faults = append(faults, Fault{f.Code, ruleCalled(rule) + ": " + f.Description})
 		}
 	}
 	entries, _ := document["exceptions"].([]any)

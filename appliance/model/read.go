@@ -379,7 +379,8 @@ func (r *Reading) place(f Field, sent any, at string) (any, bool) {
 		r.unknown(f.Fields, body, at+".")
 	}
 	if len(names) < 2 || !slices.Contains(f.To, placeKinds[len(names)-1]) {
-		r.fault(f.codeOr(CodeMandatory), "%s must name %s", at, strings.Join(FieldNames(f.Fields), ", "))
+		levels := FieldNames(f.Fields)[:slices.Index(placeKinds, f.To[len(f.To)-1])+1]
+		r.fault(f.codeOr(CodeMandatory), "%s must name a %s by %s, and nothing below", at, nouns(f.To), strings.Join(levels, ", "))
 		return nil, false
 	}
 	id, err := r.Names.PlaceID(names)

@@ -27,7 +27,7 @@ var systemKinds = []Kind{
 	{Name: ArchiveSettings, Defaults: []Default{{Name: "Default Archive Settings", Document: object{
 		"am-archive-file-name-format": "alerts_${Date}_${Time}", "audit-archive-file-name-format": "audit_${Date}_${Time}",
 	}}}},
-	{Name: SystemExport, References: []Reference{{Field: "action-set", To: []string{ActionSet}}}},
+	{Name: SystemExport, Title: "settings of the system export", References: []Reference{{Field: "action-set", To: []string{ActionSet}}}},
 	{
 		Name: StrictMode, Title: "strict mode", Single: true, Path: "/v1/administration/strict", Methods: "PUT",
 		Fields: []Field{text("mode").oneOf("true", "false", "on", "off").required(10016)},

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"regexp"
 	"regexp/syntax"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -89,12 +90,32 @@ func redirection(s string) error {
 	return errAllowed("must be none, or 301, 302, 303, 307 or 308")
 }
 
-// anyHost wants a host's name, of which the beginning may be a *.
+// anyHost wants a host's name as clients send it, of which the beginning may be a *.
 func anyHost(s string) error {
-	if strings.LastIndexByte(s, '*') > 0 {
-		return errAllowed("may have a * at its beginning alone")
+	rest, _ := strings.CutPrefix(s, "*")
+	if rest = strings.TrimPrefix(rest, "."); rest == "" || host(rest) == nil {
+		return nil
+	}
+	return errAllowed("must be a host name or an IP address, without scheme, port and path; *.example.com and Any stand for several")
+}
+
+// failMode wants words that speak of one of the two ways, or none.
+func failMode(s string) error {
+	words := strings.ToLower(s)
+	if s != "" && (len(s) > 100 || strings.Contains(words, "open") == strings.Contains(words, "clos")) {
+		return errAllowed("must be open or closed, or words like Fail Open and Fail Close")
 	}
 	return nil
+}
+
+// among wants one of some words, in upper or lower case, or none.
+func among(words ...string) func(string) error {
+	return func(s string) error {
+		if s == "" || slices.ContainsFunc(words, func(w string) bool { return strings.EqualFold(w, s) }) {
+			return nil
+		}
+		return errAllowed("must be " + choice(words))
+	}
 }
 
 func prefix(s string) error {

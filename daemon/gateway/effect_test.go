@@ -644,6 +644,20 @@ func TestEventsTellTheAnswer(t *testing.T) {
 	}
 }
 
+// Methods and states are told apart whatever their case is.
+func TestMethodsAndStatesHaveNoCase(t *testing.T) {
+	w := newTraffic(t)
+	w.custom("Gets", `{"type":"httpMethods","values":["get"]}`)
+	w.wants(403, "/")
+	w.do("DELETE", policies+"webServiceCustomPolicies/Gets", "")
+	w.do("POST", "/v1/conf/dictionaries/Ours", "")
+	w.do("POST", "/v1/conf/signatures/Ours/teapot", `{"pattern":"teapot"}`)
+	w.do("POST", policies+"webApplicationSignaturesPolicies/Ours", `{"rules":[{"name":"Ours","action":"block"}],`+applied(true)+`}`)
+	w.wants(403, "/?a=teapot")
+	w.do("PUT", "/v1/conf/signatures/userDefined/Ours/teapot", `{"status":"DISABLED"}`)
+	w.wants(200, "/?a=teapot")
+}
+
 // What no event fills is refused, not sent.
 func TestMessagesHaveKnownPlaceholders(t *testing.T) {
 	w := newTraffic(t)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"sealgate/appliance/model"
@@ -107,7 +108,7 @@ func policiesOf(s *model.Snapshot, service *model.SnapshotService, groups map[st
 	for name, signatures := range s.Dictionaries {
 		list := []waf.Signature{}
 		for _, d := range signatures {
-			list = append(list, waf.Signature{Name: d.Name, Pattern: d.Pattern, SearchIn: d.SearchIn, Off: d.Status == "disabled"})
+			list = append(list, waf.Signature{Name: d.Name, Pattern: d.Pattern, SearchIn: d.SearchIn, Off: strings.EqualFold(d.Status, "disabled")})
 		}
 		p.Dictionaries[name] = list
 	}

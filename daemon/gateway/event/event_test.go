@@ -153,6 +153,24 @@ func TestAMessageIsInTheActionsWords(t *testing.T) {
 	}
 }
 
+// What the API takes has a number.
+func TestSyslogWordsHaveNumbers(t *testing.T) {
+	begins := make(map[string]bool)
+	for _, facility := range model.SyslogFacilities {
+		text := string(event.Format(&violation, &model.Action{Facility: facility, LogLevel: "EMERG"}))
+		begins[text[:strings.IndexByte(text, '>')]] = true
+	}
+	if len(begins) != len(model.SyslogFacilities) {
+		t.Errorf("facilities: %v", begins)
+	}
+	usual := string(event.Format(&violation, &model.Action{LogLevel: "NOTICE"}))
+	for _, level := range model.SyslogLevels {
+		if text := string(event.Format(&violation, &model.Action{LogLevel: level})); level != "NOTICE" && text[:5] == usual[:5] {
+			t.Errorf("level %s: %s", level, text)
+		}
+	}
+}
+
 // An action that does not run on every event is told once of each alert.
 func TestAnActionRunsOnEveryEventOrOnEachAlert(t *testing.T) {
 	server := peers.Rsyslog(t, false)

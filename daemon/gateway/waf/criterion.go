@@ -241,7 +241,9 @@ func makeMethods(_ *compiler, c Criterion) (criterion, error) {
 	if err := someOf("values", c.Values); err != nil {
 		return criterion{}, err
 	}
-	return criterion{holds: func(v *view) bool { return slices.Contains(c.Values, v.request.Method) }}, nil
+	return criterion{holds: func(v *view) bool {
+		return slices.ContainsFunc(c.Values, func(method string) bool { return strings.EqualFold(method, v.request.Method) })
+	}}, nil
 }
 
 func makeExtension(_ *compiler, c Criterion) (criterion, error) {

@@ -154,6 +154,9 @@ func TestExportsHoldTheirActionSet(t *testing.T) {
 	if got := send("POST", "/experimental/archive-settings/x%20", `{"signature-key-alias":"a"}`); got != "200 " {
 		t.Error(got)
 	}
+	if got := send("GET", "/experimental/archive-settings/none", ""); !strings.HasPrefix(got, "406 ") || !strings.Contains(got, "IMP-10016") {
+		t.Errorf("settings that there are not: %s", got)
+	}
 	if got := send("GET", "/experimental/archive-settings/x%20", ""); got != `200 {"signature-key-alias":"a"}` {
 		t.Error(got)
 	}

@@ -26,7 +26,7 @@ const (
 func (c Config) settings() []openapi.Operation {
 	const archive, export = "/experimental/archive-settings/{archiveSettingsName}", "/experimental/system-export"
 	return []openapi.Operation{
-		{Method: http.MethodGet, Path: archive, Out: archiveFields, Do: c.readArchive},
+		{Method: http.MethodGet, Path: archive, Out: archiveFields, Codes: []int{codeIllegalText}, Do: c.readArchive},
 		{Method: http.MethodPost, Path: archive, In: archiveFields, Codes: []int{codeIllegalText, codeEmpty, codeLength}, Do: c.writeArchive},
 		{Method: http.MethodPost, Path: export, Codes: []int{codeBusy}, Do: c.export},
 		{Method: http.MethodGet, Path: export + "/config", Out: exportFields, Do: c.readExport},
@@ -41,11 +41,11 @@ var (
 	exportFields = []model.Field{{Name: "action-set"}}
 )
 
-// readArchive answers settings that nobody made as empty.
 func (c Config) readArchive(ctx context.Context, call *openapi.Call) (any, error) {
-	o, err := c.Store.Find(ctx, model.RootID, model.ArchiveSettings, call.Path["archiveSettingsName"])
+	name := call.Path["archiveSettingsName"]
+	o, err := c.Store.Find(ctx, model.RootID, model.ArchiveSettings, name)
 	if errors.Is(err, store.ErrNotFound) {
-		return map[string]string{}, nil
+		return nil, openapi.Faultf(codeIllegalText, "archiveSettingsName is %q, and there are no such archive settings", short(name))
 	}
 	return o.Document, err
 }

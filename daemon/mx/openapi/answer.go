@@ -116,7 +116,9 @@ func users(list []store.Use) string {
 		if i > 0 {
 			text += ", "
 		}
-		text += fmt.Sprintf("%s %q", model.Title(use.Kind), short(readable(use.Name)))
+		if text += model.Title(use.Kind); use.Name != use.Kind { // one of which there is one has no name to read
+			text += fmt.Sprintf(" %q", short(readable(use.Name)))
+		}
 	}
 	return text
 }

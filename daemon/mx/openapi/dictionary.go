@@ -75,26 +75,24 @@ func (r resource) unlessPredefined(code int, do func(context.Context, *Call) (an
 	}
 }
 
-// checkGroup wants a dictionary to be of the group that the path names.
-func checkGroup(c *Call, dictionary store.Object) error {
+// find finds the dictionary of a path that names its group.
+func (d dictionaries) find(ctx context.Context, c *Call, q reader) ([]store.Object, error) {
 	group := c.Path["dictionaryGroup"]
 	if group != predefined && group != userDefined {
-		return Faultf(10016, "dictionaryGroup is %q, must be %s or %s", short(group), predefined, userDefined)
+		return nil, Faultf(10016, "dictionaryGroup is %q, must be %s or %s", short(group), predefined, userDefined)
 	}
-	if groupOf(dictionary) != group {
-		return Faultf(10801, "there is no dictionary %q in group %s", short(dictionary.Name), group)
+	chain, err := c.locate(ctx, q, d.dictionary.steps)
+	if err == nil && groupOf(chain[0]) != group {
+		err = Faultf(10801, "there is no dictionary %q in group %s", short(chain[0].Name), group)
 	}
-	return nil
+	return chain, err
 }
 
 func (d dictionaries) inGroup(do func(context.Context, *Call) (any, error)) func(context.Context, *Call) (any, error) {
 	return func(ctx context.Context, c *Call) (any, error) {
 		err := d.dictionary.store.Read(ctx, func(q *store.Reader) error {
-			chain, err := c.locate(ctx, q, d.dictionary.steps)
-			if err != nil {
-				return err
-			}
-			return checkGroup(c, chain[0])
+			_, err := d.find(ctx, c, q)
+			return err
 		})
 		if err != nil {
 			return nil, err
@@ -118,11 +116,8 @@ func (d dictionaries) list(ctx context.Context, _ *Call) (any, error) {
 func (d dictionaries) get(ctx context.Context, c *Call) (any, error) {
 	var answer json.RawMessage
 	err := d.dictionary.store.Read(ctx, func(q *store.Reader) error {
-		chain, err := c.locate(ctx, q, d.dictionary.steps)
+		chain, err := d.find(ctx, c, q)
 		if err != nil {
-			return err
-		}
-		if err := checkGroup(c, chain[0]); err != nil {
 			return err
 		}
 		names, err := q.Names(ctx, chain[0].ID, model.Signature)

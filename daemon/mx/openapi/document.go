@@ -133,7 +133,7 @@ func recordSchema(fields []model.Field) object {
 	properties := make(object, len(fields))
 	for _, f := range fields {
 		properties[f.Name] = schemaOf(f)
-		if f.Changes != 0 {
+		if f.Operations() {
 			properties[f.Name].(object)["items"].(object)["properties"].(object)["operation"] = object{"type": "string", "enum": []string{model.OpAdd, model.OpUpdate, model.OpRemove}}
 		}
 	}

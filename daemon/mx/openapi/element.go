@@ -36,10 +36,10 @@ func (e element) operations() []Operation {
 		}
 	}
 	fields := e.list.Of.Fields
-	add(http.MethodGet, Operation{Summary: "read one " + e.Title + " of a " + e.kind.Title, Out: fields, Do: e.get})
-	add(http.MethodPost, Operation{Summary: "add a " + e.Title + " to a " + e.kind.Title, In: fields, Do: e.post})
-	add(http.MethodPut, Operation{Summary: "change a " + e.Title + " of a " + e.kind.Title, In: fields, Do: e.put})
-	add(http.MethodDelete, Operation{Summary: "take a " + e.Title + " from a " + e.kind.Title, Do: e.remove})
+	add(http.MethodGet, Operation{Summary: "read one " + e.Title + " of " + article(e.kind.Title), Out: fields, Do: e.get})
+	add(http.MethodPost, Operation{Summary: "add " + article(e.Title) + " to " + article(e.kind.Title), In: fields, Do: e.post})
+	add(http.MethodPut, Operation{Summary: "change " + article(e.Title) + " of " + article(e.kind.Title), In: fields, Do: e.put})
+	add(http.MethodDelete, Operation{Summary: "take " + article(e.Title) + " from " + article(e.kind.Title), Do: e.remove})
 	return list
 }
 
@@ -162,7 +162,7 @@ func (e element) edit(ctx context.Context, c *Call, verb string, prepare func(f 
 }
 
 func (e element) remove(ctx context.Context, c *Call) (any, error) {
-	return nil, e.write(ctx, c, e.summary("take a "+e.Title+" from", c), func(tx *store.Tx) error {
+	return nil, e.write(ctx, c, e.summary("take "+article(e.Title)+" from", c), func(tx *store.Tx) error {
 		f, err := e.present(ctx, c, tx)
 		if err != nil {
 			return err

@@ -21,7 +21,7 @@ func (a *API) policyOperations() []Operation {
 			panic(err)
 		}
 		r := resource{API: a, kind: k, path: k.Path, steps: stepsTo(kind, k.Path)}
-		list = append(list, Operation{Method: http.MethodGet, Path: k.Path + "/securityPolicies", Resource: kind, Summary: "list the security policies that apply to a " + k.Title,
+		list = append(list, Operation{Method: http.MethodGet, Path: k.Path + "/securityPolicies", Resource: kind, Summary: "list the security policies that apply to " + article(k.Title),
 			Out: policies, BareOut: true, Codes: r.missingCodes(), Do: r.securityPolicies})
 	}
 	for place, policy := range map[string]string{model.WebService: model.ServiceCustomPolicy, model.WebApplication: model.AppCustomPolicy} {
@@ -31,7 +31,7 @@ func (a *API) policyOperations() []Operation {
 		}
 		r := resource{API: a, kind: k, path: k.Path, steps: stepsTo(place, k.Path)}
 		list = append(list, Operation{Method: http.MethodPost, Path: k.Path + "/" + policySegment[policy] + "/{policyName}", Resource: policy,
-			Summary: "apply a custom policy to a " + k.Title, Codes: append(r.missingCodes(), 10033), Do: r.apply(policy)})
+			Summary: "apply a custom policy to " + article(k.Title), Codes: append(r.missingCodes(), 10033), Do: r.apply(policy)})
 	}
 	return list
 }

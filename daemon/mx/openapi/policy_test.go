@@ -2,6 +2,7 @@ package openapi_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -36,6 +37,33 @@ func TestSecurityPolicies(t *testing.T) {
 			t.Errorf("%s (-want +got)\n%s", path, diff)
 		}
 	}
+}
+
+// A rule of a policy can be taken out, so that what it names is free again.
+func TestRulesOfPoliciesGo(t *testing.T) {
+	s := newServer(t)
+	const policy, dictionary = "/v1/conf/policies/security/webApplicationSignaturesPolicies/Default%20Web%20Application%20Signatures%20Policy", "/v1/conf/dictionaries/Ours"
+	s.ok("POST", dictionary, "")
+	before := s.ok("GET", policy, "")
+	s.ok("PUT", policy, `{"rules":[{"name":"Ours","severity":"high"}],"exceptions":[{"ruleName":"Ours"}]}`)
+	s.refused("DELETE", dictionary, "", "IMP-10178")
+	s.refused("PUT", policy, `{"rules":[{"name":"Ours","operation":"remove"}]}`, "IMP-10811") // of the exception
+	s.ok("PUT", policy, `{"exceptions":[]}`)
+	s.refused("PUT", policy, `{"rules":[{"name":"Ours","operation":"drop"}]}`, "IMP-10016")
+	s.ok("PUT", "/v1/administration/strict", `{"mode":"true"}`)
+	s.ok("PUT", policy, `{"rules":[{"name":"Ours","operation":"remove"},{"name":"SQL Injection","operation":"update"}]}`)
+	s.refused("PUT", policy, `{"rules":[{"name":"Ours","operation":"remove"}]}`, "IMP-10811")
+	if after := s.ok("GET", policy, ""); after != before {
+		t.Errorf("the policy was %s and is %s", before, after)
+	}
+	s.ok("DELETE", dictionary, "")
+	const protocol = "/v1/conf/policies/security/httpProtocolPolicies/Mine"
+	s.ok("POST", protocol, "")
+	s.ok("PUT", protocol, `{"rules":[{"name":"URL Too Long","operation":"remove"}]}`)
+	if got := s.ok("GET", protocol, ""); strings.Contains(got, "URL Too Long") || !strings.Contains(got, "Cookie Syntax") {
+		t.Errorf("the rules: %s", got)
+	}
+	s.ok("PUT", protocol, `{"rules":[{"name":"URL Too Long","severity":"low","operation":"add"}]}`)
 }
 
 // What a document calls by its name must be there when it is written, and stays.

@@ -61,10 +61,10 @@ func (r resource) operations() []Operation {
 	}
 	shown := r.shown()
 	taken := slices.DeleteFunc(slices.Clone(r.kind.Fields), func(f model.Field) bool { return f.Later })
-	add(http.MethodGet, Operation{Summary: "read a " + r.kind.Title, Out: shown, Codes: r.missingCodes(), Do: r.get(r.kind.Fields)})
-	add(http.MethodPost, Operation{Summary: "create a " + r.kind.Title, In: taken, Codes: append(r.missingCodes(), r.exists()), Do: r.create})
-	add(http.MethodPut, Operation{Summary: "change a " + r.kind.Title, In: shown, Codes: r.missingCodes(), Do: r.change(r.kind.Fields)})
-	add(http.MethodDelete, Operation{Summary: "delete a " + r.kind.Title, Codes: append(r.missingCodes(), r.kept(), model.CodeInUse), Do: r.remove})
+	add(http.MethodGet, Operation{Summary: "read " + article(r.kind.Title), Out: shown, Codes: r.missingCodes(), Do: r.get(r.kind.Fields)})
+	add(http.MethodPost, Operation{Summary: "create " + article(r.kind.Title), In: taken, Codes: append(r.missingCodes(), r.exists()), Do: r.create})
+	add(http.MethodPut, Operation{Summary: "change " + article(r.kind.Title), In: shown, Codes: r.missingCodes(), Do: r.change(r.kind.Fields)})
+	add(http.MethodDelete, Operation{Summary: "delete " + article(r.kind.Title), Codes: append(r.missingCodes(), r.kept(), model.CodeInUse), Do: r.remove})
 	if r.kind.List != "" {
 		list = append(list, r.lister())
 	}
@@ -141,11 +141,11 @@ func (r resource) lister() Operation {
 func (r resource) view(v model.View) []Operation {
 	var list []Operation
 	if has(v.Methods, http.MethodGet, "GET PUT") {
-		list = append(list, Operation{Method: http.MethodGet, Path: v.Path, Resource: r.kind.Name, Summary: "read a part of a " + r.kind.Title,
+		list = append(list, Operation{Method: http.MethodGet, Path: v.Path, Resource: r.kind.Name, Summary: "read a part of " + article(r.kind.Title),
 			Out: v.Fields, Codes: r.missingCodes(), Do: r.get(v.Fields)})
 	}
 	if has(v.Methods, http.MethodPut, "GET PUT") {
-		list = append(list, Operation{Method: http.MethodPut, Path: v.Path, Resource: r.kind.Name, Summary: "change a part of a " + r.kind.Title,
+		list = append(list, Operation{Method: http.MethodPut, Path: v.Path, Resource: r.kind.Name, Summary: "change a part of " + article(r.kind.Title),
 			In: v.Fields, Codes: r.missingCodes(), Do: r.change(v.Fields)})
 	}
 	return list
@@ -360,7 +360,7 @@ func (r resource) add(ctx context.Context, c *Call, tx *store.Tx, chain []store.
 	}
 	faults := r.checkName(name)
 	if _, err := tx.Find(ctx, o.ParentID, o.Kind, name); err == nil {
-		faults = append(faults, Fault{Code: r.exists(), Description: fmt.Sprintf("%s %q exists already%s", r.kind.Title, short(name), inside(chain))})
+		faults = append(faults, Fault{Code: r.exists(), Description: fmt.Sprintf("%s %q exists already%s", r.kind.Title, short(readable(name)), inside(chain))})
 	}
 	room, err := r.room(ctx, tx, o)
 	if err != nil {
@@ -480,11 +480,19 @@ func (r resource) checkName(name string) Faults {
 	return nil
 }
 
+// article puts the word before a title that it takes.
+func article(title string) string {
+	if strings.ContainsAny(title[:1], "aeioAEIO") || strings.HasPrefix(title, "HTTP") || strings.HasPrefix(title, "SSL") {
+		return "an " + title
+	}
+	return "a " + title
+}
+
 func (r resource) nameWord() string {
 	if r.kind.NameField != "" {
 		return r.kind.NameField
 	}
-	return "the name of a " + r.kind.Title
+	return "the name of " + article(r.kind.Title)
 }
 
 // merge puts what was sent into a document and says what is wrong with the result.
