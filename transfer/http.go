@@ -16,8 +16,10 @@ import (
 
 const (
 	// expectAbove is the size from which a server is asked first (Expect: 100-continue), so that a refusal costs a
-	// round trip and not the file.
-	expectAbove = 1 << 20
+	// round trip and not the file; expectUnasked, from which that is worth it where the refusal is the question for a
+	// password.
+	expectAbove   = 1 << 20
+	expectUnasked = 64 << 10
 	// expectPatience is how long to wait for a server that does not know the question.
 	expectPatience = 2 * time.Second
 	// maxHops bounds redirects.
@@ -26,6 +28,8 @@ const (
 	// maxHTTPHeader and maxHTTPBody bound what an answer may bring.
 	maxHTTPHeader = 64 << 10
 	maxHTTPBody   = 4 << 10
+	// httpBuffer is what lies between net/http and a connection, in bytes; a file passes it by.
+	httpBuffer = 64 << 10
 )
 
 // http uploads with PUT straight to the final name; that nobody sees half a file there is the server's promise. Go's
@@ -100,10 +104,17 @@ func (s *session) proxied(to Target) bool { return s.o.Proxy.set() && to.Protoco
 func (s *session) httpTransport(ctx context.Context) *http.Transport {
 	return &http.Transport{
 		DialContext: func(_ context.Context, _, address string) (net.Conn, error) {
+			var raw *conn
+			var err error
 			if s.o.Proxy.set() {
-				return connOrNil(s.dialProxy(ctx))
+				raw, err = s.dialProxy(ctx)
+			} else {
+				raw, err = s.httpDial(ctx, address)
 			}
-			return connOrNil(s.httpDial(ctx, address))
+			if err != nil {
+				return nil, err
+			}
+			return inBlocks{raw}, nil
 		},
 		DialTLSContext: func(_ context.Context, _, address string) (net.Conn, error) {
 			raw, err := s.httpDial(ctx, address)
@@ -116,23 +127,15 @@ func (s *session) httpTransport(ctx context.Context) *http.Transport {
 				raw.Close()
 				return nil, s.fault(ctx, OpTLS, err)
 			}
-			return secured, nil
+			return inBlocks{secured}, nil
 		},
 		ExpectContinueTimeout:  expectPatience,
 		ResponseHeaderTimeout:  s.o.IdleTimeout, // a header that drips is never idle
 		MaxResponseHeaderBytes: maxHTTPHeader,
-		WriteBufferSize:        copyBuffer,
-		ReadBufferSize:         copyBuffer,
+		WriteBufferSize:        httpBuffer,
+		ReadBufferSize:         httpBuffer,
 		DisableCompression:     true,
 	}
-}
-
-// connOrNil keeps a nil out of an interface.
-func connOrNil(c *conn, err error) (net.Conn, error) {
-	if err != nil {
-		return nil, err
-	}
-	return c, nil
 }
 
 func (s *session) httpDial(ctx context.Context, address string) (*conn, error) {
@@ -197,7 +200,11 @@ func (u *upload) put(ctx context.Context, transport *http.Transport, to Target, 
 		}
 		request.Body = http.NoBody
 	}
-	if expect && (source.size < 0 || source.size > expectAbove) {
+	above := int64(expectAbove)
+	if u.login.unasked() {
+		above = expectUnasked
+	}
+	if expect && (source.size < 0 || source.size > above) {
 		request.Header.Set("Expect", "100-continue")
 	}
 	response, err := transport.RoundTrip(request)
@@ -298,6 +305,9 @@ func (s *session) statusFault(answer *httpAnswer, op Op) error {
 		if asks := answer.Header.Values("WWW-Authenticate"); len(asks) > 0 && !slices.ContainsFunc(asks, isKnown) {
 			words, hint = "that it wants "+foreign(asks), "Basic and Digest are supported"
 		}
+	}
+	if s.login.unasked() && (answer.StatusCode == http.StatusForbidden || answer.StatusCode == http.StatusNotFound) {
+		hint += "; it asked for no password and was told none, which https would do unasked"
 	}
 	said := answer.Status
 	if answer.text != "" {
