@@ -44,6 +44,22 @@ func TestAbortsDoNotFloodTheAuditLog(t *testing.T) {
 	}
 }
 
+// The end of a job is in the log when it ends, and not when the role asks for it.
+func TestTheEndOfAJobIsLogged(t *testing.T) {
+	var log strings.Builder
+	j := &jobs{log: slog.New(slog.NewTextHandler(&log, nil))}
+	for _, kind := range []string{job.KindSend, job.KindHistory} {
+		entry, err := j.enter(kind, commands.Caller{Name: "anna"}, func(error) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		j.leave(entry, errors.New("no route"))
+	}
+	if text := log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, `msg="a job ended" kind=upload user=anna error="no route" took=`) {
+		t.Error(text)
+	}
+}
+
 // What a management server has a gateway do is in the gateway's audit log, and a role that
 // was taken over neither restarts again and again nor pushes old records out.
 func TestWhatAGatewayMay(t *testing.T) {
