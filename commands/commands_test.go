@@ -625,3 +625,12 @@ func TestGatewayRegister(t *testing.T) {
 		t.Errorf("%+v, %q", res, h.acts)
 	}
 }
+
+// What a management server did not do as a gateway asked is shown, and cannot write to the
+// terminal.
+func TestNoteOfARegistration(t *testing.T) {
+	text := registrationLines(Registration{Name: "gw1", Server: "mx:8083", Note: "it stays in \x1b[2J"})
+	if !strings.Contains(text, "note:") || !strings.Contains(text, "it stays in ") || strings.Contains(text, "\x1b") {
+		t.Errorf("%q", text)
+	}
+}

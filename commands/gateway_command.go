@@ -85,7 +85,9 @@ type gatewayTechInfoCmd struct {
 
 func (gatewayTechInfoCmd) Help() string {
 	return `The gateway makes the bundle that impctl support get-tech-info makes there, and sends
-it here, at most 1 GiB, into techinfo/gateways.`
+it here, at most 1 GiB, into techinfo/gateways. One that is not connected is waited for
+for a minute. A gateway whose role is stopped, or does not start, makes its bundle at
+its own prompt: gti-remote.`
 }
 
 func (c *gatewayTechInfoCmd) Run(ctx context.Context, e *Env) error {

@@ -43,3 +43,54 @@ func TestAbortsDoNotFloodTheAuditLog(t *testing.T) {
 		t.Errorf("the audit log has %d records", n)
 	}
 }
+
+// The end of a job is in the log when it ends, and not when the role asks for it.
+func TestTheEndOfAJobIsLogged(t *testing.T) {
+	var log strings.Builder
+	j := &jobs{log: slog.New(slog.NewTextHandler(&log, nil))}
+	for _, kind := range []string{job.KindSend, job.KindHistory} {
+		entry, err := j.enter(kind, commands.Caller{Name: "anna"}, func(error) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		j.leave(entry, errors.New("no route"))
+	}
+	if text := log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, `msg="a job ended" kind=upload user=anna error="no route" took=`) {
+		t.Error(text)
+	}
+}
+
+// What a management server has a gateway do is in the gateway's audit log, and a role that
+// was taken over neither restarts again and again nor pushes old records out.
+func TestWhatAGatewayMay(t *testing.T) {
+	dir := t.TempDir()
+	d := &Daemon{audit: audit.New(dir), log: slog.New(slog.DiscardHandler)}
+	defer d.audit.Close()
+	e := &gatewayErrands{Daemon: d, ctx: t.Context()}
+	if err := e.RestartRole(); !errors.Is(err, errand.ErrBusy) {
+		t.Errorf("a restart that nobody asked for: %v", err)
+	}
+	if err := e.May("restart"); err != nil {
+		t.Error(err)
+	}
+	if err := e.May("restart"); !errors.Is(err, errand.ErrBusy) || !strings.Contains(err.Error(), "wait a minute") {
+		t.Errorf("again: %v", err)
+	}
+	for range 100 {
+		for _, act := range []string{"drain", "re-register"} {
+			if err := e.May(act); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	kept := map[string]int{}
+	for r, err := range audit.Newest(dir) {
+		if err != nil || r.User != managementServer {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		kept[r.Words[0]]++
+	}
+	if kept["impctl gateway restart"] != 1 || kept["impctl gateway drain"] != 5 || kept["impctl gateway re-register"] != 5 {
+		t.Errorf("%v", kept)
+	}
+}

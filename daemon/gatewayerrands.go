@@ -31,8 +31,11 @@ type gatewayErrands struct {
 	ctx     context.Context // of the daemon
 	running sync.WaitGroup
 
-	mu    sync.Mutex
-	asked map[string]time.Time // when, by what
+	mu       sync.Mutex
+	asked    map[string]time.Time // when, by what
+	restarts bool                 // it may
+
+	acts refusals // that audit records tell of
 }
 
 var _ errand.GatewayHost = (*gatewayErrands)(nil)
@@ -42,7 +45,7 @@ func (e *gatewayErrands) may(what string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if time.Since(e.asked[what]) < onceEvery {
-		return fmt.Errorf("%w: %s was asked for less than a minute ago", errand.ErrBusy, what)
+		return fmt.Errorf("%w: %s was asked for less than a minute ago, wait a minute", errand.ErrBusy, what)
 	}
 	if e.asked == nil {
 		e.asked = make(map[string]time.Time)
@@ -55,10 +58,36 @@ func (e *gatewayErrands) may(what string) error {
 // AuditHead is what witnesses of the audit log keep.
 func (e *gatewayErrands) AuditHead() string { return e.audit.Head().Line(e.config.ID) }
 
+// May books a restart. What does no harm when it is done often is told of as often as
+// other things that anybody may do.
+func (e *gatewayErrands) May(act string) error {
+	what := "impctl gateway " + act
+	if act == commands.GatewayRestart {
+		if err := e.may(what); err != nil {
+			return err
+		}
+		e.mu.Lock()
+		e.restarts = true
+		e.mu.Unlock()
+		return nil
+	}
+	if more, tell := e.acts.tell(time.Now(), refusalsTold, refusalsEvery); tell {
+		if more > 0 {
+			what += fmt.Sprintf(", and %d more", more)
+		}
+		e.noteOf(managementServer, what)
+	}
+	return nil
+}
+
 // RestartRole restarts the role beside the answer, which the role must be there for.
 func (e *gatewayErrands) RestartRole() error {
-	if err := e.may("impctl gateway restart"); err != nil {
-		return err
+	e.mu.Lock()
+	may := e.restarts
+	e.restarts = false
+	e.mu.Unlock()
+	if !may {
+		return fmt.Errorf("%w: no restart was asked for", errand.ErrBusy)
 	}
 	e.running.Go(func() {
 		if err := e.Daemon.RestartRole(e.ctx); err != nil && e.ctx.Err() == nil {

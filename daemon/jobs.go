@@ -88,11 +88,14 @@ func (j *jobs) leave(entry *runningJob, err error) {
 	if err != nil {
 		ended.Error = commands.ResultOf(err).Error
 	}
-	if reported(entry.Kind) {
+	tell := reported(entry.Kind)
+	if tell {
 		j.ended = append(j.ended[max(len(j.ended)+1-maxEnded, 0):], ended)
 	}
 	j.mu.Unlock()
-	j.log.Info("a job ended", "kind", ended.Kind, "user", ended.User, "error", ended.Error, "took", ended.Ended.Sub(ended.Since).Round(time.Millisecond).String())
+	if tell {
+		j.log.Info("a job ended", "kind", ended.Kind, "user", ended.User, "error", ended.Error, "took", ended.Ended.Sub(ended.Since).Round(time.Millisecond).String())
+	}
 	j.tell()
 }
 

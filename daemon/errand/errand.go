@@ -16,6 +16,7 @@ import (
 	"io"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -56,6 +57,10 @@ type Host interface {
 
 // GatewayHost is the daemon of a gateway, whose process may ask for nothing else.
 type GatewayHost interface {
+	// May says whether the process may do what the management server asks it for: one of
+	// Acts. It keeps a record.
+	May(act string) error
+	// RestartRole does what it may.
 	RestartRole() error
 	// TechInfo makes a support bundle; it returns its name in the folder of results. ctx
 	// ends with the process that asked. Other errands are done meanwhile.
@@ -63,6 +68,9 @@ type GatewayHost interface {
 	// AuditHead is the line that witnesses of the audit log keep.
 	AuditHead() string
 }
+
+// Acts are what a gateway's process asks for before it does it, in the words of the link.
+var Acts = map[string]bool{"restart": true, "drain": true, "re-register": true}
 
 const (
 	maxLine      = 64 << 10
@@ -74,6 +82,7 @@ type message struct {
 	Number uint64 `json:"number,omitempty"`
 	Do     string `json:"do,omitempty"`
 	Job    string `json:"job,omitempty"`
+	Act    string `json:"act,omitempty"`
 	Jobs   []Job  `json:"jobs,omitempty"`
 	Head   string `json:"head,omitempty"`
 	Code   string `json:"code,omitempty"`
@@ -189,10 +198,12 @@ func answer(host Host, m message) (a message, unknown error) {
 func answerGateway(host GatewayHost, m message) (a message, unknown error) {
 	a.Number = m.Number
 	var err error
-	switch m.Do {
-	case "restart":
+	switch {
+	case m.Do == "may" && Acts[m.Act]:
+		err = host.May(m.Act)
+	case m.Do == "restart":
 		err = host.RestartRole()
-	case "audit head":
+	case m.Do == "audit head":
 		a.Head = host.AuditHead()
 	default:
 		return a, fmt.Errorf("the process asked for what is no errand: %.40q", m.Do)
@@ -325,7 +336,15 @@ func (c *Client) StartExport(ctx context.Context) error {
 	return err
 }
 
-// RestartRole has the gateway's process end in order and start again.
+// May says whether the gateway may do what the management server asks. The error may be
+// ErrBusy.
+func (c *Client) May(ctx context.Context, act string) error {
+	_, err := c.ask(ctx, message{Do: "may", Act: act})
+	return err
+}
+
+// RestartRole has the gateway's process end in order and start again, once for each
+// restart that it may.
 func (c *Client) RestartRole(ctx context.Context) error {
 	_, err := c.ask(ctx, message{Do: "restart"})
 	return err
@@ -342,6 +361,15 @@ func (c *Client) AuditHead(ctx context.Context) (string, error) {
 	m, err := c.ask(ctx, message{Do: "audit head"})
 	return m.Head, err
 }
+
+// refusal is one of the errors of errands, in the daemon's words.
+type refusal struct {
+	text string
+	is   error
+}
+
+func (r refusal) Error() string { return r.text }
+func (r refusal) Unwrap() error { return r.is }
 
 var errEnded = errors.New("the daemon is gone")
 
@@ -361,7 +389,7 @@ func (c *Client) ask(ctx context.Context, m message) (message, error) {
 		case !ok:
 			return a, errEnded
 		case codes[a.Code] != nil:
-			return a, fmt.Errorf("%w: %s", codes[a.Code], a.Error)
+			return a, refusal{strings.TrimPrefix(a.Error, codes[a.Code].Error()+": "), codes[a.Code]}
 		case a.Error != "":
 			return a, errors.New(a.Error)
 		}

@@ -240,20 +240,22 @@ func TestNobodyWaitsForTheProcess(t *testing.T) {
 }
 
 // gatewayHost is a gateway's daemon.
-type gatewayHost struct{ restarts int }
+type gatewayHost struct{ asked int }
 
-func (h *gatewayHost) RestartRole() error {
-	if h.restarts++; h.restarts > 1 {
-		return fmt.Errorf("%w: a moment ago", errand.ErrBusy)
+func (h *gatewayHost) May(act string) error {
+	if h.asked++; h.asked > 1 {
+		return fmt.Errorf("%w: %s a moment ago", errand.ErrBusy, act)
 	}
 	return nil
 }
+
+func (*gatewayHost) RestartRole() error { return nil }
 
 func (*gatewayHost) TechInfo(context.Context) (string, error) { return "bundle.tgz", nil }
 
 func (*gatewayHost) AuditHead() string { return "head" }
 
-// A gateway's process may ask for three things, and ends for asking what a management
+// A gateway's process may ask for little, and ends for asking what a management
 // server's may.
 func TestAGatewayAsksForLittle(t *testing.T) {
 	daemon, process := net.Pipe()
@@ -261,11 +263,14 @@ func TestAGatewayAsksForLittle(t *testing.T) {
 	go func() { served <- errand.NewServer(daemon).ServeGateway(new(gatewayHost)) }()
 	c := errand.NewClient(process)
 	go c.Run()
-	if err := c.RestartRole(t.Context()); err != nil {
+	if err := c.May(t.Context(), "restart"); err != nil {
 		t.Error(err)
 	}
-	if err := c.RestartRole(t.Context()); !errors.Is(err, errand.ErrBusy) {
+	if err := c.May(t.Context(), "drain"); !errors.Is(err, errand.ErrBusy) || err.Error() != "drain a moment ago" {
 		t.Errorf("again: %v", err)
+	}
+	if err := c.RestartRole(t.Context()); err != nil {
+		t.Error(err)
 	}
 	if name, err := c.TechInfo(t.Context()); name != "bundle.tgz" || err != nil {
 		t.Errorf("%q, %v", name, err)

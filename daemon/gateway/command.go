@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"time"
 
 	"sealgate/daemon/gateway/event"
 	"sealgate/daemon/link"
@@ -15,6 +16,9 @@ import (
 
 // Daemon is what the role may ask of the process that started it.
 type Daemon interface {
+	// May says whether the gateway may do what the management server asks for, one of the
+	// commands Restart, Drain and Renew of the link.
+	May(ctx context.Context, command string) error
 	// RestartRole ends the role in order and starts it again.
 	RestartRole(ctx context.Context) error
 	// TechInfo makes a support bundle, and returns its name in the folder of results.
@@ -39,12 +43,19 @@ func (j *joined) obey(ctx context.Context, client *link.Client, id *link.Identit
 		j.log.Info("the management server asks", "for", link.Brief(c.Kind))
 		switch c.Kind {
 		case link.Restart:
-			j.restartSoon(c)
+			j.restartSoon(ctx, c)
 		case link.Drain:
-			j.end(c, j.drain())
-			j.drained()
+			err := j.may(ctx, c)
+			if err == nil {
+				err = j.drain()
+				j.drained()
+			}
+			j.end(c, err)
 		case link.Renew:
-			err := id.Renew(ctx, j.home, client)
+			err := j.may(ctx, c)
+			if err == nil {
+				err = id.Renew(ctx, j.home, client)
+			}
 			j.end(c, err)
 			if err == nil {
 				j.events.Tell(event.Informative, event.KeysRenewed, "the gateway has new keys, as the management server asked")
@@ -56,6 +67,18 @@ func (j *joined) obey(ctx context.Context, client *link.Client, id *link.Identit
 			j.end(c, fmt.Errorf("a gateway of this release does not know the command %.40q", c.Kind))
 		}
 	}
+}
+
+// mayTime is how long the daemon has to say whether something may be done.
+const mayTime = 10 * time.Second
+
+func (j *joined) may(ctx context.Context, c link.Command) error {
+	if j.daemon == nil {
+		return errNoDaemon
+	}
+	ctx, cancel := context.WithTimeout(ctx, mayTime)
+	defer cancel()
+	return j.daemon.May(ctx, c.Kind)
 }
 
 // Bounds of what a server may ask for that does not hear how it ends.
@@ -99,9 +122,9 @@ func (j *joined) drained() {
 }
 
 // restartSoon restarts once the server knows that it was told.
-func (j *joined) restartSoon(c link.Command) {
-	if j.daemon == nil {
-		j.end(c, errNoDaemon)
+func (j *joined) restartSoon(ctx context.Context, c link.Command) {
+	if err := j.may(ctx, c); err != nil {
+		j.end(c, err)
 		return
 	}
 	j.mu.Lock()

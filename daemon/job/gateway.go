@@ -21,7 +21,7 @@ import (
 	"sealgate/daemon/link/hub"
 )
 
-// How long a gateway has for a command, and how often is looked.
+// How long a gateway has to take a command, and to end it, and how often is looked.
 const (
 	commandTime = time.Minute
 	bundleTime  = 20 * time.Minute
@@ -81,24 +81,30 @@ func registered(ctx context.Context, db *store.Store, name string) (store.Object
 // ended waits until a command has ended.
 func ended(ctx context.Context, db *store.Store, x commands.AskGateway, id string, most time.Duration, ui control.UI) error {
 	given := false
+	ui.Progress(control.Progress{Label: "waiting for the gateway"})
 	for begin := time.Now(); ; {
 		c, err := db.GatewayCommand(ctx, id)
+		if errors.Is(err, store.ErrNotFound) {
+			return appliance.Faultf("impctl gateway register, there, joins it again", "gateway %q unregistered, and did not say how the command ended", x.Gateway)
+		}
 		if err != nil {
 			return err
 		}
+		patience := commandTime
 		switch c.State {
 		case store.CommandDone:
 			return nil
 		case store.CommandFailed:
 			return appliance.Faultf("the gateway's log says more: show log, there", "gateway %q: %s", x.Gateway, c.Result)
 		case store.CommandGiven:
+			patience = most
 			if !given {
-				given = true
+				given, begin = true, time.Now()
 				ui.Progress(control.Progress{Label: "the gateway has it"})
 			}
 		case store.CommandWaits:
 		}
-		if time.Since(begin) > most {
+		if time.Since(begin) > patience {
 			return notEnded(ctx, db, x, c)
 		}
 		select {
@@ -111,7 +117,11 @@ func ended(ctx context.Context, db *store.Store, x commands.AskGateway, id strin
 
 func notEnded(ctx context.Context, db *store.Store, x commands.AskGateway, c store.GatewayCommand) error {
 	if c.State == store.CommandWaits {
-		return errors.Join(appliance.Faultf("impctl gateway show, there, says whether it is connected", "gateway %q does not answer", x.Gateway), db.DropCommand(ctx, c.ID))
+		hint := "impctl gateway show, there, says whether it is connected"
+		if x.Kind == commands.GatewayTechInfo {
+			hint += "; gti-remote, there, makes the bundle also while its role is stopped"
+		}
+		return errors.Join(appliance.Faultf(hint, "gateway %q does not answer", x.Gateway), db.DropCommand(ctx, c.ID))
 	}
 	return appliance.Faultf("look at the gateway: it may have done it", "gateway %q took the command and did not say how it ended", x.Gateway)
 }

@@ -2,6 +2,7 @@ package hub_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -70,6 +71,34 @@ func TestCommands(t *testing.T) {
 	eventually(t, "its polls", func() bool { s, err := link.ReadStatus(g.home); return err == nil && s.Connected && !s.Draining })
 	if len(g.restarts) != 0 {
 		t.Error("it was asked to restart again")
+	}
+}
+
+// reluctant is a daemon that was asked for a restart a moment ago.
+type reluctant struct{ *gw }
+
+func (reluctant) May(_ context.Context, command string) error {
+	if command == link.Restart {
+		return errors.New("wait a minute")
+	}
+	return nil
+}
+
+// A restart that the gateway does not make does not end well, and is not made later.
+func TestARestartThatIsRefused(t *testing.T) {
+	m := newMX(t)
+	g := m.newGateway("gw1")
+	g.stop()
+	g.daemon = reluctant{g}
+	g.start()
+	if c := m.ask(g, link.Restart); c.State != store.CommandFailed || c.Result != "wait a minute" {
+		t.Errorf("%+v", c)
+	}
+	if c := m.ask(g, link.Drain); c.State != store.CommandDone {
+		t.Errorf("%+v", c)
+	}
+	if len(g.restarts) != 0 {
+		t.Error("it restarts all the same")
 	}
 }
 
