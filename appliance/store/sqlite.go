@@ -88,6 +88,13 @@ func openBulk(path string, d database) (*sql.DB, error) {
 	})
 }
 
+// loosen lets writes to a database, which has one connection, not wait for the disk.
+// Who relies on them syncs the file once it is closed.
+func loosen(ctx context.Context, db *sql.DB) error {
+	_, err := db.ExecContext(ctx, "PRAGMA synchronous = OFF")
+	return err
+}
+
 // endBulk makes the database one like all others.
 func endBulk(ctx context.Context, conn *sql.Conn) error {
 	_, err := conn.ExecContext(ctx, "PRAGMA journal_mode = WAL")

@@ -95,6 +95,9 @@ func (g *Staging) begin(ctx context.Context) (err error) {
 	if g.config.writer, err = openWriter(g.data.config(), configDatabase); err != nil {
 		return err
 	}
+	if err := loosen(ctx, g.config.writer); err != nil {
+		return err
+	}
 	return migrateTo(ctx, g.config.writer, configDatabase, g.schema.Config)
 }
 
@@ -226,6 +229,9 @@ func (g *Staging) Finish(ctx context.Context) (err error) {
 	}
 	err = g.config.Close()
 	g.config = nil
+	if err == nil {
+		err = g.sync.path(g.data.config())
+	}
 	if err != nil {
 		return err
 	}
