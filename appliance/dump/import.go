@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"math"
 	"os"
 	"slices"
 	"sync/atomic"
@@ -239,9 +238,10 @@ const lookEvery = 8 << 20
 const (
 	// rowWork is how much longer a byte of rows takes than one of a file.
 	rowWork = 2.5
-	// endWork is the share of the whole that comes after the last byte: what waits
-	// for the disk, and the removal of the generation that goes. It is told as half
-	// of what it takes, because what comes before the first byte takes the same.
+	// endWork is the share of the whole that is kept for what follows the last byte:
+	// syncs, checks, and the removal of the generation that goes. It takes about
+	// twice that, which the derivation of the key before the first byte makes up for
+	// half-way.
 	endWork = 0.05
 )
 
@@ -249,11 +249,11 @@ const (
 // no measure for it: rows pack well and take long, archives are packed and do not.
 func (i *importer) done() int64 {
 	s := i.reader.header.Sizes
-	all := (rowWork*float64(s.Rows) + float64(s.Files)) / (1 - endWork)
+	all := rowWork*float64(s.Rows) + float64(s.Files)
 	if !(all > 0) {
 		return i.read.Load() // an older release did not say
 	}
-	return int64(math.Round(min(i.work/all, 1) * float64(i.total)))
+	return int64(min(i.work/all, 1) * (1 - endWork) * float64(i.total))
 }
 
 // step tells progress, and stops before the disk's reserve is touched.
