@@ -23,6 +23,10 @@ func Dialer(ctx context.Context, o Options) func(_ context.Context, network, add
 		if err := s.checkLogins(); err != nil {
 			return nil, err
 		}
-		return connOrNil(s.httpDial(ctx, address))
+		c, err := s.httpDial(ctx, address)
+		if err != nil {
+			return nil, err // and no *conn, which would be an interface that is not nil
+		}
+		return c, nil
 	}
 }

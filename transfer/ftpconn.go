@@ -18,8 +18,8 @@ const (
 	maxFTPReply = 64 << 10
 	// goodbyeTime is how long a data connection may take to be closed by the server after we said that we are done.
 	goodbyeTime = 5 * time.Second
-	// copyBuffer is what one read of the source takes where the protocol does not say.
-	copyBuffer = 64 << 10
+	// goodbyeText is how much the server may say meanwhile, in bytes.
+	goodbyeText = 64 << 10
 )
 
 var errLongReply = fmt.Errorf("the server's answer is longer than %d bytes", maxFTPReply)
@@ -206,9 +206,8 @@ type ftpData struct {
 	whole   bool // all there was went out, so there is something to say goodbye to
 }
 
-// ReadFrom copies in larger pieces than the library would.
 func (d *ftpData) ReadFrom(r io.Reader) (int64, error) {
-	n, err := io.CopyBuffer(struct{ io.Writer }{d.Conn}, r, make([]byte, copyBuffer))
+	n, err := inBlocks{d.Conn}.ReadFrom(r)
 	d.whole = err == nil
 	if !d.whole {
 		// The server may still say why (a full disk), but on a dead network it is not worth another idle time-out.
@@ -237,6 +236,6 @@ func (d *ftpData) Close() error {
 	}
 	errs = append(errs, d.raw.CloseWrite())
 	// Nothing is expected but tickets and the end; an error here says no more than the answer on the control line will.
-	io.Copy(io.Discard, io.LimitReader(d.Conn, copyBuffer))
+	io.Copy(io.Discard, io.LimitReader(d.Conn, goodbyeText))
 	return errors.Join(errs...)
 }

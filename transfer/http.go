@@ -26,6 +26,8 @@ const (
 	// maxHTTPHeader and maxHTTPBody bound what an answer may bring.
 	maxHTTPHeader = 64 << 10
 	maxHTTPBody   = 4 << 10
+	// httpBuffer is what lies between net/http and a connection, in bytes; a file passes it by.
+	httpBuffer = 64 << 10
 )
 
 // http uploads with PUT straight to the final name; that nobody sees half a file there is the server's promise. Go's
@@ -100,10 +102,17 @@ func (s *session) proxied(to Target) bool { return s.o.Proxy.set() && to.Protoco
 func (s *session) httpTransport(ctx context.Context) *http.Transport {
 	return &http.Transport{
 		DialContext: func(_ context.Context, _, address string) (net.Conn, error) {
+			var raw *conn
+			var err error
 			if s.o.Proxy.set() {
-				return connOrNil(s.dialProxy(ctx))
+				raw, err = s.dialProxy(ctx)
+			} else {
+				raw, err = s.httpDial(ctx, address)
 			}
-			return connOrNil(s.httpDial(ctx, address))
+			if err != nil {
+				return nil, err
+			}
+			return inBlocks{raw}, nil
 		},
 		DialTLSContext: func(_ context.Context, _, address string) (net.Conn, error) {
 			raw, err := s.httpDial(ctx, address)
@@ -116,23 +125,15 @@ func (s *session) httpTransport(ctx context.Context) *http.Transport {
 				raw.Close()
 				return nil, s.fault(ctx, OpTLS, err)
 			}
-			return secured, nil
+			return inBlocks{secured}, nil
 		},
 		ExpectContinueTimeout:  expectPatience,
 		ResponseHeaderTimeout:  s.o.IdleTimeout, // a header that drips is never idle
 		MaxResponseHeaderBytes: maxHTTPHeader,
-		WriteBufferSize:        copyBuffer,
-		ReadBufferSize:         copyBuffer,
+		WriteBufferSize:        httpBuffer,
+		ReadBufferSize:         httpBuffer,
 		DisableCompression:     true,
 	}
-}
-
-// connOrNil keeps a nil out of an interface.
-func connOrNil(c *conn, err error) (net.Conn, error) {
-	if err != nil {
-		return nil, err
-	}
-	return c, nil
 }
 
 func (s *session) httpDial(ctx context.Context, address string) (*conn, error) {
