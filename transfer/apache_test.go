@@ -7,7 +7,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -132,17 +134,92 @@ func TestHTTPForeignAuthorization(t *testing.T) {
 	}
 }
 
+// newRefusing is a server that answers with each of refusals and takes the file then. It hears the authorizations, and
+// counts how often it was asked.
+func newRefusing(t *testing.T, refusals ...string) (*fake, *atomic.Int32) {
+	asked := new(atomic.Int32)
+	return newFake(t, func(f *fake, c net.Conn) {
+		lines := bufio.NewReader(c)
+		request, err := http.ReadRequest(lines)
+		if err != nil {
+			return
+		}
+		f.hear(request.Header.Get("Authorization"))
+		if n := int(asked.Add(1)); n <= len(refusals) {
+			io.WriteString(c, refusals[n-1])
+		} else {
+			io.WriteString(c, "HTTP/1.1 100 Continue\r\n\r\n")
+			io.Copy(io.Discard, request.Body)
+			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+		}
+		c.(*net.TCPConn).CloseWrite()
+		io.Copy(io.Discard, lines)
+	}), asked
+}
+
 // A password that Digest protects is not told in the clear afterwards, and a nonce that has become stale is replaced.
 func TestHTTPDigestStale(t *testing.T) {
 	ask := func(nonce, stale string) string {
 		return fmt.Sprintf("HTTP/1.1 401 x\r\nWWW-Authenticate: Digest realm=\"r\", nonce=%q, qop=\"auth\", algorithm=SHA-256%s\r\nContent-Length: 0\r\n\r\n", nonce, stale)
 	}
-	f := newFake(t, speakHTTP(ask("first", ""), ask("second", ", stale=true"), "HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n"))
+	f, _ := newRefusing(t, ask("first", ""), ask("second", ", stale=true"))
 	if err := send(t, "http", f, text("x")); err != nil {
 		t.Fatal(err)
 	}
-	if !f.heard(`nonce="first"`) || !f.heard(`nonce="second"`) || f.heard("hunter2") {
+	if !f.heard(`nonce="first"`) || !f.heard(`nonce="second"`) || f.heard("hunter2") || f.heard("Basic") {
 		t.Errorf("it heard %q", f.said)
+	}
+}
+
+// Over http a password is told when it is asked for, and in the clear only where the server takes it no other way.
+func TestHTTPPasswordWhenAsked(t *testing.T) {
+	const (
+		basic  = "WWW-Authenticate: Basic realm=\"r\"\r\n"
+		digest = "WWW-Authenticate: Digest realm=\"r\", nonce=\"n\", qop=\"auth\", algorithm=SHA-256\r\n"
+	)
+	ask := func(how string) string { return "HTTP/1.1 401 x\r\n" + how + "Content-Length: 0\r\n\r\n" }
+	again := ask(basic) + strings.Repeat("x", 1<<20) // more than it says
+	for _, test := range []struct {
+		name          string
+		refusals      []string // before it takes the file; it repeats the last one to who is not taken
+		basic, digest bool     // how the password is told
+		refused       bool
+		tries         int
+	}{
+		{"asks for nothing", nil, false, false, false, 1},
+		{"takes Basic", []string{ask(basic)}, true, false, false, 2},
+		{"takes Digest", []string{ask(digest)}, false, true, false, 2},
+		{"takes either", []string{ask(basic + digest)}, false, true, false, 2},
+		{"takes Basic, and not this one", []string{again, again, again, again}, true, false, true, 2},
+		{"takes Digest, then Basic", []string{ask(digest), again, again, again}, false, true, true, 2},
+		{"finds every nonce stale", slices.Repeat([]string{ask(strings.TrimSpace(digest) + ", stale=true\r\n")}, 9), false, true, true, 4},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			noGoroutineLeft(t)
+			f, asked := newRefusing(t, test.refusals...)
+			source := &random{size: 100_000}
+			err := send(t, "http", f, source)
+			if test.refused {
+				mustFail(t, err, transfer.OpLogin, transfer.LoginRefused, "hunter2")
+			} else if err != nil {
+				t.Error(err)
+			}
+			if f.heard("Basic dXNlcjpodW50ZXIy") != test.basic || f.heard("Digest username=") != test.digest {
+				t.Errorf("it heard %q", f.said)
+			}
+			if n := int(asked.Load()); n != test.tries {
+				t.Errorf("it was asked %d times, want %d", n, test.tries)
+			}
+		})
+	}
+}
+
+// A server that refuses without asking is not told the password; the hint says so.
+func TestHTTPRefusesUnasked(t *testing.T) {
+	f := newFake(t, speakHTTP("HTTP/1.1 403 x\r\nContent-Length: 0\r\n\r\n"))
+	fault := mustFail(t, send(t, "http", f, text("x")), transfer.OpWrite, transfer.Refused, "hunter2")
+	if f.heard("Authorization") || !strings.Contains(fault.Hint, "asked for no password") {
+		t.Errorf("the hint is %q; it heard %q", fault.Hint, f.said)
 	}
 }
 

@@ -37,6 +37,9 @@ func (a *authorization) header(method, uri string) string {
 	return ""
 }
 
+// unasked says whether there is a password that nobody has asked for yet.
+func (a *authorization) unasked() bool { return a.user != "" && !a.basic && a.digest == nil }
+
 // learn takes the challenges of a refusal and says whether another try is worth it. Whoever asked for Digest once is
 // not told the password in the clear any more.
 func (a *authorization) learn(challenges []string) bool {

@@ -248,7 +248,7 @@ func TestDownloadThroughProxy(t *testing.T) {
 func TestDownloadRedirect(t *testing.T) {
 	p := at(t, endpoints()[2])
 	other := newFake(t, speakHTTP("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nover"))
-	back := newFake(t, speakHTTP("HTTP/1.1 302 x\r\nLocation: http://"+other.addr+"/elsewhere\r\n\r\n"))
+	back := newFake(t, speakHTTP("HTTP/1.1 401 x\r\nWWW-Authenticate: Basic realm=\"r\"\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 302 x\r\nLocation: http://"+other.addr+"/elsewhere\r\n\r\n"))
 	p.addr, p.folder = back.addr, "/x"
 	dst, fetched, err := p.download(t, t.Context(), "file")
 	mustBe(t, dst, fetched, err, sha256.Sum256([]byte("over")))

@@ -16,8 +16,10 @@ import (
 
 const (
 	// expectAbove is the size from which a server is asked first (Expect: 100-continue), so that a refusal costs a
-	// round trip and not the file.
-	expectAbove = 1 << 20
+	// round trip and not the file; expectUnasked, from which that is worth it where the refusal is the question for a
+	// password.
+	expectAbove   = 1 << 20
+	expectUnasked = 64 << 10
 	// expectPatience is how long to wait for a server that does not know the question.
 	expectPatience = 2 * time.Second
 	// maxHops bounds redirects.
@@ -198,7 +200,11 @@ func (u *upload) put(ctx context.Context, transport *http.Transport, to Target, 
 		}
 		request.Body = http.NoBody
 	}
-	if expect && (source.size < 0 || source.size > expectAbove) {
+	above := int64(expectAbove)
+	if u.login.unasked() {
+		above = expectUnasked
+	}
+	if expect && (source.size < 0 || source.size > above) {
 		request.Header.Set("Expect", "100-continue")
 	}
 	response, err := transport.RoundTrip(request)
@@ -299,6 +305,9 @@ func (s *session) statusFault(answer *httpAnswer, op Op) error {
 		if asks := answer.Header.Values("WWW-Authenticate"); len(asks) > 0 && !slices.ContainsFunc(asks, isKnown) {
 			words, hint = "that it wants "+foreign(asks), "Basic and Digest are supported"
 		}
+	}
+	if s.login.unasked() && (answer.StatusCode == http.StatusForbidden || answer.StatusCode == http.StatusNotFound) {
+		hint += "; it asked for no password and was told none, which https would do unasked"
 	}
 	said := answer.Status
 	if answer.text != "" {

@@ -14,7 +14,7 @@ func (d *download) http(ctx context.Context) error {
 	}
 	transport := d.httpTransport(ctx)
 	defer transport.CloseIdleConnections()
-	d.login = newLogin(d.o)
+	d.login = newLogin(d.target, d.o)
 	to := d.target
 	for range maxHops {
 		answer, err := d.get(ctx, transport, to)

@@ -36,15 +36,16 @@ func newSession(t Target, o Options) *session {
 		o:      o,
 		idle:   &idleClock{limit: o.IdleTimeout},
 		tls:    tls.NewLRUClientSessionCache(4),
-		login:  newLogin(o),
+		login:  newLogin(t, o),
 		proxy:  &authorization{user: o.Proxy.User, password: o.Proxy.Password},
 		ours:   func() error { return nil },
 	}
 }
 
-// newLogin tells a server of http the password at once, as servers that hide what they hold do not ask.
-func newLogin(o Options) *authorization {
-	return &authorization{user: o.User, password: o.Password, basic: o.User != ""}
+// newLogin tells a server the password at once where TLS protects it, as servers that hide what they hold do not ask,
+// and where a proxy's FTP gateway takes no other way. Over http the server is asked first, for it may want Digest.
+func newLogin(t Target, o Options) *authorization {
+	return &authorization{user: o.User, password: o.Password, basic: o.User != "" && t.Protocol != "http"}
 }
 
 // check is what must hold before anything is sent.
