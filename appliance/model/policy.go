@@ -196,11 +196,12 @@ func correlationPolicy() Kind {
 var AboutAnswers = []string{"Data Leakage", "Web Shells", "Directory Browsing"}
 
 // signaturePolicy is a kind of policy whose rules are dictionaries of signatures. Those
-// that need the bodies of answers, which are held then, are off.
+// that need the bodies of answers, which are held then, are off, and so is the one that
+// refuses what interfaces of programs do every day: other methods, types and encodings.
 func signaturePolicy(kind, title, path, name, deepest string, more []Field, dictionaries ...string) Kind {
 	list := make([]object, len(dictionaries))
 	for i, d := range dictionaries {
-		list[i] = object{"name": DefaultID(Dictionary, d), "enabled": !slices.Contains(AboutAnswers, d), "severity": "medium", "action": "block"}
+		list[i] = object{"name": DefaultID(Dictionary, d), "enabled": d != "Protocol Enforcement" && !slices.Contains(AboutAnswers, d), "severity": "medium", "action": "block"}
 	}
 	return Kind{
 		Name: kind, Title: title, Missing: 10033, Kept: 10147, Path: policyBase + path + policySegment, List: "policies",

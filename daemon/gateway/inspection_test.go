@@ -129,14 +129,13 @@ func TestCoreRulesAreSwitchedOnByTheirNames(t *testing.T) {
 		w.toldOf(func(v store.Violation) bool { return v.Type == name && v.Action == "block" })
 	}
 	w.wants(403, "/", "User-Agent", "sqlmap/1.7")
-	w.wants(403, "/", "Lock-Token", "x") // Protocol Enforcement
+	w.wants(200, "/", "Lock-Token", "x") // Protocol Enforcement is off
 	if body := w.wants(200, "/listing"); body == "" {
 		t.Error("an answer is held back")
 	}
 	if status := w.post("/", kind, form("plain words, and 1 + 1")); status != 200 {
 		t.Errorf("a plain form: %d", status)
 	}
-	w.do("PUT", policies+"webApplicationSignaturesPolicies/Default%20Web%20Application%20Signatures%20Policy", `{"rules":[{"name":"Protocol Enforcement","enabled":false}]}`)
 	var packed bytes.Buffer
 	zip := gzip.NewWriter(&packed)
 	io.WriteString(zip, attacks["SQL Injection"])
@@ -145,6 +144,8 @@ func TestCoreRulesAreSwitchedOnByTheirNames(t *testing.T) {
 		t.Errorf("a compressed attack: %d", status)
 	}
 	w.toldOf(func(v store.Violation) bool { return v.Type == "SQL Injection" && v.ViolatedItem == "ARGS:a" })
+	w.do("PUT", policies+"webApplicationSignaturesPolicies/Default%20Web%20Application%20Signatures%20Policy", `{"rules":[{"name":"Protocol Enforcement","enabled":true}]}`)
+	w.wants(403, "/", "Lock-Token", "x")
 }
 
 // The hole: signatures and criteria that look in the body found nothing in JSON, XML and

@@ -188,8 +188,7 @@ func (m *management) protect(port int, origin *peers.Server) {
 	m.ask("POST", webService, `{"ports":[80]}`)
 	m.ask("POST", fmt.Sprintf("%s/krpInboundRules/Default%%20Gateway%%20Group/AWS%%20Default/%d", webService, port),
 		fmt.Sprintf(`{"outboundRules":{"1":{"internalIpHost":%q,"serverPort":%d}}}`, origin.Host, origin.Port))
-	// Requests name an address for a host here, which Protocol Enforcement tells of.
-	m.ask("PUT", signatures, `{"rules":[{"name":"Protocol Enforcement","enabled":false}],"applyTo":[{"operation":"add","siteName":"Shop","serverGroupName":"Web","webServiceName":"Front","webApplicationName":"Default Web Application"}]}`)
+	m.ask("PUT", signatures, `{"applyTo":[{"operation":"add","siteName":"Shop","serverGroupName":"Web","webServiceName":"Front","webApplicationName":"Default Web Application"}]}`)
 }
 
 func (m *management) mode(mode string) {
