@@ -286,7 +286,7 @@ func TestTabNeverHangs(t *testing.T) {
 	began := time.Now()
 	p.types("hang x\ty\r")
 	want(t, a, `["hang","xy"]`)
-	if d := time.Since(began); d < quickWait || d > quickWait+time.Second {
+	if d := time.Since(began); d < quickWait || d > quickWait+8*time.Second {
 		t.Errorf("the daemon was given %v, want about %v", d, quickWait)
 	}
 	p.sees("mx> ")
@@ -295,7 +295,7 @@ func TestTabNeverHangs(t *testing.T) {
 	began = time.Now()
 	p.types("\x03z\r") // Ctrl-C gives up the completion and clears the line
 	want(t, a, `["hang","xy"]`, `["z"]`)
-	if d := time.Since(began); d > time.Second {
+	if d := time.Since(began); d > quickWait-200*time.Millisecond {
 		t.Errorf("Ctrl-C took %v", d)
 	}
 }

@@ -87,6 +87,9 @@ func TestServerKilledHalfWay(t *testing.T) {
 	}
 }
 
+// promptly is sooner than any time-out would end what hangs, however slow the machine is.
+const promptly = 5 * time.Second
+
 func TestCancelHalfWay(t *testing.T) {
 	for _, test := range []struct {
 		name string
@@ -106,7 +109,7 @@ func TestCancelHalfWay(t *testing.T) {
 					cancel()
 					return test.then(ctx)
 				}))
-				if took := time.Since(cancelled); took > time.Second {
+				if took := time.Since(cancelled); took > promptly {
 					t.Errorf("it went on for %v", took)
 				}
 				fault := mustFail(t, err, "", transfer.Cancelled)
@@ -138,14 +141,14 @@ func TestCancelWhileServerIsSilent(t *testing.T) {
 			started := time.Now()
 			_, err = transfer.Upload(ctx, target, text("x"), transfer.Options{Policy: loopback, User: "u", Password: "p"})
 			mustFail(t, err, "", transfer.Cancelled)
-			if took := time.Since(started); took > time.Second {
+			if took := time.Since(started); took > promptly {
 				t.Errorf("it took %v", took)
 			}
 			started = time.Now()
 			_, err = transfer.Upload(t.Context(), target, text("x"),
 				transfer.Options{Policy: loopback, User: "u", Password: "p", ConnectTimeout: 200 * time.Millisecond, IdleTimeout: 200 * time.Millisecond, Retries: -1})
 			mustFail(t, err, "", transfer.ConnectionLost)
-			if took := time.Since(started); took > 2*time.Second {
+			if took := time.Since(started); took > promptly {
 				t.Errorf("it took %v", took)
 			}
 		})
