@@ -169,7 +169,7 @@ func Run(ctx context.Context, home appliance.Home, o Options) error {
 		defer cancel(nil)
 		served <- srv.Serve(ctx, ln)
 	}()
-	waits := d.takeHotfix(ctx)
+	waits := d.takeHotfix(ctx, false)
 	if err := d.role.Start(ctx); err != nil && ctx.Err() == nil {
 		log.Error("the role does not start, trying again", "role", config.Role, "error", err)
 		d.setUp.Step(ftl.Start, ftl.Waiting, commands.ResultOf(err).Error)

@@ -276,8 +276,9 @@ func (d *Daemon) answers(ctx context.Context, address string) error {
 const hotfix = "hotfix"
 
 // takeHotfix installs the patch that the appliance was created with. waiting says that it
-// cannot be had yet; one that is refused is never asked for again.
-func (d *Daemon) takeHotfix(ctx context.Context) (waiting bool) {
+// cannot be had yet; one that is refused is never asked for again. beside says that the
+// role may run meanwhile, or be stopped by somebody who wants it so.
+func (d *Daemon) takeHotfix(ctx context.Context, beside bool) (waiting bool) {
 	data, err := os.ReadFile(d.home.Hotfix())
 	if errors.Is(err, fs.ErrNotExist) {
 		return false
@@ -285,7 +286,7 @@ func (d *Daemon) takeHotfix(ctx context.Context) (waiting bool) {
 	url := strings.TrimSpace(string(data))
 	var r commands.PatchResult
 	if err == nil {
-		r, waiting, err = d.patchFrom(ctx, url)
+		r, waiting, err = d.patchFrom(ctx, url, beside)
 	}
 	if ctx.Err() != nil {
 		return false
@@ -317,11 +318,15 @@ func (d *Daemon) takeHotfix(ctx context.Context) (waiting bool) {
 }
 
 // patchFrom downloads the hotfix while the role runs, and installs it while it does not.
-func (d *Daemon) patchFrom(ctx context.Context, url string) (r commands.PatchResult, waiting bool, err error) {
+func (d *Daemon) patchFrom(ctx context.Context, url string, beside bool) (r commands.PatchResult, waiting bool, err error) {
 	defer os.Remove(d.home.HotfixPatch())
 	c, from := commands.Caller{Name: hotfix}, commands.Download{URL: url}
 	if err := d.jobs.run(ctx, job.KindPatch, c, job.Spec{Home: d.home, Hotfix: &from}, silent{}, new(struct{})); err != nil {
-		return r, commands.ResultOf(err).Exit == control.ExitTransfer, err
+		exit := commands.ResultOf(err).Exit
+		return r, exit != control.ExitUsage && exit != control.ExitDenied, err
+	}
+	if beside && d.inUse() {
+		return r, true, errors.New("the role is stopped, or a job runs")
 	}
 	release, ran, err := d.role.take(ctx, installing)
 	if err != nil {
@@ -344,11 +349,14 @@ func (d *Daemon) keepHotfix(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if d.role.Status().State != stopped && len(d.jobs.list()) == 0 && !d.takeHotfix(ctx) {
+		if !d.inUse() && !d.takeHotfix(ctx, true) {
 			return
 		}
 	}
 }
+
+// inUse says whether a restart would come amiss.
+func (d *Daemon) inUse() bool { return d.role.Status().State == stopped || len(d.jobs.list()) > 0 }
 
 // note tells logins.
 func (d *Daemon) note(text string) {

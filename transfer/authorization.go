@@ -37,6 +37,9 @@ func (a *authorization) header(method, uri string) string {
 	return ""
 }
 
+// protected says that TLS protects the password now, which may be told before it is asked for.
+func (a *authorization) protected() { a.basic = a.user != "" && a.digest == nil }
+
 // unasked says whether there is a password that nobody has asked for yet.
 func (a *authorization) unasked() bool { return a.user != "" && !a.basic && a.digest == nil }
 

@@ -290,6 +290,9 @@ func (s *session) follow(from Target, location string, upload bool) (Target, err
 	if err := to.check(); err != nil {
 		return refuse(plainWords(errors.Unwrap(err)))
 	}
+	if from.Protocol == "http" && to.Protocol == "https" {
+		s.login.protected()
+	}
 	return to, nil
 }
 

@@ -41,6 +41,10 @@ func (j *joined) obey(ctx context.Context, client *link.Client, id *link.Identit
 			return
 		}
 		j.log.Info("the management server asks", "for", link.Brief(c.Kind))
+		if j.willRestart() {
+			j.end(c, errRestarts)
+			continue
+		}
 		switch c.Kind {
 		case link.Restart:
 			j.restartSoon(ctx, c)
@@ -136,12 +140,37 @@ func (j *joined) restartSoon(ctx context.Context, c link.Command) {
 	j.end(c, nil)
 }
 
-func (j *joined) restartRole() {
+func (j *joined) willRestart() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.restart
+}
+
+// restarts says whether the daemon was asked to restart this role.
+func (j *joined) restarts() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.leaving
+}
+
+// restartWhenTold restarts, if it should, once the server knows all results.
+func (j *joined) restartWhenTold() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if !j.restart || len(j.results) > 0 || j.doing > 0 {
+		return
+	}
+	j.restart, j.leaving = false, true
 	j.events.Tell(event.Low, event.Restarting, "the gateway restarts, as the management server asked")
 	go func() {
-		if err := j.daemon.RestartRole(context.Background()); err != nil {
-			j.log.Error("the gateway does not restart", "error", err.Error())
+		err := j.daemon.RestartRole(context.Background())
+		if err == nil {
+			return
 		}
+		j.log.Error("the gateway does not restart", "error", err.Error())
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		j.leaving = false
 	}()
 }
 

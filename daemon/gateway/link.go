@@ -32,9 +32,9 @@ type joined struct {
 	status  link.Status
 	doing   int                     // commands
 	results []link.Result           // that the server does not know yet
-	restart bool                    // once it knows them
+	restart bool                    // once it knows them; other commands are refused until then
+	leaving bool                    // it restarts
 	bundle  context.CancelCauseFunc // breaks off the one that is being made; nil: none is
-	news    chan struct{}           // has a value when a poll should not wait
 }
 
 func newJoined(g *gateway, s *spool.Spool, daemon Daemon) *joined {
@@ -216,6 +216,9 @@ func (j *joined) keepTelling(ctx context.Context, client *link.Client, id *link.
 
 // poll asks once, and does what the answer says. now is for an answer at once.
 func (j *joined) poll(ctx context.Context, client *link.Client, id *link.Identity, now bool) error {
+	if j.restarts() {
+		return nil // what is asked now is for the next role
+	}
 	said := j.tell(id)
 	said.Now = now
 	said.AuditHead = j.auditHead(ctx)
@@ -225,6 +228,7 @@ func (j *joined) poll(ctx context.Context, client *link.Client, id *link.Identit
 	}
 	j.heard(said.Results)
 	j.obey(ctx, client, id, answer.Commands)
+	j.restartWhenTold()
 	if answer.Configuration != nil {
 		return j.fetch(ctx, client, id, *answer.Configuration)
 	}
@@ -236,10 +240,6 @@ func (j *joined) heard(told []link.Result) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.results = slices.DeleteFunc(j.results, func(r link.Result) bool { return slices.Contains(told, r) })
-	if j.restart && len(j.results) == 0 && j.doing == 0 {
-		j.restart = false
-		j.restartRole()
-	}
 }
 
 // machine is what the machine calls itself.

@@ -153,7 +153,7 @@ func (x *exchange) encodedEvent(encoding string) {
 	if !x.p.encoders.again(x.server.Addr()) {
 		return
 	}
-	v := x.p.newViolation(x.binding, x.id+"-answer", netip.AddrPortFrom(x.client, x.peer.Port()))
+	v := x.p.newViolation(x.binding, newID(), netip.AddrPortFrom(x.client, x.peer.Port()))
 	x.describe(v)
 	v.Severity, v.Type, v.Action, v.ViolatedItem = "low", uninspected, actionNone, text("Content-Encoding:"+encoding)
 	v.Description = "the server encodes answers though it is asked not to, and they are not inspected"
@@ -208,7 +208,7 @@ func (x *exchange) overloadEvent(blocked bool) {
 	}
 	limits := x.l.limits.Load()
 	x.p.o.Log.Warn("there is no room to inspect a body", "web_service", x.service.Name, "client", x.client, "held", x.p.held.bytes(), "most", limits.held, "most_of_one_address", limits.heldPerAddress)
-	v := x.p.newViolation(x.binding, x.id+"-held", netip.AddrPortFrom(x.client, x.peer.Port()))
+	v := x.p.newViolation(x.binding, newID(), netip.AddrPortFrom(x.client, x.peer.Port()))
 	x.describe(v)
 	v.Severity, v.Type, v.Action = "high", uninspected, action(blocked)
 	v.Description = fmt.Sprintf("there is no room to inspect the body: the held ones may take %d bytes in all, and %d of one address", limits.held, limits.heldPerAddress)
