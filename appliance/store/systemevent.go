@@ -44,7 +44,7 @@ type SystemEventFilter struct {
 // SystemEvents lists up to limit system events, the newest first.
 func (s *Store) SystemEvents(ctx context.Context, f SystemEventFilter, limit int) ([]SystemEvent, error) {
 	var c condition
-	c.add("time >= ?", f.Since)
+	c.add("time BETWEEN ? AND ?", f.Since, s.milliseconds()+latest.Milliseconds())
 	if f.Source != "" {
 		c.add("source = ?", f.Source)
 	}
@@ -113,11 +113,12 @@ func addSystemEvents(ctx context.Context, tx execer, events []SystemEvent) (adde
 	return added, nil
 }
 
-// PruneSystemEvents lets go of those that are too old, and of the oldest where there
-// are too many.
+// PruneSystemEvents lets go of those that are too old or, from a dump, of a time to come,
+// and of the oldest where there are too many.
 func (s *Store) PruneSystemEvents(ctx context.Context) error {
 	return s.transaction(ctx, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, "DELETE FROM system_events WHERE time < $1", s.milliseconds()-systemEventLife.Milliseconds()); err != nil {
+		now := s.milliseconds()
+		if _, err := tx.ExecContext(ctx, "DELETE FROM system_events WHERE time < $1 OR time > $2", now-systemEventLife.Milliseconds(), now+latest.Milliseconds()); err != nil {
 			return err
 		}
 		_, err := tx.ExecContext(ctx, "DELETE FROM system_events WHERE (gateway_id, id) IN (SELECT gateway_id, id FROM system_events ORDER BY time DESC, id DESC LIMIT 1000000000 OFFSET $1)", maxSystemEvents)
@@ -134,6 +135,11 @@ func (m *merger) systemEvents(ctx context.Context) error {
 	list, err := collect(rows, func(e *SystemEvent) error { return scanSystemEvent(rows.Scan, e) })
 	if err != nil || len(list) == 0 {
 		return err
+	}
+	for i := range list {
+		if id := m.ids[list[i].GatewayID]; id != "" {
+			list[i].GatewayID = id
+		}
 	}
 	taken := m.of(SystemEvents)
 	taken.Added, err = addSystemEvents(ctx, m.tx.tx, list)

@@ -79,8 +79,12 @@ func systemEvents(t *testing.T, open func(*testing.T) *store.Store) {
 	if list := told(t, s, store.SystemEventFilter{Source: "gw-2"}); list[10].ID != "e1499" {
 		t.Errorf("the newest, but for those of now, is %+v", list[10])
 	}
-	if err := s.AddSystemEvents(t.Context(), []store.SystemEvent{{ID: "old", Source: "mx1", Time: now - 367*24*3600*1000}}); err != nil {
+	odd := []store.SystemEvent{{ID: "old", Source: "mx1", Time: now - 367*24*3600*1000}, {ID: "to come", Source: "mx1", Time: 1 << 60}}
+	if err := s.AddSystemEvents(t.Context(), odd); err != nil {
 		t.Fatal(err)
+	}
+	if list := told(t, s, store.SystemEventFilter{Source: "mx1"}); len(list) != 3 {
+		t.Errorf("with an old one and one of a time to come: %+v", list)
 	}
 	if err := s.PruneSystemEvents(t.Context()); err != nil {
 		t.Fatal(err)
