@@ -249,6 +249,26 @@ func TestOccurrences(t *testing.T) {
 	}
 }
 
+// A request counts once, however many readings its path has and whatever matches in it.
+func TestRequestsCountOnce(t *testing.T) {
+	counted := waf.Criterion{Type: "numberOfOccurrences", NumTimes: 2, WithinSeconds: 10}
+	p := custom(counted, waf.Criterion{Type: "httpRequestUrl", Match: "prefix", Values: []string{"/login"}})
+	e := engine(t, waf.Policies{Custom: []waf.CustomPolicy{p}})
+	except := signatures("block", "SQL Injection")
+	except.Exceptions = []waf.PolicyException{{Predicates: []waf.Criterion{{Type: "numberOfOccurrences", NumTimes: 3, WithinSeconds: 10}}}}
+	taken := engine(t, waf.Policies{Rules: []waf.RulePolicy{except}})
+	for i, want := range []bool{false, true} {
+		if v, m := (request{uri: "/login;jsessionid=1"}).through(e); v.Block != want {
+			t.Errorf("request %d: block %v, %+v", i, v.Block, m)
+		}
+	}
+	for i, want := range []bool{true, true, false} {
+		if v, m := (request{uri: "/a;jsessionid=1" + injection[1:]}).through(taken); v.Block != want {
+			t.Errorf("request %d with an exception: block %v, %+v", i, v.Block, m)
+		}
+	}
+}
+
 // A request that matches everywhere is told of in bounded space.
 func TestMatchesAreBounded(t *testing.T) {
 	e := engine(t, waf.Policies{Dictionaries: map[string][]waf.Signature{"Ours": {{Name: "x", Pattern: "x", SearchIn: []string{"parameters"}}}},
