@@ -465,6 +465,25 @@ func TestOwnSignatures(t *testing.T) {
 	}
 }
 
+// What a head is told for does not hide the body that comes after it.
+func TestAlertsOfTheHeadLeaveTheBody(t *testing.T) {
+	e := engine(t, waf.Policies{Dictionaries: map[string][]waf.Signature{"Ours": {{Name: "s", Pattern: "hush", SearchIn: []string{"body"}}}},
+		Masking: []waf.Mask{{Name: "passwords", Match: "^password$", Parameters: true, Enabled: true}},
+		Rules:   []waf.RulePolicy{signatures("block", "Ours"), signatures("none", "SQL Injection"), {Kind: waf.Protocol, Name: "http", Rules: rules("none", "Double URL Encoding")}},
+		Custom:  []waf.CustomPolicy{custom(waf.Criterion{Type: "httpRequest", MatchValues: []waf.MatchValue{{Part: "body", Operation: "contains", Value: "hush"}}})}})
+	for _, q := range []request{{uri: "/%252e", body: "a=hush"}, {uri: "/%252e", body: `{"password":"hush' union select 1 from x--"}`}} {
+		_, m := q.through(e)
+		for _, rule := range []string{"Double URL Encoding", "Ours", "c"} {
+			if !slices.ContainsFunc(m, func(m waf.Match) bool { return m.Rule == rule }) {
+				t.Errorf("%+v: no %s in %+v", q, rule, m)
+			}
+		}
+		if strings.Contains(q.body, "password") && strings.Contains(fmt.Sprint(m), "hush") {
+			t.Errorf("a secret is told: %+v", m)
+		}
+	}
+}
+
 // distinct are n attributes and the end of a tag.
 func distinct(n int) string {
 	var b strings.Builder
