@@ -495,6 +495,7 @@ func distinct(n int) string {
 
 func TestProtocolChecks(t *testing.T) {
 	long := strings.Repeat("a", 200)
+	const latin1 = `<?xml version="1.0" encoding="latin1"?>`
 	small := func(name string) []waf.PolicyRule {
 		r := rules("block", name)
 		r[0].Parameters = map[string]any{"limit": 100.0}
@@ -523,6 +524,11 @@ func TestProtocolChecks(t *testing.T) {
 		{rules("block", "Cookie Syntax"), request{header: []string{"Cookie", "a=\"b"}}, request{header: []string{"Cookie", "a=b"}}},
 		{rules("block", "Unreadable Body"), request{body: "{", kind: "application/json"}, request{body: "{}", kind: "application/json"}},
 		{rules("block", "Unreadable Body"), request{body: strings.Repeat("<a>", 600) + "b", kind: "text/xml"}, request{body: strings.Repeat("<a>", 500) + "b", kind: "text/xml"}},
+		{rules("block", "Unreadable Body"), request{body: latin1 + latin1 + "<a>\xe9</a>", kind: "text/xml"}, request{body: latin1 + "<a>\xe9</a>", kind: "text/xml"}},
+		{rules("block", "Unreadable Body"), request{body: "<a>" + latin1 + "\xe9</a>", kind: "text/xml"}, request{body: latin1 + "<a/>", kind: "text/xml"}},
+		{rules("block", "Unreadable Body"), request{body: `<!DOCTYPE a SYSTEM "http://192.0.2.9/x.dtd"><a>&x;</a>`, kind: "text/xml"}, request{body: "<!DOCTYPE a><a/>", kind: "text/xml"}},
+		{rules("block", "Unreadable Body"), request{body: `<!DOCTYPE a PUBLIC "x" "http://192.0.2.9/x.dtd"><a>&x;</a>`, kind: "text/xml"},
+			request{body: "<!DOCTYPE a [<!ELEMENT a ANY>]><a>SYSTEM</a>", kind: "text/xml"}},
 		{rules("block", "Unreadable Body"), request{body: "<" + strings.Repeat("a", 1000) + distinct(1100), kind: "text/xml"}, request{body: "<a" + distinct(1100), kind: "text/xml"}},
 	} {
 		e := engine(t, waf.Policies{Rules: []waf.RulePolicy{{Kind: waf.Protocol, Name: "p", Rules: c.rules}}})
