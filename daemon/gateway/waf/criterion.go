@@ -89,6 +89,15 @@ func all(list []criterion, v *view) bool {
 	return true
 }
 
+// parted are the criteria that may be asked more than once, and those that count.
+func parted(list []criterion) (asks, counts []criterion) {
+	n := slices.IndexFunc(list, func(c criterion) bool { return c.counts })
+	if n < 0 {
+		n = len(list)
+	}
+	return list[:n], list[n:]
+}
+
 // makers compile a criterion by its type: every type that the contract names.
 var makers = map[string]func(*compiler, Criterion) (criterion, error){
 	"httpRequestUrl":       makeURL,

@@ -199,6 +199,6 @@ func (e *engine) addCustom(k *compiler, p *CustomPolicy) error {
 func (e *engine) Begin(ctx context.Context, r Request) Transaction {
 	t := &transaction{engine: e, request: r}
 	t.tx = e.rules.Begin(ctx, r.ID, e.work)
-	t.view = &view{request: &t.request, tx: t.tx, found: map[string]bool{}}
+	t.view = &view{request: &t.request, tx: t.tx, found: map[string]bool{}, counted: map[*Criterion]bool{}}
 	return t
 }

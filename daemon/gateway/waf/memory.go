@@ -96,8 +96,14 @@ func makeOccurrences(k *compiler, c Criterion) (criterion, error) {
 		return criterion{}, fmt.Errorf("withinSeconds %d is no multiple of 5", c.WithinSeconds)
 	}
 	within, policy := time.Duration(c.WithinSeconds)*time.Second, k.policy
+	this := &c
 	return criterion{counts: true, holds: func(v *view) bool {
-		key := "count\x00" + v.where() + "\x00" + policy + "\x00" + c.Context + "\x00" + whose(v)
-		return k.memory.count(key, within, c.NumTimes) >= c.NumTimes
+		enough, known := v.counted[this]
+		if !known {
+			key := "count\x00" + v.where() + "\x00" + policy + "\x00" + c.Context + "\x00" + whose(v)
+			enough = k.memory.count(key, within, c.NumTimes) >= c.NumTimes
+			v.counted[this] = enough
+		}
+		return enough
 	}}, nil
 }

@@ -73,6 +73,7 @@ func (t *transaction) EndBody() Verdict {
 		if t.cut() {
 			t.tx.ReadAsText()
 		}
+		t.view.held, t.secret = nil, nil // of what had come when the head was judged
 		if err := t.tx.Body(); err != nil {
 			panic(err)
 		}

@@ -16,9 +16,10 @@ type view struct {
 	tx      *crs.Transaction // nil: its head alone is known
 	status  int              // of the answer
 	found   map[string]bool
-	length  int64    // of the body as it came, also where it was not looked at
-	plain   int64    // of a compressed body's content, as far as it was looked at
-	paths   []string // its readings
+	counted map[*Criterion]bool // what those that count said: a request counts once
+	length  int64               // of the body as it came, also where it was not looked at
+	plain   int64               // of a compressed body's content, as far as it was looked at
+	paths   []string            // its readings
 	reading int
 	held    *string // the body's text, once it was asked for
 }
@@ -51,13 +52,15 @@ func (v *view) decoded() string {
 // some says whether every criterion holds, in one reading of the path. That is how what
 // is against a request is asked: no spelling of a path gets past it.
 func (v *view) some(list []criterion) bool {
-	return all(list, v) || v.otherwise(func() bool { return all(list, v) })
+	asks, counts := parted(list)
+	return (all(asks, v) || v.otherwise(func() bool { return all(asks, v) })) && all(counts, v)
 }
 
 // each says whether every criterion holds, in each reading of the path. That is how what
 // is in a request's favour is asked.
 func (v *view) each(list []criterion) bool {
-	return all(list, v) && !v.otherwise(func() bool { return !all(list, v) })
+	asks, counts := parted(list)
+	return all(asks, v) && !v.otherwise(func() bool { return !all(asks, v) }) && all(counts, v)
 }
 
 // otherwise asks again in the path's other reading, where there is one.

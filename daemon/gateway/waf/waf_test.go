@@ -249,6 +249,26 @@ func TestOccurrences(t *testing.T) {
 	}
 }
 
+// A request counts once, however many readings its path has and whatever matches in it.
+func TestRequestsCountOnce(t *testing.T) {
+	counted := waf.Criterion{Type: "numberOfOccurrences", NumTimes: 2, WithinSeconds: 10}
+	p := custom(counted, waf.Criterion{Type: "httpRequestUrl", Match: "prefix", Values: []string{"/login"}})
+	e := engine(t, waf.Policies{Custom: []waf.CustomPolicy{p}})
+	except := signatures("block", "SQL Injection")
+	except.Exceptions = []waf.PolicyException{{Predicates: []waf.Criterion{{Type: "numberOfOccurrences", NumTimes: 3, WithinSeconds: 10}}}}
+	taken := engine(t, waf.Policies{Rules: []waf.RulePolicy{except}})
+	for i, want := range []bool{false, true} {
+		if v, m := (request{uri: "/login;jsessionid=1"}).through(e); v.Block != want {
+			t.Errorf("request %d: block %v, %+v", i, v.Block, m)
+		}
+	}
+	for i, want := range []bool{true, true, false} {
+		if v, m := (request{uri: "/a;jsessionid=1" + injection[1:]}).through(taken); v.Block != want {
+			t.Errorf("request %d with an exception: block %v, %+v", i, v.Block, m)
+		}
+	}
+}
+
 // A request that matches everywhere is told of in bounded space.
 func TestMatchesAreBounded(t *testing.T) {
 	e := engine(t, waf.Policies{Dictionaries: map[string][]waf.Signature{"Ours": {{Name: "x", Pattern: "x", SearchIn: []string{"parameters"}}}},
@@ -445,6 +465,25 @@ func TestOwnSignatures(t *testing.T) {
 	}
 }
 
+// What a head is told for does not hide the body that comes after it.
+func TestAlertsOfTheHeadLeaveTheBody(t *testing.T) {
+	e := engine(t, waf.Policies{Dictionaries: map[string][]waf.Signature{"Ours": {{Name: "s", Pattern: "hush", SearchIn: []string{"body"}}}},
+		Masking: []waf.Mask{{Name: "passwords", Match: "^password$", Parameters: true, Enabled: true}},
+		Rules:   []waf.RulePolicy{signatures("block", "Ours"), signatures("none", "SQL Injection"), {Kind: waf.Protocol, Name: "http", Rules: rules("none", "Double URL Encoding")}},
+		Custom:  []waf.CustomPolicy{custom(waf.Criterion{Type: "httpRequest", MatchValues: []waf.MatchValue{{Part: "body", Operation: "contains", Value: "hush"}}})}})
+	for _, q := range []request{{uri: "/%252e", body: "a=hush"}, {uri: "/%252e", body: `{"password":"hush' union select 1 from x--"}`}} {
+		_, m := q.through(e)
+		for _, rule := range []string{"Double URL Encoding", "Ours", "c"} {
+			if !slices.ContainsFunc(m, func(m waf.Match) bool { return m.Rule == rule }) {
+				t.Errorf("%+v: no %s in %+v", q, rule, m)
+			}
+		}
+		if strings.Contains(q.body, "password") && strings.Contains(fmt.Sprint(m), "hush") {
+			t.Errorf("a secret is told: %+v", m)
+		}
+	}
+}
+
 // distinct are n attributes and the end of a tag.
 func distinct(n int) string {
 	var b strings.Builder
@@ -456,6 +495,7 @@ func distinct(n int) string {
 
 func TestProtocolChecks(t *testing.T) {
 	long := strings.Repeat("a", 200)
+	const latin1 = `<?xml version="1.0" encoding="latin1"?>`
 	small := func(name string) []waf.PolicyRule {
 		r := rules("block", name)
 		r[0].Parameters = map[string]any{"limit": 100.0}
@@ -484,6 +524,11 @@ func TestProtocolChecks(t *testing.T) {
 		{rules("block", "Cookie Syntax"), request{header: []string{"Cookie", "a=\"b"}}, request{header: []string{"Cookie", "a=b"}}},
 		{rules("block", "Unreadable Body"), request{body: "{", kind: "application/json"}, request{body: "{}", kind: "application/json"}},
 		{rules("block", "Unreadable Body"), request{body: strings.Repeat("<a>", 600) + "b", kind: "text/xml"}, request{body: strings.Repeat("<a>", 500) + "b", kind: "text/xml"}},
+		{rules("block", "Unreadable Body"), request{body: latin1 + latin1 + "<a>\xe9</a>", kind: "text/xml"}, request{body: latin1 + "<a>\xe9</a>", kind: "text/xml"}},
+		{rules("block", "Unreadable Body"), request{body: "<a>" + latin1 + "\xe9</a>", kind: "text/xml"}, request{body: latin1 + "<a/>", kind: "text/xml"}},
+		{rules("block", "Unreadable Body"), request{body: `<!DOCTYPE a SYSTEM "http://192.0.2.9/x.dtd"><a>&x;</a>`, kind: "text/xml"}, request{body: "<!DOCTYPE a><a/>", kind: "text/xml"}},
+		{rules("block", "Unreadable Body"), request{body: `<!DOCTYPE a PUBLIC "x" "http://192.0.2.9/x.dtd"><a>&x;</a>`, kind: "text/xml"},
+			request{body: "<!DOCTYPE a [<!ELEMENT a ANY>]><a>SYSTEM</a>", kind: "text/xml"}},
 		{rules("block", "Unreadable Body"), request{body: "<" + strings.Repeat("a", 1000) + distinct(1100), kind: "text/xml"}, request{body: "<a" + distinct(1100), kind: "text/xml"}},
 	} {
 		e := engine(t, waf.Policies{Rules: []waf.RulePolicy{{Kind: waf.Protocol, Name: "p", Rules: c.rules}}})
@@ -655,13 +700,20 @@ func TestCompressedBodies(t *testing.T) {
 	zip := func(text string) string {
 		return pack(func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) }, text)
 	}
+	zlibbed := func(text string) string {
+		return pack(func(w io.Writer) io.WriteCloser { return zlib.NewWriter(w) }, text)
+	}
+	named := func(h gzip.Header, text string) string {
+		return pack(func(w io.Writer) io.WriteCloser { z := gzip.NewWriter(w); z.Header = h; return z }, text)
+	}
 	attack := "a=" + url.QueryEscape("1' union select password from users--")
+	padding := strings.Repeat("x", 20_000)
 	noise := make([]byte, 20_000)
 	rand.NewChaCha8([32]byte{}).Read(noise)
 	for name, c := range map[string]struct{ coding, body, want string }{
 		"an attack":          {"gzip", zip(attack), "SQL Injection"},
 		"another spelling":   {"X-GZIP", zip(attack), "SQL Injection"},
-		"zlib":               {"deflate", pack(func(w io.Writer) io.WriteCloser { return zlib.NewWriter(w) }, attack), "SQL Injection"},
+		"zlib":               {"deflate", zlibbed(attack), "SQL Injection"},
 		"bare deflate":       {"deflate", pack(func(w io.Writer) io.WriteCloser { f, _ := flate.NewWriter(w, 1); return f }, attack), "SQL Injection"},
 		"a plain form":       {"gzip", zip("a=1&b=2"), ""},
 		"none":               {"identity", "a=1", ""},
@@ -672,10 +724,26 @@ func TestCompressedBodies(t *testing.T) {
 		"another coding":     {"br", attack, "Unreadable Body"},
 		"packed twice":       {"gzip, gzip", zip(zip(attack)), "Unreadable Body"},
 		"bytes after it all": {"gzip", zip("a=1") + "a=1", "Unreadable Body"},
+		"an empty deflate":   {"deflate", "\x03\x00&" + attack, "Unreadable Body"},
+		"a zlib and more":    {"deflate", zlibbed("a=1") + "&" + attack, "Unreadable Body"},
+		"two members":        {"gzip", zip("a=1&") + zip(attack), "Unreadable Body"},
+		"a name":             {"gzip", named(gzip.Header{Name: "&" + attack + "&"}, "a=1"), "Unreadable Body"},
+		"a comment":          {"gzip", named(gzip.Header{Comment: "&" + attack + "&"}, "a=1"), "Unreadable Body"},
+		"an extra field":     {"gzip", named(gzip.Header{Extra: []byte("&" + attack + "&")}, "a=1"), "Unreadable Body"},
+		"behind a name":      {"gzip", named(gzip.Header{Name: "a.txt"}, attack), "Unreadable Body"},
+		"long, no coding":    {"br", attack + "&b=" + padding, "Unreadable Body"},
+		"long, no gzip":      {"gzip", attack + "&b=" + padding, "Unreadable Body"},
+		"long, damaged":      {"gzip", zip("a=1")[:10] + "\xff&" + attack + "&b=" + padding, "Unreadable Body"},
+		"long after it all":  {"gzip", zip("a=1") + "&" + attack + "&b=" + padding, "Unreadable Body"},
+		"long after a bomb":  {"gzip", zip("a="+strings.Repeat("x", 10<<20)) + padding, "Request Body Too Long"},
 	} {
 		v, m := request{body: c.body, header: []string{"Content-Encoding", c.coding}}.through(e)
-		if strings.Contains(c.body, attack) && !slices.ContainsFunc(m, func(m waf.Match) bool { return m.Rule == "SQL Injection" }) {
+		found := slices.ContainsFunc(m, func(m waf.Match) bool { return m.Rule == "SQL Injection" })
+		if strings.Contains(c.body, attack) && !found {
 			t.Errorf("%s: a server that does not know of codings is not thought of: %+v", name, m)
+		}
+		if (name == "two members" || name == "behind a name") && !found {
+			t.Errorf("%s: what is odd is not read: %+v", name, m)
 		}
 		if v.Block != (c.want != "") || v.Block && v.Rule.Rule != c.want {
 			t.Errorf("%s: block %v, %+v", name, v.Block, m)

@@ -53,6 +53,7 @@ type xmlDocument struct {
 	path              []byte          // of the element that is open
 	above             []int           // lengths of the paths of those around it
 	text              strings.Builder // since an element began or ended
+	begun             bool            // with a declaration or anything else
 }
 
 // Bounds of names, in bytes: of one path, and of all.
@@ -63,12 +64,16 @@ const (
 
 var errNames = errors.New("the names of the document's elements are too long")
 
-// errEntities refuses what servers may read as something else than stands there.
-var errEntities = errors.New("the document declares entities")
+// errEntities refuses what servers may read as something else than stands there,
+// errCharset what no server reads. A second charset would be one on top of the first.
+var (
+	errEntities = errors.New("the document declares entities, or names a file that may")
+	errCharset  = errors.New("the document declares a charset after its begin")
+)
 
 func (d *xmlDocument) read(r io.Reader) error {
 	in := xml.NewDecoder(r)
-	in.Strict, in.AutoClose, in.Entity, in.CharsetReader = false, xml.HTMLAutoClose, xml.HTMLEntity, charset
+	in.Strict, in.AutoClose, in.Entity, in.CharsetReader = false, xml.HTMLAutoClose, xml.HTMLEntity, d.charset
 	defer d.flush()
 	for d.names < mostNames {
 		token, err := in.Token()
@@ -78,6 +83,7 @@ func (d *xmlDocument) read(r io.Reader) error {
 		if err != nil {
 			return err
 		}
+		d.begun = true
 		switch token := token.(type) {
 		case xml.StartElement:
 			d.flush()
@@ -100,8 +106,10 @@ func (d *xmlDocument) read(r io.Reader) error {
 		case xml.Comment:
 			d.texts = append(d.texts, string(token))
 		case xml.Directive:
-			if bytes.Contains(token, []byte("<!ENTITY")) {
-				return errEntities
+			for _, word := range []string{"<!ENTITY", "SYSTEM", "PUBLIC"} {
+				if bytes.Contains(token, []byte(word)) {
+					return errEntities
+				}
 			}
 		}
 	}
@@ -145,7 +153,10 @@ func (d *xmlDocument) note(value string) {
 
 // charset reads what is not UTF-8. Of windows-1252 it is enough to read what is ISO
 // 8859-1 too: no rule asks for the rest.
-func charset(label string, in io.Reader) (io.Reader, error) {
+func (d *xmlDocument) charset(label string, in io.Reader) (io.Reader, error) {
+	if d.begun {
+		return nil, errCharset
+	}
 	switch strings.ToLower(label) {
 	case "us-ascii", "iso-8859-1", "latin1", "windows-1252":
 		return latin1{in}, nil
