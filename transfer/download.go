@@ -2,25 +2,15 @@ package transfer
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"hash"
 	"os"
 )
-
-// Fetched is what a download brought.
-type Fetched struct {
-	Result
-	// SHA256 of the whole file.
-	SHA256 [sha256.Size]byte
-}
 
 // download is one file on its way here.
 type download struct {
 	*session
 	file  *os.File
-	hash  hash.Hash
 	meter *meter
 
 	at      int64  // bytes that are in the file
@@ -35,13 +25,11 @@ type download struct {
 // when all is well. After success it is whole and on the disk; after a failure or a cancel it is gone. An attempt
 // goes on where the one before broke when the server still has the same file, and starts again when it has not. The
 // error is an *Error. When the server tells no size, a notice says that the end cannot be checked.
-func Download(ctx context.Context, t Target, dst string, o Options) (Fetched, error) {
-	d := &download{session: newSession(t, o), hash: sha256.New(), meter: &meter{report: o.Progress}, size: -1}
+func Download(ctx context.Context, t Target, dst string, o Options) (Result, error) {
+	d := &download{session: newSession(t, o), meter: &meter{report: o.Progress}, size: -1}
 	d.ours = d.fileFailure
 	err := d.run(ctx, dst)
-	fetched := Fetched{Result: Result{Bytes: d.meter.finish(), Notices: d.notices}}
-	d.hash.Sum(fetched.SHA256[:0])
-	return fetched, err
+	return Result{Bytes: d.meter.finish(), Notices: d.notices}, err
 }
 
 func (d *download) run(ctx context.Context, dst string) (err error) {
@@ -104,7 +92,6 @@ func (d *download) startAgain() error {
 		d.failed = err
 		return d.fileFailure()
 	}
-	d.hash.Reset()
 	d.meter.restart(0)
 	d.at, d.flushed = 0, 0
 	return nil

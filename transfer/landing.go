@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	// landBlock is what is written and hashed at once, in bytes, while the next block comes.
+	// landBlock is what is written at once, in bytes, while the next block comes.
 	landBlock = 512 << 10
 	// flushEvery is how much lies in memory, in bytes, before the kernel is asked to begin writing it to the disk: the
 	// end, which waits for all of it, is near then.
@@ -84,7 +84,6 @@ func (d *download) land(p []byte) error {
 		return sizeError{d.size, d.at + int64(len(p))}
 	}
 	n, err := d.file.Write(p)
-	d.hash.Write(p[:n])
 	d.at += int64(n)
 	d.began.Store(true)
 	if err != nil {
