@@ -292,6 +292,29 @@ func TestGRPC(t *testing.T) {
 	})
 }
 
+// Who calls by gRPC may listen for longer than a body may pause.
+func TestSilentCallersOfGRPC(t *testing.T) {
+	server := behind(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/grpc")
+		w.(http.Flusher).Flush()
+		io.Copy(w, r.Body)
+	})
+	g := newGate(t, server, secure)
+	g.snapshot.Group.Limits.SlowSeconds = 1
+	g.apply()
+	body, write := io.Pipe()
+	r, _ := http.NewRequest("POST", "https://"+g.addr(8080)+"/service/Method", body)
+	r.Header.Set("Content-Type", "application/grpc")
+	go func() {
+		time.Sleep(1500 * time.Millisecond)
+		io.WriteString(write, "message")
+		write.Close()
+	}()
+	if status, got := g.do(clients(t)["HTTP/2.0"], r); status != 200 || got != "message" {
+		t.Errorf("%d %q", status, got)
+	}
+}
+
 func TestAnswersThatBreakOffAreNotMadeWhole(t *testing.T) {
 	server := behind(t, func(w http.ResponseWriter, r *http.Request) {
 		if n := r.URL.Query().Get("length"); n != "" {
