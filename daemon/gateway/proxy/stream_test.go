@@ -292,6 +292,46 @@ func TestGRPC(t *testing.T) {
 	})
 }
 
+// An answer may end, with a trailer, while its beginning is judged.
+func TestTrailersThatComeWhileTheBeginningIsJudged(t *testing.T) {
+	judged := make(chan bool)
+	server := behind(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/plain")
+		w.Header().Set("Trailer", "X-Announced")
+		io.WriteString(w, "first")
+		w.(http.Flusher).Flush()
+		<-judged
+		w.Header().Set("X-Announced", "1")
+		w.Header().Set(http.TrailerPrefix+"X-Late", "2")
+	})
+	g := newGate(t, server, func(g *gate, o *proxy.Options) {
+		g.service().InspectResponses = true
+		withEngine(func(t *fakeTransaction) {
+			t.responseBody = func(p []byte) waf.Verdict {
+				if len(p) == 0 {
+					judged <- true
+					time.Sleep(200 * time.Millisecond)
+				}
+				return waf.Verdict{}
+			}
+		})(g, o)
+	})
+	resp, err := http.Get(g.url("/"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if _, ok := resp.Trailer["X-Announced"]; !ok || len(resp.Trailer) != 1 {
+		t.Errorf("announced: %v", resp.Trailer)
+	}
+	if body, err := io.ReadAll(resp.Body); string(body) != "first" || err != nil {
+		t.Errorf("%q, %v", body, err)
+	}
+	if resp.Trailer.Get("X-Announced") != "1" || resp.Trailer.Get("X-Late") != "2" {
+		t.Errorf("trailers %v", resp.Trailer)
+	}
+}
+
 // Who calls by gRPC may listen for longer than a body may pause.
 func TestSilentCallersOfGRPC(t *testing.T) {
 	server := behind(t, func(w http.ResponseWriter, r *http.Request) {
