@@ -538,8 +538,31 @@ func TestInspectedAnswersStream(t *testing.T) {
 			g.event()
 		}
 	}
+	givenBack(t, registry) // a server is heard of once more after its client has gone
+}
+
+// An answer of which nothing has come takes no room while it is waited for.
+func TestIdleStreamsHoldNoRoom(t *testing.T) {
+	server := behind(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/plain")
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	})
+	registry := new(metrics.Registry)
+	g := newGate(t, server, inspectAnswers, func(_ *gate, o *proxy.Options) { o.Registry = registry })
+	resp, err := http.Get(g.url("/"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	givenBack(t, registry)
+}
+
+// givenBack waits until no room is taken for bodies.
+func givenBack(t *testing.T, registry *metrics.Registry) {
+	t.Helper()
 	var counters bytes.Buffer
-	for range 500 { // a server is heard of once more after its client has gone
+	for range 500 {
 		counters.Reset()
 		registry.Write(&counters)
 		if strings.Contains(counters.String(), "\nsealgate_held_bytes 0\n") {
