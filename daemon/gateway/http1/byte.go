@@ -1,5 +1,7 @@
 package http1
 
+import "strings"
+
 // class is what a byte may be part of.
 type class uint8
 
@@ -49,8 +51,25 @@ func isToken(s string) bool     { return s != "" && all(s, token) }
 func validValue(s string) bool  { return all(s, value) }
 func validTarget(s string) bool { return s != "" && all(s, target) }
 
-// validHost takes what RFC 3986 lets an authority without user be; it may be empty.
-func validHost(s string) bool { return all(s, host) }
+// validHost takes what RFC 3986 lets an authority without user be; it may be empty. Where
+// readers could see different names in it, since its port is no number, its brackets are
+// not those of an address, or it ends with two dots, it is none.
+func validHost(s string) bool {
+	if !all(s, host) {
+		return false
+	}
+	address := 0
+	if strings.HasPrefix(s, "[") {
+		if address = strings.IndexByte(s, ']') + 1; address == 0 {
+			return false
+		}
+	}
+	name, port, _ := strings.Cut(s[address:], ":")
+	if address > 0 && name != "" || strings.ContainsAny(name, "[]") || strings.HasSuffix(name, "..") {
+		return false
+	}
+	return strings.Trim(port, "0123456789") == ""
+}
 
 // ValidTarget says whether a request target has only bytes that one may have.
 func ValidTarget(s string) bool { return validTarget(s) }

@@ -122,6 +122,14 @@ func TestRefusesWhatTwoReadersCouldUnderstandInTwoWays(t *testing.T) {
 		"no host":                     {"GET / HTTP/1.1\r\nX: a\r\n\r\n", 400, http1.HostMissing},
 		"a host with a path":          {"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 400, http1.MalformedHeader},
 		"a host with a user":          {"GET / HTTP/1.1\r\nHost: a@b\r\n\r\n", 400, http1.MalformedHeader},
+		"a host with two ports":       {"GET / HTTP/1.1\r\nHost: a:x:1\r\n\r\n", 400, http1.MalformedHeader},
+		"a port that is no number":    {"GET / HTTP/1.1\r\nHost: a:8x0\r\n\r\n", 400, http1.MalformedHeader},
+		"a bracket in a port":         {"GET / HTTP/1.1\r\nHost: a:x]\r\n\r\n", 400, http1.MalformedHeader},
+		"a bracket in a host":         {"GET / HTTP/1.1\r\nHost: a]:1\r\n\r\n", 400, http1.MalformedHeader},
+		"an address that goes on":     {"GET / HTTP/1.1\r\nHost: [::1]a:1\r\n\r\n", 400, http1.MalformedHeader},
+		"an address without an end":   {"GET / HTTP/1.1\r\nHost: [::1\r\n\r\n", 400, http1.MalformedHeader},
+		"a host with two dots":        {"GET / HTTP/1.1\r\nHost: a..:1\r\n\r\n", 400, http1.MalformedHeader},
+		"two ports in the URL":        {"GET http://a:x:1/ HTTP/1.1\r\nHost: a\r\n\r\n", 400, http1.MalformedRequest},
 		"an encoding besides chunked": {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 501, http1.UnknownEncoding},
 		"identity":                    {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: identity\r\n\r\n", 501, http1.UnknownEncoding},
 		"chunked twice":               {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, http1.MalformedHeader},
@@ -211,6 +219,7 @@ func TestTakesWhatIsWhole(t *testing.T) {
 		"two slashes":                {"GET //evil/x HTTP/1.1\r\nHost: a\r\n\r\n", seen{method: "GET", target: "//evil/x", host: "a"}},
 		"HTTP/1.0 without a host":    {"GET / HTTP/1.0\r\n\r\n", seen{method: "GET", target: "/"}},
 		"an empty line before it":    {"\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", seen{method: "GET", target: "/", host: "a"}},
+		"a host with dot and colon":  {"GET / HTTP/1.1\r\nHost: a.:\r\n\r\n", seen{method: "GET", target: "/", host: "a.:"}},
 		"an IPv6 host":               {"GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n", seen{method: "GET", target: "/", host: "[::1]:80"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -78,14 +78,14 @@ func TestACertificateIsAskedForHoweverThePathIsSpelled(t *testing.T) {
 		}
 		return resp.StatusCode, string(body)
 	}
-	for _, target := range []string{"/admin/x", "/%61dmin/x", "//admin/x", "/./admin/x", "/ADMIN/x", "/admin;a=b/x", "/%3Bv/%2E/adm%69n//x?q", "http://www.example/%61dmin/x"} {
+	for _, target := range []string{"/admin/x", "/%61dmin/x", "/.//admin/x", "/./admin/x", "/ADMIN/x", "/admin;a=b/x", "/%3Bv/%2E/adm%69n//x?q", "http://www.example/%61dmin/x"} {
 		if status, body := ask("www.example", target); status != 403 {
 			t.Errorf("%s without a certificate: %d %q", target, status, body)
 		} else if v := g.event(); v.Type != "Client Certificate" {
 			t.Errorf("%s: %+v", target, v)
 		}
 	}
-	for _, target := range []string{"/y/../admin/x", "/y/..;/admin/x", "/%2561dmin/x", "/y%2f..%2fadmin/x", `/y\..\admin\x`, "/admin%00/x", "/y/%c0%ae%c0%ae/admin/x", "/y#/../admin/x"} {
+	for _, target := range []string{"/y/../admin/x", "/y/..;/admin/x", "/%2561dmin/x", "/y%2f..%2fadmin/x", `/y\..\admin\x`, "/admin%00/x", "/y/%c0%ae%c0%ae/admin/x", "/y#/../admin/x", "//y/admin/x"} {
 		for _, who := range [][]tls.Certificate{nil, {alice}} {
 			if status, body := ask("www.example", target, who...); status != 400 {
 				t.Errorf("%s has two readings: %d %q", target, status, body)
@@ -98,7 +98,7 @@ func TestACertificateIsAskedForHoweverThePathIsSpelled(t *testing.T) {
 			t.Errorf("%s at the free host: %d %q", target, status, body)
 		}
 	}
-	for _, target := range []string{"/admin/x", "/%61dmin/x?a=%2f", "//admin/./x"} {
+	for _, target := range []string{"/admin/x", "/%61dmin/x?a=%2f", "/admin//./x"} {
 		if status, body := ask("www.example", target, alice); status != 200 || body != target {
 			t.Errorf("%s with a certificate: %d %q", target, status, body)
 		}

@@ -34,6 +34,8 @@ type exchange struct {
 
 	openStreams, resets int // of the connection, where it speaks HTTP/2
 
+	timed *timedBody // nil: nobody waits for the body in vain, or http1 sees to it
+
 	judge  *judge // nil: nothing is inspected
 	status int    // of the answer
 	server netip.AddrPort
@@ -183,6 +185,9 @@ func (x *exchange) redirect(status int) {
 
 // done counts the exchange.
 func (x *exchange) done() {
+	if x.timed != nil {
+		x.timed.end()
+	}
 	x.p.metrics.requests.Add(statusClass(x.status), 1)
 	x.p.o.Access.Add(access.Entry{Client: x.client, Began: x.began, Method: x.r.Method, Target: x.r.RequestURI, Protocol: x.r.Proto, Status: x.status, Bytes: x.length()})
 	if target := http1.OriginForm(x.r.RequestURI); x.p.o.Watched != nil && x.p.o.Watched(target) {

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -32,6 +34,8 @@ func (x *exchange) forward(to *upstream) {
 	}
 	x.p.answered(to)
 	defer resp.Body.Close()
+	// Later it may be filled in while the body is read ahead.
+	announced := slices.Collect(maps.Keys(resp.Trailer))
 	x.status = resp.StatusCode
 	if x.judge != nil {
 		if x.judgeResponse(resp) {
@@ -48,7 +52,7 @@ func (x *exchange) forward(to *upstream) {
 			return
 		}
 	}
-	x.copyResponse(resp)
+	x.copyResponse(resp, announced)
 }
 
 // judgeResponse says whether the answer is kept back; then another one was sent.
@@ -197,9 +201,9 @@ func (x *exchange) broken(err error) {
 
 var copyBuffers = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}
 
-// copyResponse sends the answer on, each piece when it comes.
-func (x *exchange) copyResponse(resp *http.Response) {
-	announced := len(resp.Trailer)
+// copyResponse sends the answer on, each piece when it comes. What its trailer holds is
+// known when all has come, announced are the names from its head.
+func (x *exchange) copyResponse(resp *http.Response, announced []string) {
 	dropHops(resp.Header)
 	if len(x.rewrites) > 0 {
 		x.rewriteResponse(resp.Header)
@@ -208,14 +212,14 @@ func (x *exchange) copyResponse(resp *http.Response) {
 	for name, values := range resp.Header {
 		header[name] = values
 	}
-	for name := range resp.Trailer {
+	for _, name := range announced {
 		header.Add("Trailer", name)
 	}
 	x.w.WriteHeader(resp.StatusCode)
 	if err := x.copyBody(resp); err != nil {
 		panic(http.ErrAbortHandler) // so that the client sees that it is not whole
 	}
-	if len(resp.Trailer) == announced {
+	if len(resp.Trailer) == len(announced) {
 		for name, values := range resp.Trailer {
 			header[name] = values
 		}

@@ -151,7 +151,10 @@ func (x *exchange) admitted() bool {
 		refusal = &http1.Refusal{Status: http.StatusRequestEntityTooLarge, Name: "Body Too Long", Reason: "the body is longer than allowed"}
 	}
 	if refusal == nil {
-		x.r.Body = &timedBody{ReadCloser: x.r.Body, control: http.NewResponseController(x.w), limits: &limits.Limits}
+		if !isGRPC(x.r.Header) { // whose clients may be silent for as long as they listen
+			x.timed = &timedBody{ReadCloser: x.r.Body, control: http.NewResponseController(x.w), limits: &limits.Limits}
+			x.r.Body = x.timed
+		}
 		if limits.Body > 0 {
 			x.r.Body = http.MaxBytesReader(x.w, x.r.Body, limits.Body)
 		}
@@ -173,27 +176,44 @@ func (x *exchange) headSize() (fields, bytes int) {
 	return fields, bytes
 }
 
-// timedBody holds a body of HTTP/2 to the pace that http1 holds others to.
+// timedBody holds a body of HTTP/2 to the pace that http1 holds others to. Time counts
+// while somebody reads: a client is not slow when the server takes nothing.
 type timedBody struct {
 	io.ReadCloser
-	control *http.ResponseController
-	limits  *http1.Limits
-	until   time.Time
-	taken   int64
-	waited  time.Duration
+	limits *http1.Limits
+	taken  int64
+	waited time.Duration
+
+	mu      sync.Mutex
+	control *http.ResponseController // nil after the exchange
 }
 
 func (b *timedBody) Read(p []byte) (int, error) {
 	begin := time.Now()
-	if until := begin.Add(b.limits.Slow); until.Sub(b.until) > time.Second {
-		b.until = until
-		b.control.SetReadDeadline(until)
-	}
+	patience := time.AfterFunc(b.limits.Slow, b.giveUp)
 	n, err := b.ReadCloser.Read(p)
+	patience.Stop()
 	b.waited += time.Since(begin)
 	b.taken += int64(n)
 	if errors.Is(err, os.ErrDeadlineExceeded) || err == nil && b.limits.TooSlow(b.taken, b.waited) {
 		return n, http1.ErrSlowBody
 	}
 	return n, err
+}
+
+// giveUp ends the read that is under way.
+func (b *timedBody) giveUp() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.control != nil {
+		b.control.SetReadDeadline(time.Unix(1, 0))
+	}
+}
+
+// end is called before the exchange is over: the transport may read on for a while, and
+// nobody may touch an answer's writer then.
+func (b *timedBody) end() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.control = nil
 }

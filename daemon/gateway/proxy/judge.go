@@ -200,25 +200,31 @@ func (j *judge) overloaded() (blocked bool) {
 type partlyHeld struct {
 	held []byte
 	rest io.ReadCloser
-	sent func() // is called when what was held has been read; may be nil
+	sent func() // is called when nothing is held any more; may be nil
 }
 
 func (b *partlyHeld) Read(p []byte) (int, error) {
 	if len(b.held) == 0 {
+		b.empty() // it may have been all along, and the rest may be long in coming
 		return b.rest.Read(p)
 	}
 	n := copy(p, b.held)
 	if b.held = b.held[n:]; len(b.held) > 0 {
 		return n, nil
 	}
-	b.held = nil // and not the end of a large array
-	if b.sent != nil {
-		b.sent()
-	}
+	b.empty()
 	if b.rest == http.NoBody {
 		return n, io.EOF
 	}
 	return n, nil
+}
+
+func (b *partlyHeld) empty() {
+	b.held = nil // and not the end of a large array
+	if b.sent != nil {
+		b.sent()
+		b.sent = nil
+	}
 }
 
 func (b *partlyHeld) Close() error { return b.rest.Close() }

@@ -390,6 +390,42 @@ func TestSlowBodiesOfHTTP2(t *testing.T) {
 	}
 }
 
+// A client of HTTP/2 is not slow while the server takes nothing, and a server that takes
+// more of a request after its answer finds nobody there.
+func TestServersThatTakeBodiesLateOverHTTP2(t *testing.T) {
+	taken := make(chan bool)
+	server := behind(t, func(w http.ResponseWriter, r *http.Request) {
+		c, in, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		time.Sleep(2500 * time.Millisecond)
+		if r.URL.Path == "/late" {
+			io.CopyN(io.Discard, in, r.ContentLength)
+		}
+		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+		if r.URL.Path == "/afterwards" {
+			time.Sleep(20 * time.Millisecond)
+			io.Copy(io.Discard, in)
+			close(taken)
+		}
+	})
+	g := newGate(t, server, secure)
+	g.snapshot.Group.Limits.SlowSeconds = 1
+	g.apply()
+	for _, path := range []string{"/late", "/afterwards"} {
+		r, _ := http.NewRequest("POST", "https://"+g.addr(8080)+path, bytes.NewReader(make([]byte, 32<<20)))
+		if status, body := g.do(clients(t)["HTTP/2.0"], r); status != 200 || body != "ok" {
+			t.Errorf("%s: %d %q", path, status, body)
+		}
+	}
+	<-taken
+	if len(g.events) > 0 {
+		t.Errorf("an event: %+v", <-g.events)
+	}
+}
+
 // A connection of HTTP/2 is there no longer than the configuration says that now holds.
 func TestIdleConnectionsOfHTTP2(t *testing.T) {
 	g := newGate(t, origin(t, echo).Addr, secure)

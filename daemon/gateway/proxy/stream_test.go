@@ -292,6 +292,69 @@ func TestGRPC(t *testing.T) {
 	})
 }
 
+// An answer may end, with a trailer, while its beginning is judged.
+func TestTrailersThatComeWhileTheBeginningIsJudged(t *testing.T) {
+	judged := make(chan bool)
+	server := behind(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/plain")
+		w.Header().Set("Trailer", "X-Announced")
+		io.WriteString(w, "first")
+		w.(http.Flusher).Flush()
+		<-judged
+		w.Header().Set("X-Announced", "1")
+		w.Header().Set(http.TrailerPrefix+"X-Late", "2")
+	})
+	g := newGate(t, server, func(g *gate, o *proxy.Options) {
+		g.service().InspectResponses = true
+		withEngine(func(t *fakeTransaction) {
+			t.responseBody = func(p []byte) waf.Verdict {
+				if len(p) == 0 {
+					judged <- true
+					time.Sleep(200 * time.Millisecond)
+				}
+				return waf.Verdict{}
+			}
+		})(g, o)
+	})
+	resp, err := http.Get(g.url("/"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if _, ok := resp.Trailer["X-Announced"]; !ok || len(resp.Trailer) != 1 {
+		t.Errorf("announced: %v", resp.Trailer)
+	}
+	if body, err := io.ReadAll(resp.Body); string(body) != "first" || err != nil {
+		t.Errorf("%q, %v", body, err)
+	}
+	if resp.Trailer.Get("X-Announced") != "1" || resp.Trailer.Get("X-Late") != "2" {
+		t.Errorf("trailers %v", resp.Trailer)
+	}
+}
+
+// Who calls by gRPC may listen for longer than a body may pause.
+func TestSilentCallersOfGRPC(t *testing.T) {
+	server := behind(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/grpc")
+		w.(http.Flusher).Flush()
+		io.Copy(w, r.Body)
+	})
+	g := newGate(t, server, secure)
+	g.snapshot.Group.Limits.SlowSeconds = 1
+	g.apply()
+	body, write := io.Pipe()
+	r, _ := http.NewRequest("POST", "https://"+g.addr(8080)+"/service/Method", body)
+	r.Header.Set("Content-Type", "application/grpc")
+	go func() {
+		time.Sleep(1500 * time.Millisecond)
+		io.WriteString(write, "message")
+		write.Close()
+	}()
+	if status, got := g.do(clients(t)["HTTP/2.0"], r); status != 200 || got != "message" {
+		t.Errorf("%d %q", status, got)
+	}
+}
+
 func TestAnswersThatBreakOffAreNotMadeWhole(t *testing.T) {
 	server := behind(t, func(w http.ResponseWriter, r *http.Request) {
 		if n := r.URL.Query().Get("length"); n != "" {
@@ -475,8 +538,31 @@ func TestInspectedAnswersStream(t *testing.T) {
 			g.event()
 		}
 	}
+	givenBack(t, registry) // a server is heard of once more after its client has gone
+}
+
+// An answer of which nothing has come takes no room while it is waited for.
+func TestIdleStreamsHoldNoRoom(t *testing.T) {
+	server := behind(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/plain")
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	})
+	registry := new(metrics.Registry)
+	g := newGate(t, server, inspectAnswers, func(_ *gate, o *proxy.Options) { o.Registry = registry })
+	resp, err := http.Get(g.url("/"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	givenBack(t, registry)
+}
+
+// givenBack waits until no room is taken for bodies.
+func givenBack(t *testing.T, registry *metrics.Registry) {
+	t.Helper()
 	var counters bytes.Buffer
-	for range 500 { // a server is heard of once more after its client has gone
+	for range 500 {
 		counters.Reset()
 		registry.Write(&counters)
 		if strings.Contains(counters.String(), "\nsealgate_held_bytes 0\n") {

@@ -54,11 +54,15 @@ func Prefix(prefix string) string {
 
 // Ambiguous says whether servers read different paths of a target: it has an escape that
 // is none, or one of a slash, backslash, percent sign or control character, a backslash,
-// a fragment, a segment that leads up, or bytes that are no UTF-8.
+// a fragment, a segment that leads up, or bytes that are no UTF-8, or begins with two
+// slashes, behind which some look for an authority.
 func Ambiguous(target string) bool {
 	path, _, _ := strings.Cut(target, "?")
 	if plain(path) {
 		return false
+	}
+	if strings.HasPrefix(path, "//") {
+		return true
 	}
 	for i := 0; i < len(path); i++ {
 		c, escaped := path[i], false
