@@ -30,7 +30,11 @@ func (filesListCmd) Run(_ context.Context, e *Env) error {
 		fmt.Fprintf(&b, "%-44s %s\n", f.Name, fileLine(f))
 	}
 	if len(files) == 0 && !e.json {
-		e.Say("no files; %s makes one", map[appliance.Role]string{appliance.ManagementServer: "export-local", appliance.Gateway: "impctl support get-tech-info"}[e.Host.Config().Role])
+		maker := "export-local"
+		if e.Host.Config().Role == appliance.Gateway {
+			maker = "impctl support get-tech-info"
+		}
+		e.Say("no files; %s makes one", maker)
 	}
 	return e.Out(map[string][]folder.File{"files": files}, b.String())
 }

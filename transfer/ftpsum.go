@@ -75,14 +75,15 @@ func (d *download) verifySum(ctx context.Context) error {
 		return err
 	}
 	again, err := os.Open(d.file.Name())
-	if err == nil {
-		defer again.Close()
-		ours, read := sumOf(again)
-		if err = read; err == nil {
-			return d.sameSum(ours, theirs)
-		}
+	if err != nil {
+		return d.wrap(OpSave, LocalFailure, err, "")
 	}
-	return d.wrap(OpSave, LocalFailure, err, "")
+	defer again.Close()
+	ours, err := sumOf(again)
+	if err != nil {
+		return d.wrap(OpSave, LocalFailure, err, "")
+	}
+	return d.sameSum(ours, theirs)
 }
 
 func (s *session) sameSum(ours, theirs [sha256.Size]byte) error {
