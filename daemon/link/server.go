@@ -25,9 +25,6 @@ import (
 
 // Bounds of the server.
 const (
-	maxStrangers      = 2048 // connections of keys that are not registered
-	maxOfAddress      = 1024 // of them, from one address or IPv6 network
-	maxTurnedAway     = 256  // more of them, which hear that they come back later
 	strangerLife      = time.Minute
 	turnedAwayLife    = 15 * time.Second
 	maxOfKey          = 8 // connections of one gateway; the oldest makes room
@@ -36,6 +33,12 @@ const (
 	receiveConnection = 1 << 20
 	receiveStream     = 512 << 10
 )
+
+// crowd bounds the connections of keys that are not registered.
+type crowd struct {
+	all, ofAddress int // ofAddress is also of an IPv6 network
+	turnedAway     int // more of them, which hear that they come back later
+}
 
 // Config is what a server works on.
 type Config struct {
@@ -71,6 +74,7 @@ type Server struct {
 	pen     sync.Mutex // held by who writes them
 
 	mu        sync.Mutex
+	most      crowd
 	strangers map[netip.Prefix]int // by network
 	total     int
 	known     map[token.Pin][]*Peer
@@ -86,7 +90,7 @@ func NewServer(c Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{Config: c, cert: cert, pin: sha256.Sum256(cert.Leaf.RawSubjectPublicKeyInfo), wrong: attempts{now: c.Now}, mux: http.NewServeMux(), in: handover{make(chan net.Conn), make(chan struct{})},
-		strangers: make(map[netip.Prefix]int), known: make(map[token.Pin][]*Peer)}
+		most: crowd{all: 2048, ofAddress: 1024, turnedAway: 256}, strangers: make(map[netip.Prefix]int), known: make(map[token.Pin][]*Peer)}
 	protocols := new(http.Protocols)
 	protocols.SetUnencryptedHTTP2(true) // the connections that are handed over are TLS inside
 	s.http = &http.Server{
@@ -180,9 +184,9 @@ func (s *Server) enter(p *Peer, known bool) bool {
 		return true
 	}
 	life := strangerLife
-	if s.total >= maxStrangers || s.strangers[network(p.Address)] >= maxOfAddress {
+	if ofAddress := s.strangers[network(p.Address)]; s.total >= s.most.all || ofAddress >= s.most.ofAddress {
 		p.turnedAway, life = true, turnedAwayLife
-		if s.total >= maxStrangers+maxTurnedAway || s.strangers[network(p.Address)] >= maxOfAddress+maxTurnedAway {
+		if s.total >= s.most.all+s.most.turnedAway || ofAddress >= s.most.ofAddress+s.most.turnedAway {
 			return false
 		}
 	}

@@ -31,7 +31,7 @@ func (h *Hub) lookForCommands(ctx context.Context) {
 // giveCommands returns what waits for a gateway.
 func (h *Hub) giveCommands(ctx context.Context, g *gateway) ([]link.Command, error) {
 	h.mu.Lock()
-	asked := g.asked
+	asked, name := g.asked, g.name
 	g.asked = false
 	h.mu.Unlock()
 	if !asked {
@@ -43,7 +43,7 @@ func (h *Hub) giveCommands(ctx context.Context, g *gateway) ([]link.Command, err
 	}
 	var commands []link.Command
 	for _, c := range list {
-		h.Log.Info("a gateway is asked", "gateway", g.name, "for", c.Kind, "by", c.Author)
+		h.Log.Info("a gateway is asked", "gateway", name, "for", c.Kind, "by", c.Author)
 		commands = append(commands, link.Command{ID: c.ID, Kind: c.Kind, Argument: c.Argument})
 	}
 	return commands, nil
@@ -53,6 +53,9 @@ const maxResults = 64 // of one poll
 
 // endCommands records what a gateway has done.
 func (h *Hub) endCommands(ctx context.Context, g *gateway, results []link.Result) error {
+	h.mu.Lock()
+	name := g.name
+	h.mu.Unlock()
 	for _, r := range results[:min(len(results), maxResults)] {
 		state := store.CommandDone
 		if r.Error != "" {
@@ -66,7 +69,7 @@ func (h *Hub) endCommands(ctx context.Context, g *gateway, results []link.Result
 		if err != nil {
 			return err
 		}
-		h.Log.Info("a gateway has done what it was asked", "gateway", g.name, "command", r.Command, "error", r.Error)
+		h.Log.Info("a gateway has done what it was asked", "gateway", name, "command", r.Command, "error", r.Error)
 	}
 	return nil
 }
