@@ -40,6 +40,7 @@ type conn struct {
 
 	// Deadlines that the layers above set (crypto/tls does when it says goodbye), in Unix nanoseconds, 0 for none.
 	readBy, writeBy atomic.Int64
+	writeUntil      atomic.Int64 // the deadline that Write has set, 0 when a layer above has set another since
 }
 
 // dial connects to address, through the proxy where there is one. The connection closes when ctx ends.
@@ -108,7 +109,7 @@ func (c *conn) Read(p []byte) (int, error) {
 // four times as often, since a part of p leaves at an unknown time of a wait.
 func (c *conn) Write(p []byte) (int, error) {
 	for done, left := 0, time.Now(); ; {
-		if err := c.Conn.SetWriteDeadline(earlier(time.Now().Add(c.clock.limit/4), &c.writeBy)); err != nil {
+		if err := c.limitWrite(); err != nil {
 			return done, c.first(err)
 		}
 		n, err := c.Conn.Write(p[done:])
@@ -125,6 +126,18 @@ func (c *conn) Write(p []byte) (int, error) {
 		}
 		return done, c.first(err)
 	}
+}
+
+// limitWrite lets a write wait for a quarter of the idle time-out, or for an eighth when an earlier write has set that
+// deadline: setting it for each record of TLS takes as long as a tenth of encrypting it.
+func (c *conn) limitWrite() error {
+	now := time.Now()
+	if c.writeUntil.Load() > now.Add(c.clock.limit/8).UnixNano() {
+		return nil
+	}
+	until := now.Add(c.clock.limit / 4)
+	c.writeUntil.Store(until.UnixNano())
+	return c.Conn.SetWriteDeadline(earlier(until, &c.writeBy))
 }
 
 // first remembers err when it is the first failure, and returns that one in place of what only follows from it.
@@ -175,6 +188,7 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 
 func (c *conn) SetWriteDeadline(t time.Time) error {
 	keep(&c.writeBy, t)
+	c.writeUntil.Store(0)
 	return c.Conn.SetWriteDeadline(t)
 }
 

@@ -60,7 +60,7 @@ type order struct {
 	Protocol, URL, To, User, Password, KnownHosts string
 }
 
-// fetch downloads, and writes the peak of its memory down beside the file.
+// fetch downloads, and writes down beside the file the peak of its memory, and how much of that is the program itself.
 func fetch(spec string) error {
 	var o order
 	if err := json.Unmarshal([]byte(spec), &o); err != nil {
@@ -79,7 +79,7 @@ func fetch(spec string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(o.To+".peak", strconv.AppendInt(nil, statusOf(os.Getpid(), "VmHWM"), 10), 0o600)
+	return os.WriteFile(o.To+".peak", fmt.Append(nil, statusOf(os.Getpid(), "VmHWM"), " ", statusOf(os.Getpid(), "RssFile")), 0o600)
 }
 
 // lane is a server, how it is reached, and what is carried to it and from it.
@@ -92,6 +92,7 @@ type lane struct {
 	app      *trial.Appliance
 	work     string
 	peak     int64
+	program  int64 // of peak: pages of the program's file, which all its processes share
 }
 
 func newLane(b *testing.B, protocol string, size int64) *lane {
@@ -210,7 +211,7 @@ func (l *lane) uploadPeak(b *testing.B) {
 		}
 		out, _ := exec.Command("pgrep", "-P", strconv.Itoa(l.app.PID()), "-f", "^sealgated job").Output()
 		if pid, err := strconv.Atoi(strings.TrimSpace(string(out))); err == nil {
-			l.peak = max(l.peak, statusOf(pid, "VmHWM"))
+			l.peak, l.program = max(l.peak, statusOf(pid, "VmHWM")), max(l.program, statusOf(pid, "RssFile"))
 		}
 	}
 }
@@ -235,11 +236,11 @@ func (l *lane) download(b *testing.B) timing {
 	if err != nil {
 		b.Fatal(err)
 	}
-	n, err := strconv.ParseInt(string(peak), 10, 64)
-	if err != nil {
+	var memory, program int64
+	if _, err := fmt.Sscan(string(peak), &memory, &program); err != nil {
 		b.Fatal(err)
 	}
-	l.peak = max(l.peak, n)
+	l.peak, l.program = max(l.peak, memory), max(l.program, program)
 	return took
 }
 
@@ -335,6 +336,7 @@ func (l *lane) compare(b *testing.B, up bool, rivals []rival) {
 		b.ReportMetric(middle(lighter[r.name]), "cpu-to-"+r.name)
 	}
 	b.ReportMetric(float64(l.peak)/(1<<20), "MiB-peak")
+	b.ReportMetric(float64(l.program)/(1<<20), "MiB-program")
 	b.ReportMetric(0, "ns/op")
 }
 
