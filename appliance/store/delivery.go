@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"time"
@@ -11,7 +13,6 @@ import (
 // Delivery is what a gateway's spool held from one record to another.
 type Delivery struct {
 	GatewayID  string
-	Gateway    string // its name, which the violations have
 	Epoch      string // of the spool
 	Last       uint64 // number of the last record
 	Violations []Delivered
@@ -36,22 +37,20 @@ const (
 // an error leaves a delivery stored in part or whole, and it is sent again. Nil says
 // that all of it is on the disk. What is stored already is passed over by its id, and
 // not by its number, which a gateway that was set back to an older state of its disk
-// gives again. Where the time is not believed, the number decides: the id may lie in
+// gives again; nor by its gateway, which may have another name since, or have registered
+// anew: an id is the spool's. Where the time is not believed, the number decides: the id may lie in
 // another day. System events go by their ids alone. It returns how many those are whose
 // time is not believed.
 func (a *Aggregator) Deliver(ctx context.Context, deliveries []Delivery) (off int, err error) {
 	at := a.store.milliseconds()
-	var violations []owned
-	var unseen, unnamed []Delivery // of gateways
+	var violations []Violation
+	var unseen []Delivery // of gateways
 	for _, d := range deliveries {
 		kept, err := a.store.kept(ctx, d)
 		if err != nil {
 			return 0, err
 		}
-		from := &owner{d.GatewayID, kept.name}
-		if kept.name == "" {
-			unnamed = append(unnamed, d)
-		}
+		from := origin(d.Epoch)
 		seen, before := kept.seen, off
 		if seen == 0 {
 			seen = at
@@ -64,7 +63,8 @@ func (a *Aggregator) Deliver(ctx context.Context, deliveries []Delivery) (off in
 				v.Violation.Time = seen
 				off++
 			}
-			violations = append(violations, owned{v.Violation, from})
+			v.Violation.Origin = from
+			violations = append(violations, v.Violation)
 		}
 		if off > before && kept.seen == 0 {
 			unseen = append(unseen, d)
@@ -77,12 +77,12 @@ func (a *Aggregator) Deliver(ctx context.Context, deliveries []Delivery) (off in
 			}
 		}
 	}
-	// What is given here, a time and a name, is remembered first: sent again after a crash,
-	// the violation must not come to lie in another day, or to be another gateway's.
-	if err := a.store.see(ctx, unseen, unnamed, at); err != nil {
+	// The time that is given here is remembered first: sent again after a crash, the
+	// violation must not come to lie in another day.
+	if err := a.store.see(ctx, unseen, at); err != nil {
 		return 0, err
 	}
-	if err := a.append(ctx, violations); err != nil {
+	if err := a.Append(ctx, violations); err != nil {
 		return 0, err
 	}
 	return off, a.store.keepDeliveries(ctx, deliveries)
@@ -92,16 +92,22 @@ func believed(at, seen int64) bool {
 	return at >= seen+earliest.Milliseconds() && at <= seen+latest.Milliseconds()
 }
 
+// origin is what is stored of an epoch: who reads the events, in an export perhaps, cannot
+// deliver in the gateway's place.
+func origin(epoch string) string {
+	sum := sha256.Sum256([]byte("sealgate: the origin of events\x00" + epoch))
+	return base64.RawURLEncoding.EncodeToString(sum[:12])
+}
+
 // keptDelivery is up to where a spool's epoch is kept.
 type keptDelivery struct {
 	sequence uint64
 	seen     int64
-	name     string // that the gateway's stored events have
 }
 
 func (s *Store) kept(ctx context.Context, d Delivery) (k keptDelivery, err error) {
 	var epoch string
-	err = s.reader.QueryRowContext(ctx, "SELECT epoch, sequence, seen, told_as FROM gateway_keys WHERE gateway_id = $1", d.GatewayID).Scan(&epoch, &k.sequence, &k.seen, &k.name)
+	err = s.reader.QueryRowContext(ctx, "SELECT epoch, sequence, seen FROM gateway_keys WHERE gateway_id = $1", d.GatewayID).Scan(&epoch, &k.sequence, &k.seen)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = nil
 	}
@@ -111,18 +117,13 @@ func (s *Store) kept(ctx context.Context, d Delivery) (k keptDelivery, err error
 	return k, err
 }
 
-func (s *Store) see(ctx context.Context, unseen, unnamed []Delivery, at int64) error {
-	if len(unseen)+len(unnamed) == 0 {
+func (s *Store) see(ctx context.Context, unseen []Delivery, at int64) error {
+	if len(unseen) == 0 {
 		return nil
 	}
 	return s.transaction(ctx, func(tx *sql.Tx) error {
 		for _, d := range unseen {
 			if _, err := tx.ExecContext(ctx, "UPDATE gateway_keys SET seen = $1 WHERE gateway_id = $2", at, d.GatewayID); err != nil {
-				return err
-			}
-		}
-		for _, d := range unnamed {
-			if _, err := tx.ExecContext(ctx, "UPDATE gateway_keys SET told_as = $1 WHERE gateway_id = $2", d.Gateway, d.GatewayID); err != nil {
 				return err
 			}
 		}
@@ -134,8 +135,8 @@ func (s *Store) keepDeliveries(ctx context.Context, deliveries []Delivery) error
 	return s.transaction(ctx, func(tx *sql.Tx) error {
 		for _, d := range deliveries {
 			// A delivery that was overtaken by a later one takes nothing back.
-			_, err := tx.ExecContext(ctx, "UPDATE gateway_keys SET seen = 0, sequence = CASE WHEN epoch = $1 AND sequence > $2 THEN sequence ELSE $2 END, epoch = $1, told_as = $3 WHERE gateway_id = $4",
-				d.Epoch, int64(d.Last), d.Gateway, d.GatewayID)
+			_, err := tx.ExecContext(ctx, "UPDATE gateway_keys SET seen = 0, sequence = CASE WHEN epoch = $1 AND sequence > $2 THEN sequence ELSE $2 END, epoch = $1 WHERE gateway_id = $3",
+				d.Epoch, int64(d.Last), d.GatewayID)
 			if err != nil {
 				return fmt.Errorf("note what a gateway delivered: %w", err)
 			}

@@ -93,9 +93,10 @@ func TestADeliveryThatIsCutOffIsStoredOnce(t *testing.T) {
 	}
 }
 
-// A gateway that is renamed between a delivery and its repeat has told the same, whether
-// the delivery was noted or cut off, is its first or not, and also of a violation whose id
-// another gateway has used.
+// What a spool holds is stored once, whatever its gateway is called when it is sent again:
+// renamed time after time between answers that were lost, set back to a disk of before all
+// of that, or registered anew under another name, and also where another spool has used the
+// id of a violation.
 func TestARenamedGatewayDeliversOnce(t *testing.T) {
 	s := open(t)
 	id, other := register(t, s, "old"), register(t, s, "other")
@@ -107,7 +108,10 @@ func TestARenamedGatewayDeliversOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d := store.Delivery{GatewayID: id, Gateway: name, Epoch: "e", Last: uint64(to)}
+		d := store.Delivery{GatewayID: id, Epoch: "e", Last: uint64(to)}
+		if id == other {
+			d.Epoch = "of the other"
+		}
 		for i := from; i < to; i++ {
 			d.Violations = append(d.Violations, store.Delivered{Sequence: uint64(i + 1), Violation: store.Violation{ID: fmt.Sprint("v", i), Time: now, Gateway: name, Type: "t"}})
 		}
@@ -143,5 +147,32 @@ func TestARenamedGatewayDeliversOnce(t *testing.T) {
 		must(deliver(id, name, n, n+10))
 		n += 10
 		stored(n + 1)
+	}
+	must(deliver(id, "newest", 0, n)) // the disk was set back
+	stored(n + 1)
+	must(deliver(register(t, s, "anew"), "anew", 0, n))
+	stored(n + 1)
+}
+
+// What a release stored that noted no origin is known by the gateway's name.
+func TestViolationsOfEarlierReleasesAreDeliveredOnce(t *testing.T) {
+	s := open(t)
+	ids := map[string]string{"gw-1": register(t, s, "gw-1"), "gw-2": register(t, s, "gw-2")}
+	a, err := s.Aggregator(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now().UnixMilli()
+	if err := a.Append(t.Context(), []store.Violation{{ID: "v", Time: now, Gateway: "gw-1"}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"gw-1", "gw-2", "gw-1", "gw-2"} {
+		d := store.Delivery{GatewayID: ids[name], Epoch: "of " + name, Last: 1, Violations: []store.Delivered{{Sequence: 1, Violation: store.Violation{ID: "v", Time: now, Gateway: name}}}}
+		if _, err := a.Deliver(t.Context(), []store.Delivery{d}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, violations := storetest.History(t, s); len(violations) != 2 {
+		t.Errorf("stored are %+v", violations)
 	}
 }

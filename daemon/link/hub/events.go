@@ -113,7 +113,7 @@ func (h *Hub) take(w http.ResponseWriter, r *http.Request, from link.Gateway) er
 // read reads a batch. A record that is no event is passed over and told of: it must
 // not hold up those behind it for ever.
 func (in *intake) read(r *http.Request, id, name string) (*delivery, error) {
-	d := &delivery{Delivery: store.Delivery{GatewayID: id, Gateway: name, Epoch: r.Header.Get(link.HeaderEpoch)}, stored: make(chan error, 1)}
+	d := &delivery{Delivery: store.Delivery{GatewayID: id, Epoch: r.Header.Get(link.HeaderEpoch)}, stored: make(chan error, 1)}
 	first, err := strconv.ParseUint(r.Header.Get(link.HeaderFirst), 10, 64)
 	if err != nil {
 		return nil, errors.New("a batch says which record is its first")
