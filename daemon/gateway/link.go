@@ -30,10 +30,9 @@ type joined struct {
 
 	mu      sync.Mutex
 	status  link.Status
-	doing   int                     // commands
-	results []link.Result           // that the server does not know yet
-	restart bool                    // once it knows them; other commands are refused until then
-	leaving bool                    // it restarts
+	doing   int           // commands
+	results []link.Result // that the server does not know yet
+	going   going
 	bundle  context.CancelCauseFunc // breaks off the one that is being made; nil: none is
 }
 
@@ -216,7 +215,7 @@ func (j *joined) keepTelling(ctx context.Context, client *link.Client, id *link.
 
 // poll asks once, and does what the answer says. now is for an answer at once.
 func (j *joined) poll(ctx context.Context, client *link.Client, id *link.Identity, now bool) error {
-	if j.restarts() {
+	if j.goes() == leaves {
 		return nil // what is asked now is for the next role
 	}
 	said := j.tell(id)
