@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
@@ -24,6 +25,7 @@ type joined struct {
 	*gateway
 	spool  *spool.Spool
 	daemon Daemon
+	start  string // drawn: a copy of the machine has another
 
 	fetching    sync.Mutex // one configuration at a time
 	stopServing func()     // with the keys that it has
@@ -37,7 +39,7 @@ type joined struct {
 }
 
 func newJoined(g *gateway, s *spool.Spool, daemon Daemon) *joined {
-	return &joined{gateway: g, spool: s, daemon: daemon}
+	return &joined{gateway: g, spool: s, daemon: daemon, start: rand.Text()}
 }
 
 // run keeps the link until ctx ends, for as long as the gateway is registered, and
@@ -173,7 +175,7 @@ func (j *joined) tell(id *link.Identity) link.Poll {
 	stats := j.spool.Stats()
 	results := j.results[:min(len(j.results), maxResults)]
 	return link.Poll{
-		Version: link.Version, Software: control.Version, Model: machine(), Platform: runtime.GOOS + " " + runtime.GOARCH, Addresses: addresses(), DataAddress: id.DataAddress,
+		Version: link.Version, Software: control.Version, Start: j.start, Model: machine(), Platform: runtime.GOOS + " " + runtime.GOARCH, Addresses: addresses(), DataAddress: id.DataAddress,
 		Running: j.runs(), Refused: j.status.Refused, NotListening: j.notListening(), Clock: time.Now().UnixMilli(),
 		Spool:   link.Spool{Epoch: j.spool.Epoch(), Records: stats.Records, Bytes: stats.Bytes, Max: stats.Max, Dropped: int64(stats.Dropped)},
 		Results: slices.Clone(results),

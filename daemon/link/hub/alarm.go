@@ -84,6 +84,10 @@ func (h *Hub) alarmsOf(g *gateway) []Alarm {
 		list = append(list, Alarm{Type: "gateway-events-dropped", Since: g.droppedAt,
 			Words: fmt.Sprintf("the gateway has dropped %d events since it started, the last ones were told of at %s", g.dropped, g.droppedAt.UTC().Format(dateLayout))})
 	}
+	if g.copies.there(now) {
+		list = append(list, Alarm{Type: gatewayCopied, Since: g.copyTold,
+			Words: "two machines use the gateway's key, one is a copy of the other: impctl gateway re-register " + g.name + " gives one of them new keys and shuts out the other"})
+	}
 	if !g.chain.rewritten.IsZero() {
 		list = append(list, Alarm{Type: "gateway-audit-rewritten", Since: g.chain.rewritten,
 			Words: "the gateway's audit log is not the one that this management server was told of: the heads are in the audit log here, and sealgated verify-audit --heads there compares them"})
