@@ -76,7 +76,7 @@ type Server struct {
 	known     map[token.Pin][]*Peer
 
 	refusedSince time.Time
-	refusals     int
+	refusals     map[errand.Kind]int // told of since then
 }
 
 // NewServer needs the link's certificate to be there.
@@ -86,7 +86,7 @@ func NewServer(c Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{Config: c, cert: cert, pin: sha256.Sum256(cert.Leaf.RawSubjectPublicKeyInfo), wrong: attempts{now: c.Now}, mux: http.NewServeMux(), in: handover{make(chan net.Conn), make(chan struct{})},
-		strangers: make(map[netip.Prefix]int), known: make(map[token.Pin][]*Peer)}
+		strangers: make(map[netip.Prefix]int), known: make(map[token.Pin][]*Peer), refusals: make(map[errand.Kind]int)}
 	protocols := new(http.Protocols)
 	protocols.SetUnencryptedHTTP2(true) // the connections that are handed over are TLS inside
 	s.http = &http.Server{
@@ -300,21 +300,23 @@ func (s *Server) stranger(ctx context.Context, p *Peer) error {
 	return &Problem{Code: UnknownKey, Text: "the management server does not know the gateway's key"}
 }
 
-// Refusals that are told of in a minute: strangers fill no log, and keep no errand waiting.
+// Refusals of a kind that are told of in a minute: strangers fill no log, and keep no
+// errand waiting.
 const (
 	refusalsTold  = 60
 	refusalsEvery = time.Minute
 )
 
 // tells says whether one more refusal is told of.
-func (s *Server) tells() bool {
+func (s *Server) tells(kind errand.Kind) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if now := s.Now(); now.Sub(s.refusedSince).Abs() >= refusalsEvery {
-		s.refusedSince, s.refusals = now, 0
+		s.refusedSince = now
+		clear(s.refusals)
 	}
-	s.refusals++
-	return s.refusals <= refusalsTold
+	s.refusals[kind]++
+	return s.refusals[kind] <= refusalsTold
 }
 
 // maxNoted bounds what is told of a stranger's name, in bytes.
@@ -325,7 +327,7 @@ func (s *Server) note(ctx context.Context, p *Peer, kind errand.Kind, gateway, d
 	level := slog.LevelInfo
 	if kind != errand.Registered && kind != errand.Renewed && kind != errand.Unregistered {
 		level = slog.LevelWarn
-		if !s.tells() {
+		if !s.tells(kind) {
 			return
 		}
 	}

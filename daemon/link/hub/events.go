@@ -39,6 +39,7 @@ var validID = regexp.MustCompile(`^[0-9A-Za-z]{1,64}(-[0-9]{1,5})?$`)
 // stored together: a thousand gateways with an event each are one transaction.
 type intake struct {
 	aggregator *store.Aggregator
+	room       func() error
 	log        *slog.Logger
 	places     chan struct{}
 	queue      chan *delivery
@@ -55,12 +56,12 @@ type delivery struct {
 	stored chan error
 }
 
-func newIntake(a *store.Aggregator, log *slog.Logger) *intake {
+func newIntake(a *store.Aggregator, room func() error, log *slog.Logger) *intake {
 	decoder, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(link.MaxBatch), zstd.WithDecoderConcurrency(2), zstd.WithDecoderLowmem(true))
 	if err != nil {
 		panic(err) // the options are constant
 	}
-	return &intake{aggregator: a, log: log, places: make(chan struct{}, places), queue: make(chan *delivery), decoder: decoder}
+	return &intake{aggregator: a, room: room, log: log, places: make(chan struct{}, places), queue: make(chan *delivery), decoder: decoder}
 }
 
 // take answers a batch of a gateway's events when they are on the disk.
@@ -209,7 +210,10 @@ func (in *intake) store(ctx context.Context, list []*delivery) {
 	for i, d := range list {
 		deliveries[i] = d.Delivery
 	}
-	off, err := in.aggregator.Deliver(ctx, deliveries)
+	off, err := 0, in.room()
+	if err == nil {
+		off, err = in.aggregator.Deliver(ctx, deliveries)
+	}
 	if err != nil {
 		if ctx.Err() == nil && !in.failing.Swap(true) {
 			in.log.Error("events of gateways cannot be stored, they wait at the gateways", "error", err.Error())

@@ -19,6 +19,7 @@ const (
 	gatewayClockOff   = "gateway-clock-off"
 	gatewayCopied     = "gateway-copied"
 	gatewayRewritten  = "gateway-audit-rewritten"
+	oldEventsDropped  = "old-events-dropped"
 	notBuilt          = "configuration-not-built"
 )
 
