@@ -192,19 +192,24 @@ func (a *Aggregator) insertBeside(ctx context.Context, tx *sql.Tx, insert *sql.S
 	if err := tx.QueryRowContext(ctx, "SELECT CAST(document AS BLOB) FROM violations WHERE id = $1", v.ID).Scan(&document); err != nil {
 		return r, 0, err
 	}
+	if same, err := v.isIn(document); err != nil || same {
+		return r, 0, err
+	}
+	v.ID = v.idBeside()
+	return a.insert(ctx, insert, v)
+}
+
+func (v *Violation) idBeside() string { return v.ID + "@" + v.Origin }
+
+// isIn says whether what is stored under the violation's id came from the same spool.
+func (v *Violation) isIn(document []byte) (bool, error) {
 	var there struct {
 		Gateway string `json:"gatewayName"`
 		Origin  string `json:"origin"`
 	}
-	if err := json.Unmarshal(document, &there); err != nil {
-		return r, 0, err
-	}
+	err := json.Unmarshal(document, &there)
 	// Earlier releases noted no origin.
-	if there.Origin == v.Origin || there.Origin == "" && there.Gateway == v.Gateway {
-		return r, 0, nil
-	}
-	v.ID += "@" + v.Origin
-	return a.insert(ctx, insert, v)
+	return there.Origin == v.Origin || there.Origin == "" && there.Gateway == v.Gateway, err
 }
 
 // kind, source and target are what alerts have in common.

@@ -7,6 +7,8 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io/fs"
+	"slices"
 	"time"
 )
 
@@ -38,9 +40,9 @@ const (
 // that all of it is on the disk. What is stored already is passed over by its id, and
 // not by its number, which a gateway that was set back to an older state of its disk
 // gives again; nor by its gateway, which may have another name since, or have registered
-// anew: an id is the spool's. Where the time is not believed, the number decides: the id may lie in
-// another day. System events go by their ids alone. It returns how many those are whose
-// time is not believed.
+// anew: an id is the spool's. Where the time is not believed, it is looked for in the day of
+// that time, and else the number decides, since it may lie in any. System events go by their
+// ids alone. It returns how many those are whose time is not believed.
 func (a *Aggregator) Deliver(ctx context.Context, deliveries []Delivery) (off int, err error) {
 	at := a.store.milliseconds()
 	var violations []Violation
@@ -51,22 +53,29 @@ func (a *Aggregator) Deliver(ctx context.Context, deliveries []Delivery) (off in
 			return 0, err
 		}
 		from := origin(d.Epoch)
-		seen, before := kept.seen, off
+		seen := kept.seen
 		if seen == 0 {
 			seen = at
 		}
+		var doubtful []Violation
 		for _, v := range d.Violations {
-			if !believed(v.Violation.Time, seen) {
-				if v.Sequence <= kept.sequence {
-					continue
-				}
-				v.Violation.Time = seen
-				off++
-			}
 			v.Violation.Origin = from
-			violations = append(violations, v.Violation)
+			if believed(v.Violation.Time, seen) {
+				violations = append(violations, v.Violation)
+			} else if v.Sequence > kept.sequence {
+				doubtful = append(doubtful, v.Violation)
+			}
 		}
-		if off > before && kept.seen == 0 {
+		there, err := a.store.inTheirDays(ctx, doubtful)
+		if err != nil {
+			return 0, err
+		}
+		doubtful = slices.DeleteFunc(doubtful, func(v Violation) bool { return there[v.ID] })
+		for _, v := range doubtful {
+			v.Time = seen
+			violations = append(violations, v)
+		}
+		if off += len(doubtful); len(doubtful) > 0 && kept.seen == 0 {
 			unseen = append(unseen, d)
 		}
 		for i := range d.Events {
@@ -86,6 +95,52 @@ func (a *Aggregator) Deliver(ctx context.Context, deliveries []Delivery) (off in
 		return 0, err
 	}
 	return off, a.store.keepDeliveries(ctx, deliveries)
+}
+
+// inTheirDays are the ids of those violations that are stored with the time that they have:
+// it may have been believed before, when the clock here was another.
+func (s *Store) inTheirDays(ctx context.Context, list []Violation) (map[string]bool, error) {
+	found := make(map[string]bool)
+	byDay := make(map[string][]Violation)
+	for _, v := range list {
+		name, _ := dayOf(v.Time) // "" where no calendar has it
+		byDay[name] = append(byDay[name], v)
+	}
+	for name, list := range byDay {
+		day, err := beginDay(ctx, s.data, name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, v := range list {
+			if found[v.ID], err = day.has(ctx, &v); err != nil {
+				return nil, errors.Join(err, day.close())
+			}
+		}
+		if err := day.close(); err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+// has says whether a violation is stored.
+func (d *daySnapshot) has(ctx context.Context, v *Violation) (bool, error) {
+	rows, err := d.conn.QueryContext(ctx, "SELECT CAST(document AS BLOB) FROM violations WHERE id IN ($1, $2)", v.ID, v.idBeside())
+	if err != nil {
+		return false, err
+	}
+	found, err := collect(rows, func(same *bool) error {
+		var document sql.RawBytes
+		if err := rows.Scan(&document); err != nil {
+			return err
+		}
+		*same, err = v.isIn(document)
+		return err
+	})
+	return slices.Contains(found, true), err
 }
 
 func believed(at, seen int64) bool {

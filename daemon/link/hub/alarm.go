@@ -52,7 +52,7 @@ func (h *Hub) Alarms() []Alarm {
 func (h *Hub) alarmsOf(g *gateway) []Alarm {
 	if h.silent(g) {
 		if g.seen.IsZero() {
-			return []Alarm{{Type: "gateway-silent", Words: "the gateway has not been heard of since the management server started", Since: h.began}}
+			return []Alarm{{Type: "gateway-silent", Words: "the gateway has not been heard of since " + g.since.UTC().Format(dateLayout), Since: g.since}}
 		}
 		return []Alarm{{Type: "gateway-silent", Words: "the gateway was heard of last at " + g.seen.UTC().Format(dateLayout), Since: g.seen}}
 	}

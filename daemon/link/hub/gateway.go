@@ -19,7 +19,7 @@ type gateway struct {
 	said            link.Poll
 	seen            time.Time // zero until it polled
 	connected       bool
-	since           time.Time     // when it became connected
+	since           time.Time     // when it became connected, before that when it was listed first
 	clock           time.Duration // by how much its clock is ahead
 	clockTold       time.Time     // that it is off
 	dropped         int64         // of its counter, that were told of
@@ -202,7 +202,7 @@ func (h *Hub) list(ctx context.Context) {
 		there[o.ID] = true
 		g := h.gateways[o.ID]
 		if g == nil {
-			g = &gateway{id: o.ID, changed: make(chan struct{})}
+			g = &gateway{id: o.ID, since: h.Now(), changed: make(chan struct{})}
 			h.gateways[o.ID] = g
 			if h.listed {
 				h.tell(g.id, "informative", gatewayRegistered, "gateway %s has registered", o.Name)
@@ -228,7 +228,7 @@ func (h *Hub) list(ctx context.Context) {
 func (h *Hub) silent(g *gateway) bool {
 	last := g.seen
 	if last.IsZero() {
-		last = h.began
+		last = g.since
 	}
 	return h.Now().Sub(last) > silentAfter
 }

@@ -56,7 +56,6 @@ type Config struct {
 type Hub struct {
 	Config
 	events  *intake
-	began   time.Time
 	encoder *zstd.Encoder
 	bundles chan struct{} // holds a value for each that is taken
 
@@ -80,7 +79,7 @@ func New(ctx context.Context, c Config) (*Hub, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Hub{Config: c, began: c.Now(), encoder: encoder, bundles: make(chan struct{}, bundles), gateways: make(map[string]*gateway), groups: make(map[string]*group)}
+	h := &Hub{Config: c, encoder: encoder, bundles: make(chan struct{}, bundles), gateways: make(map[string]*gateway), groups: make(map[string]*group)}
 	h.events = newIntake(aggregator, h.room, c.Log)
 	return h, nil
 }
