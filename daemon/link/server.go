@@ -86,7 +86,7 @@ func NewServer(c Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{Config: c, cert: cert, pin: sha256.Sum256(cert.Leaf.RawSubjectPublicKeyInfo), wrong: attempts{now: c.Now}, mux: http.NewServeMux(), in: handover{make(chan net.Conn), make(chan struct{})},
-		strangers: make(map[netip.Prefix]int), known: make(map[token.Pin][]*Peer), refusals: make(map[errand.Kind]int)}
+		strangers: make(map[netip.Prefix]int), known: make(map[token.Pin][]*Peer)}
 	protocols := new(http.Protocols)
 	protocols.SetUnencryptedHTTP2(true) // the connections that are handed over are TLS inside
 	s.http = &http.Server{
@@ -312,8 +312,7 @@ func (s *Server) tells(kind errand.Kind) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if now := s.Now(); now.Sub(s.refusedSince).Abs() >= refusalsEvery {
-		s.refusedSince = now
-		clear(s.refusals)
+		s.refusedSince, s.refusals = now, make(map[errand.Kind]int)
 	}
 	s.refusals[kind]++
 	return s.refusals[kind] <= refusalsTold
