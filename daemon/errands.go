@@ -87,10 +87,9 @@ type errands struct {
 	exports sync.WaitGroup  // that were asked for
 	writes  writes          // of the REST API, in the audit log
 
-	strangers, comings, chains refusals // of gateways, in the audit log
-
 	mu       sync.Mutex
 	exported time.Time // the last time that it was asked
+	notes    map[errand.Kind]*refusals
 }
 
 var _ errand.Host = (*errands)(nil)

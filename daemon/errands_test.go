@@ -94,3 +94,34 @@ func TestWhatAGatewayMay(t *testing.T) {
 		t.Errorf("%v", kept)
 	}
 }
+
+// The hole: refusals that beat a bound are only counted. The attack: a stranger polls
+// without a key, for which no one is held up, and guesses passwords beside it. What must
+// hold: of each kind there are as many records, and the rest is counted.
+func TestOneKindOfRefusalHidesNoOther(t *testing.T) {
+	dir := t.TempDir()
+	d := &Daemon{audit: audit.New(dir), log: slog.New(slog.DiscardHandler)}
+	defer d.audit.Close()
+	e := &errands{Daemon: d, ctx: t.Context()}
+	note := func(k errand.Kind, times int) {
+		t.Helper()
+		for range times {
+			if err := e.Note(errand.Note{Kind: k, Origin: "192.0.2.1"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	note(errand.UnknownKey, 10*refusalsTold)
+	note(errand.WrongSecret, 2)
+	note(errand.Registered, 2*refusalsTold)
+	kept := map[string]int{}
+	for r, err := range audit.Newest(dir) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept[r.Note]++
+	}
+	if kept[string(errand.UnknownKey)] != refusalsTold || kept[string(errand.WrongSecret)] != 2 || kept[string(errand.Registered)] != 2*refusalsTold {
+		t.Errorf("%v", kept)
+	}
+}

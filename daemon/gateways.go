@@ -22,18 +22,19 @@ const (
 )
 
 // Note keeps what happened to a gateway. Who was refused is any stranger, so of them
-// it keeps as few as of other strangers.
+// it keeps as few as of other strangers: of each kind, since one that anybody can have
+// noted must not hide the others.
 func (e *errands) Note(n errand.Note) error {
-	exit, told, most, every := control.ExitDenied, &e.strangers, refusalsTold, refusalsEvery
+	exit, most, every := control.ExitDenied, refusalsTold, refusalsEvery
 	switch n.Kind {
 	case errand.Registered, errand.Renewed, errand.Unregistered:
-		exit, told, most, every = control.ExitDone, &e.comings, comingsTold, comingsEvery
+		exit, most, every = control.ExitDone, comingsTold, comingsEvery
 	case errand.AuditHead:
-		exit, told, most, every = control.ExitDone, &e.chains, headsTold, headEvery
+		exit, most, every = control.ExitDone, headsTold, headEvery
 	case errand.AuditRewritten:
-		exit, told, most, every = control.ExitFailed, &e.chains, headsTold, headEvery
+		exit, most, every = control.ExitFailed, headsTold, headEvery
 	}
-	more, tell := told.tell(time.Now(), most, every)
+	more, tell := e.notesOf(n.Kind).tell(time.Now(), most, every)
 	if !tell {
 		return nil
 	}
@@ -45,4 +46,17 @@ func (e *errands) Note(n errand.Note) error {
 		note += fmt.Sprintf("; and %d more, of whomever", more)
 	}
 	return e.keep(audit.Record{Event: ofGateway, User: n.Gateway, Origin: n.Origin, Exit: &exit, Note: note})
+}
+
+// notesOf counts the notes of a kind, which is one of few.
+func (e *errands) notesOf(kind errand.Kind) *refusals {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.notes == nil {
+		e.notes = make(map[errand.Kind]*refusals)
+	}
+	if e.notes[kind] == nil {
+		e.notes[kind] = new(refusals)
+	}
+	return e.notes[kind]
 }

@@ -5,9 +5,9 @@
 // the end of the process, however it ends, and a power cut after the next sync, once a
 // second. What Read gives out survives both, so that within an epoch a number that was
 // read never comes again with another record. An epoch ends when the numbers begin
-// anew, because the spool was lost. The spool is bounded: when it is full the oldest
-// segment goes, its records are counted as dropped, and the reader sees the gap in the
-// numbers. A record that the disk has damaged is never given out.
+// anew, because the spool was lost, or when its own name was. The spool is bounded: when it
+// is full the oldest segment goes, its records are counted as dropped, and the reader sees
+// the gap in the numbers. A record that the disk has damaged is never given out.
 package spool
 
 import (
@@ -162,8 +162,10 @@ func (s *Spool) name() error {
 	}
 	rand.Read(id)
 	s.epoch = hex.EncodeToString(id)
-	if err := os.Remove(filepath.Join(s.dir, takenName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	if len(s.segments) == 0 { // else the numbers go on, and so does what was taken
+		if err := os.Remove(filepath.Join(s.dir, takenName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 	}
 	return atomicfile.Write(path, []byte(s.epoch+"\n"), s.mode)
 }

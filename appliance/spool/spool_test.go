@@ -193,7 +193,8 @@ func TestGrownTells(t *testing.T) {
 	}
 }
 
-// Numbers begin anew with another epoch, and only then.
+// Numbers begin anew with another epoch. Where only its name was lost they go on, and what
+// was taken is not given out again.
 func TestAnEpochLastsAsLongAsTheNumbers(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "spool")
 	s := open(t, dir, spool.Options{})
@@ -205,27 +206,34 @@ func TestAnEpochLastsAsLongAsTheNumbers(t *testing.T) {
 		t.Errorf("after a restart the epoch is %q, it was %q; %d is taken", s.Epoch(), first, s.Taken())
 	}
 	s.Close()
-	for name, lose := range map[string]func() error{
-		"the epoch's file": func() error { return os.Remove(filepath.Join(dir, "epoch")) },
-		"half of the file": func() error { return os.Truncate(filepath.Join(dir, "epoch"), 16) },
-		"the segments": func() error {
+	for _, of := range []struct {
+		name  string
+		lose  func() error
+		taken uint64
+	}{
+		{"the epoch's file", func() error { return os.Remove(filepath.Join(dir, "epoch")) }, 1},
+		{"half of the file", func() error { return os.Truncate(filepath.Join(dir, "epoch"), 16) }, 2},
+		{"the segments", func() error {
 			names, err := filepath.Glob(filepath.Join(dir, "*.seg"))
 			for _, name := range names {
 				err = errors.Join(err, os.Remove(name))
 			}
 			return err
-		},
+		}, 0},
 	} {
 		before := first
-		if err := lose(); err != nil {
+		if err := of.lose(); err != nil {
 			t.Fatal(err)
 		}
 		s = open(t, dir, spool.Options{})
-		if first = s.Epoch(); first == before || s.Taken() != 0 {
-			t.Errorf("%s was lost, and the epoch goes on, %d taken", name, s.Taken())
+		if first = s.Epoch(); first == before || s.Taken() != of.taken {
+			t.Errorf("%s was lost: the epoch was %s and is %s, %d are taken, want %d", of.name, before, first, s.Taken(), of.taken)
 		}
 		appendAll(t, s, "again")
-		s.Acknowledge(1)
+		if list := drain(t, s, s.Taken()); len(list) != 1 || list[0].Sequence != of.taken+1 {
+			t.Errorf("%s was lost: %v is there to be taken", of.name, list)
+		}
+		s.Acknowledge(of.taken + 1)
 		s.Close()
 	}
 }

@@ -75,26 +75,7 @@ func (a *Aggregator) readNumbers(ctx context.Context) error {
 // passed over, so that a batch may be sent again. EventNumber and AlertNumber are
 // given here.
 func (a *Aggregator) Append(ctx context.Context, violations []Violation) error {
-	list := make([]owned, len(violations))
-	for i, v := range violations {
-		list[i].Violation = v
-	}
-	return a.append(ctx, list)
-}
-
-// owner is the gateway that delivers a violation.
-type owner struct {
-	id  string
-	was string // name that what it delivered before has
-}
-
-type owned struct {
-	Violation
-	by *owner // nil: nobody knows
-}
-
-func (a *Aggregator) append(ctx context.Context, violations []owned) error {
-	byDay := make(map[string][]owned)
+	byDay := make(map[string][]Violation)
 	for _, v := range violations {
 		name, err := dayOf(v.Time)
 		if err != nil {
@@ -112,7 +93,7 @@ func (a *Aggregator) append(ctx context.Context, violations []owned) error {
 	return nil
 }
 
-func (a *Aggregator) appendDay(ctx context.Context, name string, violations []owned) error {
+func (a *Aggregator) appendDay(ctx context.Context, name string, violations []Violation) error {
 	// The driver watches a context with a goroutine for each row: a fifth of the work.
 	ctx = context.WithoutCancel(ctx)
 	err := a.store.days.write(ctx, name, func(tx *sql.Tx) error {
@@ -153,7 +134,7 @@ func (a *Aggregator) open(ctx context.Context, tx *sql.Tx, name string) (*openAl
 }
 
 // add stores the violations that are not there yet, each with its alert's number.
-func (a *Aggregator) add(ctx context.Context, tx *sql.Tx, open *openAlerts, violations []owned) error {
+func (a *Aggregator) add(ctx context.Context, tx *sql.Tx, open *openAlerts, violations []Violation) error {
 	insert, err := tx.PrepareContext(ctx, violationTable.insertion()+passOver)
 	if err != nil {
 		return err
@@ -162,7 +143,7 @@ func (a *Aggregator) add(ctx context.Context, tx *sql.Tx, open *openAlerts, viol
 	var stored []row
 	var size int64
 	for i := range violations {
-		v := &violations[i].Violation
+		v := &violations[i]
 		alert := open.find(v)
 		fresh := alert == nil
 		if fresh {
@@ -171,7 +152,7 @@ func (a *Aggregator) add(ctx context.Context, tx *sql.Tx, open *openAlerts, viol
 		v.AlertNumber, v.EventNumber = alert.Number, a.eventNumber+1
 		r, n, err := a.insert(ctx, insert, v)
 		if err == nil && n == 0 {
-			r, n, err = a.insertBeside(ctx, tx, insert, v, violations[i].by)
+			r, n, err = a.insertBeside(ctx, tx, insert, v)
 		}
 		if err != nil {
 			return err
@@ -204,25 +185,31 @@ func (a *Aggregator) insert(ctx context.Context, insert *sql.Stmt, v *Violation)
 	return r, n * int64(len(document)), err
 }
 
-// insertBeside stores a violation whose id another gateway has used, which may have done
-// it so that this one is passed over, under an id that no gateway can give.
-func (a *Aggregator) insertBeside(ctx context.Context, tx *sql.Tx, insert *sql.Stmt, v *Violation, by *owner) (r row, size int64, err error) {
+// insertBeside stores a violation whose id came from another spool, perhaps so that this
+// one is passed over, under an id that no gateway can give.
+func (a *Aggregator) insertBeside(ctx context.Context, tx *sql.Tx, insert *sql.Stmt, v *Violation) (r row, size int64, err error) {
 	var document []byte
 	if err := tx.QueryRowContext(ctx, "SELECT CAST(document AS BLOB) FROM violations WHERE id = $1", v.ID).Scan(&document); err != nil {
 		return r, 0, err
 	}
-	var there struct {
-		Gateway string `json:"gatewayName"`
-	}
-	if err := json.Unmarshal(document, &there); err != nil || there.Gateway == v.Gateway || by != nil && there.Gateway == by.was {
+	if same, err := v.isIn(document); err != nil || same {
 		return r, 0, err
 	}
-	if by != nil {
-		v.ID += "@" + by.id
-	} else {
-		v.ID += "@" + v.Gateway
-	}
+	v.ID = v.idBeside()
 	return a.insert(ctx, insert, v)
+}
+
+func (v *Violation) idBeside() string { return v.ID + "@" + v.Origin }
+
+// isIn says whether what is stored under the violation's id came from the same spool.
+func (v *Violation) isIn(document []byte) (bool, error) {
+	var there struct {
+		Gateway string `json:"gatewayName"`
+		Origin  string `json:"origin"`
+	}
+	err := json.Unmarshal(document, &there)
+	// Earlier releases noted no origin.
+	return there.Origin == v.Origin || there.Origin == "" && there.Gateway == v.Gateway, err
 }
 
 // kind, source and target are what alerts have in common.

@@ -76,6 +76,15 @@ func (s *Store) countEvents(ctx context.Context) ([]Count, error) {
 	return counts, nil
 }
 
+// ViolationsOf says how many violations a day has.
+func (s *Store) ViolationsOf(ctx context.Context, day string) (int64, error) {
+	d, err := beginDay(ctx, s.data, day)
+	if err != nil {
+		return 0, fmt.Errorf("cannot count the events of %s: %w", day, err)
+	}
+	return d.totals[violationTable.name].Rows, d.close()
+}
+
 // readTotals reads what a day holds, by table.
 func readTotals(ctx context.Context, q querier) (map[string]Count, error) {
 	rows, err := q.QueryContext(ctx, "SELECT name, rows, bytes FROM totals")

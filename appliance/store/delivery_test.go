@@ -93,9 +93,63 @@ func TestADeliveryThatIsCutOffIsStoredOnce(t *testing.T) {
 	}
 }
 
-// A gateway that is renamed between a delivery and its repeat has told the same, whether
-// the delivery was noted or cut off, is its first or not, and also of a violation whose id
-// another gateway has used.
+// The clock of the management server jumps between a delivery that is cut off and its
+// repeat, as one does that a power cut leaves without its battery: a time that was believed
+// is not any more, or the other way, and all is there once.
+func TestTheClockJumpsBetweenADeliveryAndItsRepeat(t *testing.T) {
+	for name, jump := range map[string]time.Duration{"back": -10 * 366 * 24 * time.Hour, "ahead": 10 * 366 * 24 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			home := open(t).Home()
+			begin := time.Now()
+			now := begin
+			s, err := store.Open(t.Context(), home, store.Options{Now: func() time.Time { return now }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			id, other := register(t, s, "gw-1"), register(t, s, "gw-2")
+			deliver := func(id, epoch string, from, to int) error {
+				a, err := s.Aggregator(t.Context()) // as after a restart
+				if err != nil {
+					t.Fatal(err)
+				}
+				d := store.Delivery{GatewayID: id, Epoch: epoch, Last: uint64(to)}
+				for i := from; i < to; i++ {
+					d.Violations = append(d.Violations, store.Delivered{Sequence: uint64(i + 1), Violation: store.Violation{ID: fmt.Sprint("v", i), Time: begin.UnixMilli() + int64(i), Type: "t"}})
+				}
+				_, err = a.Deliver(t.Context(), []store.Delivery{d})
+				return err
+			}
+			// Another spool has used some ids already.
+			if err := deliver(other, "of gw-2", 0, 5); err != nil {
+				t.Fatal(err)
+			}
+			mend := cut(t, home)
+			for _, at := range []time.Time{begin, begin.Add(jump), begin} {
+				now = at
+				if err := deliver(id, "of gw-1", 0, 20); err == nil {
+					t.Fatal("it was not cut off")
+				}
+			}
+			mend()
+			now = begin.Add(jump)
+			for range 2 {
+				if err := deliver(id, "of gw-1", 0, 20); err != nil {
+					t.Fatal(err)
+				}
+			}
+			storetest.CheckAlerts(t, s)
+			if _, violations := storetest.History(t, s); len(violations) != 25 {
+				t.Errorf("%d violations are stored, want 25", len(violations))
+			}
+		})
+	}
+}
+
+// What a spool holds is stored once, whatever its gateway is called when it is sent again:
+// renamed time after time between answers that were lost, set back to a disk of before all
+// of that, or registered anew under another name, and also where another spool has used the
+// id of a violation.
 func TestARenamedGatewayDeliversOnce(t *testing.T) {
 	s := open(t)
 	id, other := register(t, s, "old"), register(t, s, "other")
@@ -107,7 +161,10 @@ func TestARenamedGatewayDeliversOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d := store.Delivery{GatewayID: id, Gateway: name, Epoch: "e", Last: uint64(to)}
+		d := store.Delivery{GatewayID: id, Epoch: "e", Last: uint64(to)}
+		if id == other {
+			d.Epoch = "of the other"
+		}
 		for i := from; i < to; i++ {
 			d.Violations = append(d.Violations, store.Delivered{Sequence: uint64(i + 1), Violation: store.Violation{ID: fmt.Sprint("v", i), Time: now, Gateway: name, Type: "t"}})
 		}
@@ -143,5 +200,32 @@ func TestARenamedGatewayDeliversOnce(t *testing.T) {
 		must(deliver(id, name, n, n+10))
 		n += 10
 		stored(n + 1)
+	}
+	must(deliver(id, "newest", 0, n)) // the disk was set back
+	stored(n + 1)
+	must(deliver(register(t, s, "anew"), "anew", 0, n))
+	stored(n + 1)
+}
+
+// What a release stored that noted no origin is known by the gateway's name.
+func TestViolationsOfEarlierReleasesAreDeliveredOnce(t *testing.T) {
+	s := open(t)
+	ids := map[string]string{"gw-1": register(t, s, "gw-1"), "gw-2": register(t, s, "gw-2")}
+	a, err := s.Aggregator(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now().UnixMilli()
+	if err := a.Append(t.Context(), []store.Violation{{ID: "v", Time: now, Gateway: "gw-1"}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"gw-1", "gw-2", "gw-1", "gw-2"} {
+		d := store.Delivery{GatewayID: ids[name], Epoch: "of " + name, Last: 1, Violations: []store.Delivered{{Sequence: 1, Violation: store.Violation{ID: "v", Time: now, Gateway: name}}}}
+		if _, err := a.Deliver(t.Context(), []store.Delivery{d}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, violations := storetest.History(t, s); len(violations) != 2 {
+		t.Errorf("stored are %+v", violations)
 	}
 }

@@ -54,6 +54,7 @@ type Violation struct {
 	Session       string `json:"session,omitempty"`
 	User          string `json:"user,omitempty"`
 	Comment       string `json:"comment,omitempty"`
+	Origin        string `json:"origin,omitempty"` // the spool that it came from, a digest of its epoch
 }
 
 // AuditRecord is a request and its answer, recorded because an audit policy says

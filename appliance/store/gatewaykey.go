@@ -17,17 +17,16 @@ type GatewayKey struct {
 	Registered time.Time
 	Epoch      string // of the spool whose events are kept up to Sequence
 	Sequence   int64
-	ToldAs     string // name that its stored events have, "": none yet
 }
 
 // maxDeletedKeys are remembered.
 const maxDeletedKeys = 1000
 
-const gatewayKeyColumns = "gateway_id, pin, sealing, kind, registered, epoch, sequence, told_as"
+const gatewayKeyColumns = "gateway_id, pin, sealing, kind, registered, epoch, sequence"
 
 func scanGatewayKey(scan func(...any) error, k *GatewayKey) error {
 	var registered int64
-	err := scan(&k.GatewayID, &k.Pin, &k.Sealing, &k.Kind, &registered, &k.Epoch, &k.Sequence, &k.ToldAs)
+	err := scan(&k.GatewayID, &k.Pin, &k.Sealing, &k.Kind, &registered, &k.Epoch, &k.Sequence)
 	k.Registered = time.UnixMilli(registered).UTC()
 	return err
 }
@@ -89,8 +88,8 @@ func (t *Tx) PutGatewayKey(ctx context.Context, k GatewayKey) error {
 	if _, err := t.tx.ExecContext(ctx, "DELETE FROM deleted_gateway_keys WHERE pin = $1", k.Pin); err != nil {
 		return err
 	}
-	_, err := t.tx.ExecContext(ctx, "INSERT INTO gateway_keys ("+gatewayKeyColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-		k.GatewayID, k.Pin, k.Sealing, k.Kind, t.at, k.Epoch, k.Sequence, k.ToldAs)
+	_, err := t.tx.ExecContext(ctx, "INSERT INTO gateway_keys ("+gatewayKeyColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7)",
+		k.GatewayID, k.Pin, k.Sealing, k.Kind, t.at, k.Epoch, k.Sequence)
 	if isDuplicate(err) {
 		return fmt.Errorf("the key of a gateway: %w", ErrExists)
 	}

@@ -33,6 +33,15 @@ var (
 	errRestarts = errors.New("the gateway restarts")
 )
 
+// going is whether the role goes on. One that does not refuses further commands.
+type going int
+
+const (
+	stays     going = iota
+	willLeave       // for a restart, once the server knows all results
+	leaves          // the daemon was asked for it
+)
+
 // obey carries out commands. Each ends with a result, at the next poll.
 func (j *joined) obey(ctx context.Context, client *link.Client, id *link.Identity, commands []link.Command) {
 	for _, c := range commands {
@@ -41,7 +50,7 @@ func (j *joined) obey(ctx context.Context, client *link.Client, id *link.Identit
 			return
 		}
 		j.log.Info("the management server asks", "for", link.Brief(c.Kind))
-		if j.willRestart() {
+		if j.goes() != stays {
 			j.end(c, errRestarts)
 			continue
 		}
@@ -132,7 +141,7 @@ func (j *joined) restartSoon(ctx context.Context, c link.Command) {
 		return
 	}
 	j.mu.Lock()
-	j.restart = true
+	j.going = willLeave
 	if j.bundle != nil {
 		j.bundle(errRestarts)
 	}
@@ -140,27 +149,20 @@ func (j *joined) restartSoon(ctx context.Context, c link.Command) {
 	j.end(c, nil)
 }
 
-func (j *joined) willRestart() bool {
+func (j *joined) goes() going {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.restart
-}
-
-// restarts says whether the daemon was asked to restart this role.
-func (j *joined) restarts() bool {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.leaving
+	return j.going
 }
 
 // restartWhenTold restarts, if it should, once the server knows all results.
 func (j *joined) restartWhenTold() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if !j.restart || len(j.results) > 0 || j.doing > 0 {
+	if j.going != willLeave || len(j.results) > 0 || j.doing > 0 {
 		return
 	}
-	j.restart, j.leaving = false, true
+	j.going = leaves
 	j.events.Tell(event.Low, event.Restarting, "the gateway restarts, as the management server asked")
 	go func() {
 		err := j.daemon.RestartRole(context.Background())
@@ -170,7 +172,7 @@ func (j *joined) restartWhenTold() {
 		j.log.Error("the gateway does not restart", "error", err.Error())
 		j.mu.Lock()
 		defer j.mu.Unlock()
-		j.leaving = false
+		j.going = stays
 	}()
 }
 

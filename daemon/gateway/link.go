@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
@@ -24,21 +25,21 @@ type joined struct {
 	*gateway
 	spool  *spool.Spool
 	daemon Daemon
+	start  string // drawn: a copy of the machine has another
 
 	fetching    sync.Mutex // one configuration at a time
 	stopServing func()     // with the keys that it has
 
 	mu      sync.Mutex
 	status  link.Status
-	doing   int                     // commands
-	results []link.Result           // that the server does not know yet
-	restart bool                    // once it knows them; other commands are refused until then
-	leaving bool                    // it restarts
+	doing   int           // commands
+	results []link.Result // that the server does not know yet
+	going   going
 	bundle  context.CancelCauseFunc // breaks off the one that is being made; nil: none is
 }
 
 func newJoined(g *gateway, s *spool.Spool, daemon Daemon) *joined {
-	return &joined{gateway: g, spool: s, daemon: daemon}
+	return &joined{gateway: g, spool: s, daemon: daemon, start: rand.Text()}
 }
 
 // run keeps the link until ctx ends, for as long as the gateway is registered, and
@@ -174,7 +175,7 @@ func (j *joined) tell(id *link.Identity) link.Poll {
 	stats := j.spool.Stats()
 	results := j.results[:min(len(j.results), maxResults)]
 	return link.Poll{
-		Version: link.Version, Software: control.Version, Model: machine(), Platform: runtime.GOOS + " " + runtime.GOARCH, Addresses: addresses(), DataAddress: id.DataAddress,
+		Version: link.Version, Software: control.Version, Start: j.start, Model: machine(), Platform: runtime.GOOS + " " + runtime.GOARCH, Addresses: addresses(), DataAddress: id.DataAddress,
 		Running: j.runs(), Refused: j.status.Refused, NotListening: j.notListening(), Clock: time.Now().UnixMilli(),
 		Spool:   link.Spool{Epoch: j.spool.Epoch(), Records: stats.Records, Bytes: stats.Bytes, Max: stats.Max, Dropped: int64(stats.Dropped)},
 		Results: slices.Clone(results),
@@ -216,7 +217,7 @@ func (j *joined) keepTelling(ctx context.Context, client *link.Client, id *link.
 
 // poll asks once, and does what the answer says. now is for an answer at once.
 func (j *joined) poll(ctx context.Context, client *link.Client, id *link.Identity, now bool) error {
-	if j.restarts() {
+	if j.goes() == leaves {
 		return nil // what is asked now is for the next role
 	}
 	said := j.tell(id)

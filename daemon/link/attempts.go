@@ -11,7 +11,8 @@ const (
 	freeAttempts = 2
 	firstWait    = time.Second
 	longestWait  = 5 * time.Minute
-	maxAddresses = 4096 // remembered; the one that rested longest is forgotten
+	forgetAfter  = time.Hour // longer than any wait: it gives no more guesses
+	maxAddresses = 4096      // remembered; the one that rested longest is forgotten
 )
 
 // attempts holds up addresses from which wrong guesses came. Right ones cost nothing.
@@ -61,6 +62,9 @@ func (a *attempts) failed(address netip.Addr) {
 		}
 		f = new(attempt)
 		a.from[network(address)] = f
+	}
+	if a.now().Sub(f.until) > forgetAfter {
+		f.failures = 0
 	}
 	f.failures++
 	wait := time.Duration(0)

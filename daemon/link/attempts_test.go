@@ -24,6 +24,11 @@ func TestAttempts(t *testing.T) {
 	if got := a.wait(netip.MustParseAddr("192.0.2.2")); got != 0 {
 		t.Errorf("another address waits %s", got)
 	}
+	now = now.Add(4*time.Minute + forgetAfter + 1)
+	a.failed(one) // somebody mistyped
+	if got := a.wait(one); got != 0 {
+		t.Errorf("a slip long after is held up for %s", got)
+	}
 	for range 3 { // one host has a whole network of IPv6 addresses
 		a.failed(netip.MustParseAddr(fmt.Sprintf("2001:db8::%d", len(a.from))))
 	}

@@ -376,7 +376,7 @@ func (r *registration) find(ctx context.Context) error {
 				Hint: "unregister that one, or delete it: DELETE /SecureSphere/api/v1/conf/gateways/" + r.m.Name}
 		}
 		if err == nil {
-			r.key.Epoch, r.key.Sequence, r.key.ToldAs = before.Epoch, before.Sequence, before.ToldAs
+			r.key.Epoch, r.key.Sequence = before.Epoch, before.Sequence
 		} else if !errors.Is(err, store.ErrNotFound) {
 			return err
 		}

@@ -358,6 +358,14 @@ func TestKeys(t *testing.T) {
 	if n := m.supervisor.noted(errand.UnknownKey); n != refusalsTold {
 		t.Errorf("strangers have %d records", n)
 	}
+	// Who floods one kind hides none of the others.
+	guess := m.join("gw1")
+	guess.Password = "Wrong-pw-17"
+	_, err := newIdentity(t).Register(t.Context(), guess)
+	has(t, err, WrongSecret)
+	if n := m.supervisor.noted(errand.WrongSecret); n != 1 {
+		t.Errorf("a wrong password beside the flood has %d records", n)
+	}
 	m.clock.Pass(refusalsEvery)
 	id := newIdentity(t)
 	if _, err := id.Register(t.Context(), m.join("gw1")); err != nil {

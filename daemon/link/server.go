@@ -80,7 +80,7 @@ type Server struct {
 	known     map[token.Pin][]*Peer
 
 	refusedSince time.Time
-	refusals     int
+	refusals     map[errand.Kind]int // told of since then
 }
 
 // NewServer needs the link's certificate to be there.
@@ -304,21 +304,22 @@ func (s *Server) stranger(ctx context.Context, p *Peer) error {
 	return &Problem{Code: UnknownKey, Text: "the management server does not know the gateway's key"}
 }
 
-// Refusals that are told of in a minute: strangers fill no log, and keep no errand waiting.
+// Refusals of a kind that are told of in a minute: strangers fill no log, and keep no
+// errand waiting.
 const (
 	refusalsTold  = 60
 	refusalsEvery = time.Minute
 )
 
 // tells says whether one more refusal is told of.
-func (s *Server) tells() bool {
+func (s *Server) tells(kind errand.Kind) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if now := s.Now(); now.Sub(s.refusedSince).Abs() >= refusalsEvery {
-		s.refusedSince, s.refusals = now, 0
+		s.refusedSince, s.refusals = now, make(map[errand.Kind]int)
 	}
-	s.refusals++
-	return s.refusals <= refusalsTold
+	s.refusals[kind]++
+	return s.refusals[kind] <= refusalsTold
 }
 
 // maxNoted bounds what is told of a stranger's name, in bytes.
@@ -329,7 +330,7 @@ func (s *Server) note(ctx context.Context, p *Peer, kind errand.Kind, gateway, d
 	level := slog.LevelInfo
 	if kind != errand.Registered && kind != errand.Renewed && kind != errand.Unregistered {
 		level = slog.LevelWarn
-		if !s.tells() {
+		if !s.tells(kind) {
 			return
 		}
 	}

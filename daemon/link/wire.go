@@ -87,6 +87,7 @@ type Revision struct {
 type Poll struct {
 	Version      int      `json:"version"`
 	Software     string   `json:"software"`
+	Start        string   `json:"start,omitempty"` // drawn each time that the gateway starts
 	Model        string   `json:"model,omitempty"`
 	Platform     string   `json:"platform,omitempty"`
 	Addresses    []string `json:"addresses,omitempty"`

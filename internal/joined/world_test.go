@@ -180,15 +180,16 @@ const (
 )
 
 // protect has the gateways of the default group forward what comes to port to an
-// origin, and inspect it for SQL injection, in simulation.
+// origin, and inspect it for SQL injection, in simulation. The rule is the last write, so
+// that the first request that is served is inspected.
 func (m *management) protect(port int, origin *peers.Server) {
 	m.t.Helper()
 	m.ask("POST", "/v1/conf/sites/Shop", "")
 	m.ask("POST", serverGroup, "")
 	m.ask("POST", webService, `{"ports":[80]}`)
+	m.ask("PUT", signatures, `{"applyTo":[{"operation":"add","siteName":"Shop","serverGroupName":"Web","webServiceName":"Front","webApplicationName":"Default Web Application"}]}`)
 	m.ask("POST", fmt.Sprintf("%s/krpInboundRules/Default%%20Gateway%%20Group/AWS%%20Default/%d", webService, port),
 		fmt.Sprintf(`{"outboundRules":{"1":{"internalIpHost":%q,"serverPort":%d}}}`, origin.Host, origin.Port))
-	m.ask("PUT", signatures, `{"applyTo":[{"operation":"add","siteName":"Shop","serverGroupName":"Web","webServiceName":"Front","webApplicationName":"Default Web Application"}]}`)
 }
 
 func (m *management) mode(mode string) {

@@ -58,7 +58,7 @@ func deliveries(t *testing.T, open func(*testing.T) *store.Store) {
 		for _, id := range gateways {
 			from := max(acknowledged[id]-r.IntN(30), 0)
 			to := min(from+30+r.IntN(60), each)
-			batch = append(batch, store.Delivery{GatewayID: id, Gateway: "gw", Epoch: "e", Last: uint64(to), Violations: list[id][from:to]})
+			batch = append(batch, store.Delivery{GatewayID: id, Epoch: "e", Last: uint64(to), Violations: list[id][from:to]})
 		}
 		n, err := a.Deliver(t.Context(), batch)
 		if err != nil {
@@ -104,7 +104,7 @@ func takenIDs(t *testing.T, open func(*testing.T) *store.Store) {
 	ids := map[string]string{"taken": registered(t, s, "taken"), "gw-1": registered(t, s, "gw-1")}
 	for _, name := range []string{"taken", "gw-1", "gw-1", "taken"} {
 		v := store.Violation{ID: "BLOCKED", Time: now, Gateway: name, Type: "of " + name}
-		if _, err := a.Deliver(t.Context(), []store.Delivery{{GatewayID: ids[name], Gateway: name, Epoch: "e", Last: 1, Violations: []store.Delivered{{Sequence: 1, Violation: v}}}}); err != nil {
+		if _, err := a.Deliver(t.Context(), []store.Delivery{{GatewayID: ids[name], Epoch: "of " + name, Last: 1, Violations: []store.Delivered{{Sequence: 1, Violation: v}}}}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -52,7 +52,7 @@ func (h *Hub) Alarms() []Alarm {
 func (h *Hub) alarmsOf(g *gateway) []Alarm {
 	if h.silent(g) {
 		if g.seen.IsZero() {
-			return []Alarm{{Type: "gateway-silent", Words: "the gateway has not been heard of since the management server started", Since: h.began}}
+			return []Alarm{{Type: "gateway-silent", Words: "the gateway has not been heard of since " + g.since.UTC().Format(dateLayout), Since: g.since}}
 		}
 		return []Alarm{{Type: "gateway-silent", Words: "the gateway was heard of last at " + g.seen.UTC().Format(dateLayout), Since: g.seen}}
 	}
@@ -83,6 +83,10 @@ func (h *Hub) alarmsOf(g *gateway) []Alarm {
 	if !g.droppedAt.IsZero() && now.Sub(g.droppedAt) < droppedFor {
 		list = append(list, Alarm{Type: "gateway-events-dropped", Since: g.droppedAt,
 			Words: fmt.Sprintf("the gateway has dropped %d events since it started, the last ones were told of at %s", g.dropped, g.droppedAt.UTC().Format(dateLayout))})
+	}
+	if g.copies.there(now) {
+		list = append(list, Alarm{Type: gatewayCopied, Since: g.copyTold,
+			Words: "two machines use the gateway's key, one is a copy of the other: impctl gateway re-register " + g.name + " gives one of them new keys and shuts out the other"})
 	}
 	if !g.chain.rewritten.IsZero() {
 		list = append(list, Alarm{Type: "gateway-audit-rewritten", Since: g.chain.rewritten,

@@ -166,6 +166,26 @@ func TestTheOpenAPIKnowsWhatGatewaysSay(t *testing.T) {
 	eventually(t, "the event that it is gone", func() bool { return len(m.happened("mx1", "gateway-removed")) == 1 })
 }
 
+// A gateway that has registered has a while until its first poll, however long the
+// management server has run.
+func TestAFreshGatewayIsNotSilent(t *testing.T) {
+	m := newMX(t)
+	c := new(trial.Clock)
+	m.stop()
+	m.start(m.address, c)
+	m.register("gw1")
+	eventually(t, "it is silent, for all that is known", func() bool { c.Pass(time.Minute); types, _ := m.alarms("gw1"); return types == "gateway-silent" })
+	m.register("gw2")
+	eventually(t, "it is listed", func() bool { return len(m.happened("mx1", "gateway-registered")) > 0 })
+	if types, _ := m.alarms("gw2"); types != "" {
+		t.Errorf("alarms of one that has just registered: %q", types)
+	}
+	c.Pass(2 * time.Minute)
+	if types, words := m.alarms("gw2"); types != "gateway-silent" || !strings.Contains(words, "has not been heard of since ") {
+		t.Errorf("two minutes later: %q, %q", types, words)
+	}
+}
+
 // A clock that is off is told of; one that jumps takes nothing with it.
 func TestClocksThatAreOff(t *testing.T) {
 	m := newMX(t)

@@ -24,9 +24,10 @@ import (
 
 // Bounds of what is in memory of events.
 const (
-	places    = 16              // batches that are read or wait to be stored
-	placeTime = 5 * time.Second // that one waits for its place
-	together  = 4000            // violations that are stored in one transaction, about
+	places    = 16               // batches that are read or wait to be stored
+	placeTime = 5 * time.Second  // that one waits for its place
+	readTime  = 10 * time.Second // that it may take to come, once it has its place; it is smaller the next time
+	together  = 4000             // violations that are stored in one transaction, about
 	maxNumber = 1 << 62
 	maxLine   = spool.MaxRecord + 100 // bytes; the number stands before the record
 )
@@ -39,6 +40,7 @@ var validID = regexp.MustCompile(`^[0-9A-Za-z]{1,64}(-[0-9]{1,5})?$`)
 // stored together: a thousand gateways with an event each are one transaction.
 type intake struct {
 	aggregator *store.Aggregator
+	room       func() error
 	log        *slog.Logger
 	places     chan struct{}
 	queue      chan *delivery
@@ -55,12 +57,12 @@ type delivery struct {
 	stored chan error
 }
 
-func newIntake(a *store.Aggregator, log *slog.Logger) *intake {
+func newIntake(a *store.Aggregator, room func() error, log *slog.Logger) *intake {
 	decoder, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(link.MaxBatch), zstd.WithDecoderConcurrency(2), zstd.WithDecoderLowmem(true))
 	if err != nil {
 		panic(err) // the options are constant
 	}
-	return &intake{aggregator: a, log: log, places: make(chan struct{}, places), queue: make(chan *delivery), decoder: decoder}
+	return &intake{aggregator: a, room: room, log: log, places: make(chan struct{}, places), queue: make(chan *delivery), decoder: decoder}
 }
 
 // take answers a batch of a gateway's events when they are on the disk.
@@ -89,6 +91,9 @@ func (h *Hub) take(w http.ResponseWriter, r *http.Request, from link.Gateway) er
 		return &link.Problem{Code: link.Busy, Text: "the management server has many events to store", After: 2}
 	}
 	defer func() { <-h.events.places }()
+	if err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(readTime)); err != nil {
+		return err
+	}
 	d, err := h.events.read(r, from.GatewayID, name)
 	if err != nil {
 		return &link.Problem{Code: link.BadRequest, Text: err.Error()}
@@ -113,7 +118,7 @@ func (h *Hub) take(w http.ResponseWriter, r *http.Request, from link.Gateway) er
 // read reads a batch. A record that is no event is passed over and told of: it must
 // not hold up those behind it for ever.
 func (in *intake) read(r *http.Request, id, name string) (*delivery, error) {
-	d := &delivery{Delivery: store.Delivery{GatewayID: id, Gateway: name, Epoch: r.Header.Get(link.HeaderEpoch)}, stored: make(chan error, 1)}
+	d := &delivery{Delivery: store.Delivery{GatewayID: id, Epoch: r.Header.Get(link.HeaderEpoch)}, stored: make(chan error, 1)}
 	first, err := strconv.ParseUint(r.Header.Get(link.HeaderFirst), 10, 64)
 	if err != nil {
 		return nil, errors.New("a batch says which record is its first")
@@ -209,7 +214,10 @@ func (in *intake) store(ctx context.Context, list []*delivery) {
 	for i, d := range list {
 		deliveries[i] = d.Delivery
 	}
-	off, err := in.aggregator.Deliver(ctx, deliveries)
+	off, err := 0, in.room()
+	if err == nil {
+		off, err = in.aggregator.Deliver(ctx, deliveries)
+	}
 	if err != nil {
 		if ctx.Err() == nil && !in.failing.Swap(true) {
 			in.log.Error("events of gateways cannot be stored, they wait at the gateways", "error", err.Error())

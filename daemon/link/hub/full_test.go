@@ -5,11 +5,15 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"sealgate/appliance/disk"
+	"sealgate/appliance/model"
 	"sealgate/appliance/spool"
+	"sealgate/appliance/store"
 	"sealgate/appliance/store/storetest"
 	"sealgate/daemon/gateway/event"
 	"sealgate/daemon/link"
@@ -123,4 +127,90 @@ func TestAFullDiskOfAGateway(t *testing.T) {
 	if types, words := m.alarms("gw1"); types != "gateway-events-dropped" {
 		t.Errorf("%s: %s", types, words)
 	}
+}
+
+// The hole: violations filled the disk, and from its reserve on every command is refused.
+// The attack: anybody attacks a site for long enough. What must hold: old days make room
+// and are told of, today's stay, and configuring goes on throughout.
+func TestEventsLeaveRoomOnTheDisk(t *testing.T) {
+	m := newMXIn(t, small(t, "64m"))
+	id, _ := m.register("gw1")
+	s, err := spool.Open(filepath.Join(t.TempDir(), "events"), spool.Options{})
+	must(t, err)
+	defer s.Close()
+	client, err := link.NewClient(id.Server, id.Registration.Pin, id)
+	must(t, err)
+	defer client.Close()
+	_, err = client.Poll(t.Context(), link.Poll{Version: link.Version, Now: true})
+	must(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		client.Deliver(ctx, s, logger(t))
+	}()
+	defer func() { cancel(); <-ended }()
+
+	n := 0
+	more := func(count, daysAgo int) {
+		for range count {
+			v := violation(n)
+			v.Time -= int64(daysAgo) * 24 * 3600 * 1000
+			v.Query = strings.Repeat("x", 2000)
+			put(t, s, v)
+			n++
+		}
+	}
+	days := func() []string {
+		t.Helper()
+		list, err := m.store.EventDays(t.Context())
+		must(t, err)
+		return list
+	}
+	more(2000, 2)
+	more(2000, 1)
+	eventually(t, "two days", func() bool { return s.Stats().Records == 0 })
+	if len(days()) != 2 {
+		t.Fatalf("days %v", days())
+	}
+	yesterday := days()[1]
+	fill := func() {
+		t.Helper()
+		for range 100 {
+			more(500, 0)
+			if eventually(t, "they are taken, or wait", func() bool { return s.Stats().Records == 0 || m.full() }); m.full() {
+				return
+			}
+		}
+		t.Fatal("the disk does not get full")
+	}
+	fill()
+	eventually(t, "the oldest day goes", func() bool { return len(m.happened("mx1", "old-events-dropped")) == 1 })
+	eventually(t, "what waited", func() bool { return s.Stats().Records == 0 || m.full() })
+	if list := days(); list[0] != yesterday && len(list) != 1 {
+		t.Errorf("days %v", list)
+	}
+	fill()
+	eventually(t, "the other one goes, too", func() bool { return len(m.happened("mx1", "old-events-dropped")) == 2 })
+	fill()
+	more(500, 0)
+	for range 3 { // looks at the disk
+		link.Rest(t.Context(), time.Second)
+	}
+	if list := days(); len(list) != 1 || list[0] <= yesterday || s.Stats().Records == 0 || s.Stats().Dropped != 0 {
+		t.Errorf("days %v, %+v", list, s.Stats())
+	}
+	m.write(func(tx *store.Tx) error { m.create(tx, model.RootID, model.Site, "made meanwhile", nil); return nil })
+	if space, err := disk.Of(string(m.home)); err != nil || space.Free < space.Reserve {
+		t.Errorf("the reserve is touched: %+v, %v", space, err)
+	}
+	storetest.CheckAlerts(t, m.store)
+}
+
+// full says whether events stop.
+func (m *mx) full() bool {
+	m.t.Helper()
+	space, err := disk.Of(string(m.home))
+	must(m.t, err)
+	return space.Free < 2*space.Reserve
 }

@@ -28,7 +28,7 @@ func FuzzBatch(f *testing.F) {
 	}
 	f.Add([]byte("no zstd"), "1", "1", strings.Repeat("e", 32))
 	f.Add([]byte{}, "2", "1", "")
-	in := newIntake(nil, slog.New(slog.DiscardHandler))
+	in := newIntake(nil, nil, slog.New(slog.DiscardHandler))
 	f.Fuzz(func(t *testing.T, body []byte, first, last, epoch string) {
 		r := httptest.NewRequest(http.MethodPost, link.PathEvents, bytes.NewReader(body))
 		r.Header = http.Header{link.HeaderFirst: {first}, link.HeaderLast: {last}, link.HeaderEpoch: {epoch}}
@@ -74,7 +74,7 @@ func TestBatchesAreBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	in := newIntake(nil, slog.New(slog.DiscardHandler))
+	in := newIntake(nil, nil, slog.New(slog.DiscardHandler))
 	for name, body := range map[string][]byte{
 		"a bomb":     encoder.EncodeAll(make([]byte, link.MaxBatch+1), nil),
 		"a long one": bytes.Repeat([]byte("x"), link.MaxBatch+1),

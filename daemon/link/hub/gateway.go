@@ -19,7 +19,7 @@ type gateway struct {
 	said            link.Poll
 	seen            time.Time // zero until it polled
 	connected       bool
-	since           time.Time     // when it became connected
+	since           time.Time     // when it became connected, before that when it was listed first
 	clock           time.Duration // by how much its clock is ahead
 	clockTold       time.Time     // that it is off
 	dropped         int64         // of its counter, that were told of
@@ -31,6 +31,8 @@ type gateway struct {
 	sealing         string            // the key that they are sealed to
 	changed         chan struct{}     // closed when a poll that waits must look again
 	chain           chain
+	copies          copies
+	copyTold        time.Time
 	polls           int  // that came; the last one is answered
 	asked           bool // commands wait
 	lines           int  // of the log, about what it said
@@ -118,7 +120,7 @@ func (h *Hub) hear(ctx context.Context, from link.Gateway, said link.Poll) (g *g
 		return nil, 0, fmt.Errorf("gateway %q: %w", from.GatewayID, store.ErrNotFound)
 	}
 	now := h.Now()
-	for _, text := range []*string{&said.Software, &said.Model, &said.Platform, &said.DataAddress, &said.Running.SHA256} {
+	for _, text := range []*string{&said.Software, &said.Model, &said.Platform, &said.DataAddress, &said.Running.SHA256, &said.Start} {
 		*text = plain(*text, 100)
 	}
 	said.Addresses = said.Addresses[:min(len(said.Addresses), 64)]
@@ -156,6 +158,12 @@ func (h *Hub) hear(ctx context.Context, from link.Gateway, said link.Poll) (g *g
 	}
 	g.dropped = dropped
 	g.said, g.seen, g.clock = said, now, time.UnixMilli(said.Clock).Sub(now)
+	g.copies.hear(said.Start, now)
+	if g.copies.there(now) && now.Sub(g.copyTold) >= copyEvery {
+		h.tell(g.id, "high", gatewayCopied, "two machines use the key of gateway %s, one is a copy of the other", g.name)
+		h.log(g).Warn("two machines use the key of a gateway", "gateway", g.name, "address", from.Peer.Address.String())
+		g.copyTold = now
+	}
 	if g.clockIsOff() && now.Sub(g.clockTold) >= clockEvery {
 		h.tell(g.id, "medium", gatewayClockOff, "the clock of gateway %s is off by %s", g.name, g.clock.Round(time.Second))
 		g.clockTold = now
@@ -194,7 +202,7 @@ func (h *Hub) list(ctx context.Context) {
 		there[o.ID] = true
 		g := h.gateways[o.ID]
 		if g == nil {
-			g = &gateway{id: o.ID, changed: make(chan struct{})}
+			g = &gateway{id: o.ID, since: h.Now(), changed: make(chan struct{})}
 			h.gateways[o.ID] = g
 			if h.listed {
 				h.tell(g.id, "informative", gatewayRegistered, "gateway %s has registered", o.Name)
@@ -220,7 +228,7 @@ func (h *Hub) list(ctx context.Context) {
 func (h *Hub) silent(g *gateway) bool {
 	last := g.seen
 	if last.IsZero() {
-		last = h.began
+		last = g.since
 	}
 	return h.Now().Sub(last) > silentAfter
 }

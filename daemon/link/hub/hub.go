@@ -4,8 +4,8 @@
 //
 // It promises that a change of the configuration reaches a gateway that is connected
 // within moments, whoever wrote it; that what a gateway is told to have delivered is
-// on the disk, once; and that what a gateway may use here of memory and time is
-// bounded. What it remembers of gateways is what they said last: after a restart they
+// on the disk, once; that events leave room on the disk for what is configured and
+// audited; and that what a gateway may use here of memory and time is bounded. What it remembers of gateways is what they said last: after a restart they
 // say it again.
 package hub
 
@@ -56,7 +56,6 @@ type Config struct {
 type Hub struct {
 	Config
 	events  *intake
-	began   time.Time
 	encoder *zstd.Encoder
 	bundles chan struct{} // holds a value for each that is taken
 
@@ -66,6 +65,8 @@ type Hub struct {
 	listed   bool                // gateways, once
 	toKeep   []store.SystemEvent
 	failing  bool // they could not be stored
+
+	held time.Time // until then dropping days makes no room
 }
 
 // New returns a hub. Run is to run.
@@ -78,8 +79,9 @@ func New(ctx context.Context, c Config) (*Hub, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Hub{Config: c, events: newIntake(aggregator, c.Log), began: c.Now(), encoder: encoder, bundles: make(chan struct{}, bundles),
-		gateways: make(map[string]*gateway), groups: make(map[string]*group)}, nil
+	h := &Hub{Config: c, encoder: encoder, bundles: make(chan struct{}, bundles), gateways: make(map[string]*gateway), groups: make(map[string]*group)}
+	h.events = newIntake(aggregator, h.room, c.Log)
+	return h, nil
 }
 
 // Attach answers what gateways ask a server.
@@ -99,6 +101,7 @@ func (h *Hub) Run(ctx context.Context) {
 	running.Go(func() { every(ctx, listEvery, func() { h.list(ctx) }) })
 	running.Go(func() { every(ctx, time.Hour, func() { h.keepResultsYoung(ctx) }) })
 	running.Go(func() { every(ctx, time.Hour, func() { h.pruneEvents(ctx) }) })
+	running.Go(func() { every(ctx, roomEvery, func() { h.makeRoom(ctx) }) })
 	running.Go(func() {
 		every(ctx, keepEvery, func() { h.keepEvents(ctx) })
 		h.keepEvents(context.WithoutCancel(ctx))

@@ -17,12 +17,17 @@ const (
 	gatewayConnected  = "gateway-connected"
 	gatewaySilent     = "gateway-silent"
 	gatewayClockOff   = "gateway-clock-off"
+	gatewayCopied     = "gateway-copied"
 	gatewayRewritten  = "gateway-audit-rewritten"
+	oldEventsDropped  = "old-events-dropped"
 	notBuilt          = "configuration-not-built"
 )
 
-// clockEvery is how often it is told that a clock is off.
-const clockEvery = time.Hour
+// How often it is told that a clock is off, and that there is a copy.
+const (
+	clockEvery = time.Hour
+	copyEvery  = time.Hour
+)
 
 // validCode is a code that a gateway may give.
 var validCode = regexp.MustCompile(`^[a-z]{1,32}(-[a-z]{1,32}){0,5}$`)
