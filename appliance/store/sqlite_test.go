@@ -336,3 +336,74 @@ func TestCommittedIsTold(t *testing.T) {
 		t.Errorf("told %q", told)
 	}
 }
+
+// A merge copies the file of what is here. Where a reader keeps the newest rows out of
+// it, nothing is copied without them.
+func TestMergeWaitsForReaders(t *testing.T) {
+	t.Parallel() // the reader is waited for
+	home := t.TempDir()
+	if err := store.Create(t.Context(), home, "admin", "verifier", store.Options{Now: clock()}); err != nil {
+		t.Fatal(err)
+	}
+	s, err := store.Open(t.Context(), home, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(name string) {
+		t.Helper()
+		_, err := s.Write(t.Context(), store.Change{Author: "tester"}, func(tx *store.Tx) error {
+			_, err := tx.Create(t.Context(), store.Object{ParentID: model.RootID, Kind: model.Site, Name: name})
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("before")
+	reading, err := raw(t, filepath.Join(home, "data", "current", "config.db")).Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var n int
+	if err := reading.QueryRow("SELECT COUNT(*) FROM objects").Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	write("after")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	merge := func() error {
+		schema, err := store.KnownSchema()
+		if err != nil {
+			t.Fatal(err)
+		}
+		staging, err := store.Stage(t.Context(), home, schema, store.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := staging.Finish(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := staging.Merge(t.Context(), store.Change{Author: "tester"}, true); err != nil {
+			return errors.Join(err, staging.Discard())
+		}
+		return staging.Commit()
+	}
+	if err := merge(); !errors.Is(err, store.ErrRead) {
+		t.Errorf("while it is read: %v", err)
+	}
+	if err := reading.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if err := merge(); err != nil {
+		t.Fatal(err)
+	}
+	merged, err := store.Open(t.Context(), home, store.Options{ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer merged.Close()
+	if _, err := merged.Find(t.Context(), model.RootID, model.Site, "after"); err != nil {
+		t.Error(err)
+	}
+}
