@@ -1,7 +1,6 @@
 package store_test
 
 import (
-	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -299,41 +298,6 @@ func TestLinkStaysInTheDataFolder(t *testing.T) {
 			other.Close()
 			t.Errorf("%s was opened", target)
 		}
-	}
-}
-
-// Who asks is told of each revision that a write made, and of nothing else.
-func TestCommittedIsTold(t *testing.T) {
-	s := open(t)
-	home := s.Home()
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	type key struct{}
-	var told []string
-	s, err := store.Open(t.Context(), home, store.Options{Committed: func(ctx context.Context, c store.Change, number int64) {
-		told = append(told, fmt.Sprint(ctx.Value(key{}), " ", c.Author, " ", c.Summary))
-		if at, err := s.Revision(ctx); err != nil || at != number {
-			t.Errorf("told of revision %d while there is %d, %v", number, at, err)
-		}
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	ctx := context.WithValue(t.Context(), key{}, "mine")
-	refused := errors.New("refused")
-	for summary, fn := range map[string]func(*store.Tx) error{
-		"create":  func(tx *store.Tx) error { _, err := tx.AddUser(ctx, store.User{Name: "zoe"}); return err },
-		"nothing": func(*store.Tx) error { return nil },
-		"refused": func(*store.Tx) error { return refused },
-	} {
-		if _, err := s.Write(ctx, store.Change{Author: "anna", Summary: summary}, fn); err != nil && !errors.Is(err, refused) {
-			t.Error(err)
-		}
-	}
-	if len(told) != 1 || told[0] != "mine anna create" {
-		t.Errorf("told %q", told)
 	}
 }
 

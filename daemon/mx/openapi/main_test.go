@@ -46,6 +46,19 @@ type turned struct{}
 
 func (turned) Seal(id string, plaintext []byte) []byte { return append([]byte(id), plaintext...) }
 
+// witness has the store keep what requests write, as the management server does.
+type witness struct{}
+
+func (witness) Origin(ctx context.Context) (store.Origin, bool) {
+	call := openapi.CallOf(ctx)
+	if call == nil {
+		return store.Origin{}, false
+	}
+	return store.Origin{Address: call.Request.RemoteAddr, Method: call.Operation.Method, Path: call.Operation.Path}, true
+}
+
+func (witness) Committed() {}
+
 func newServer(t testing.TB) *server {
 	t.Helper()
 	home := t.TempDir()
@@ -53,7 +66,7 @@ func newServer(t testing.TB) *server {
 	if err := store.Create(ctx, home, "admin", "no password", store.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	s, err := store.Open(ctx, home, store.Options{})
+	s, err := store.Open(ctx, home, store.Options{Witness: witness{}})
 	if err != nil {
 		t.Fatal(err)
 	}
