@@ -15,6 +15,7 @@ import (
 
 	"sealgate/appliance/model"
 	"sealgate/appliance/store"
+	"sealgate/daemon/link"
 	"sealgate/daemon/mx/openapi"
 )
 
@@ -39,7 +40,11 @@ type server struct {
 	api   *openapi.API
 	user  string
 	log   *bytes.Buffer
+	said  map[string]link.Poll // of gateways, by id
 }
+
+// Live makes the server one that knows gateways, of which none runs.
+func (s *server) Live(id string) (link.Poll, bool) { return s.said[id], false }
 
 // turned seals for tests.
 type turned struct{}
@@ -79,9 +84,9 @@ func newServer(t testing.TB) *server {
 		}
 	})
 	log := new(bytes.Buffer)
-	sv := &server{t: t, store: s, user: "admin", log: log}
+	sv := &server{t: t, store: s, user: "admin", log: log, said: make(map[string]link.Poll)}
 	sv.api = openapi.New(openapi.Config{
-		Store: s, Sealer: turned{}, Log: slog.New(slog.NewTextHandler(log, nil)),
+		Store: s, Sealer: turned{}, Gateways: sv, Log: slog.New(slog.NewTextHandler(log, nil)),
 		Sessions: callers{"admin": {}, "reader": {ReadOnly: true}, "shopkeeper": {Sites: []string{"Shop"}}},
 	})
 	return sv

@@ -531,6 +531,7 @@ func (r resource) merge(ctx context.Context, c *Call, tx *store.Tx, chain []stor
 	if r.kind.Check != nil {
 		faults = append(faults, r.kind.Check(o.Name, document)...)
 	}
+	faults = append(faults, r.attached(o, sent, document)...)
 	more, err := fits(ctx, tx, r.kind, o, document)
 	if err != nil {
 		return nil, err
