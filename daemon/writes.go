@@ -9,7 +9,7 @@ import (
 	"sealgate/daemon/errand"
 )
 
-// written is the event of a write that the REST API committed.
+// written is the event of what a request to the REST API did.
 const written audit.Event = "write"
 
 // The audit log forgets its oldest records, so a role that was taken over must not be
@@ -34,39 +34,49 @@ type writes struct {
 	timer  *time.Timer
 }
 
-// take is the records for a list, as far as they are affordable.
-func (w *writes) take(list []errand.Write, untold int64) []audit.Record {
+// take keeps records of a list, as far as they are affordable, and counts the rest. After
+// an error it has done nothing.
+func (w *writes) take(list []errand.Write) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := w.now()
 	w.spent = max(0, w.spent-now.Sub(w.at).Seconds()*writesASecond)
 	w.at = now
 	n := min(len(list), int(writesAtOnce-w.spent))
-	w.spent += float64(n)
-	records := make([]audit.Record, n)
-	for i, x := range list[:n] {
-		records[i] = audit.Record{
-			Event: written, User: restUser + ": " + x.User, Origin: x.Address, Words: []string{x.Method, x.Path},
-			Note: fmt.Sprintf("%s, revision %d", x.Summary, x.Revision),
+	if n > 0 {
+		records := make([]audit.Record, n)
+		for i, x := range list[:n] {
+			records[i] = recordOf(x)
+		}
+		if err := w.keep(records...); err != nil {
+			return err
 		}
 	}
-	w.count(untold)
-	for _, x := range list[n:] {
-		w.count(1)
-		w.upto = max(w.upto, x.Revision)
+	w.spent += float64(n)
+	w.count(list[n:])
+	return nil
+}
+
+func recordOf(x errand.Write) audit.Record {
+	note := x.Summary
+	if x.Revision > 0 {
+		note += fmt.Sprintf(", revision %d", x.Revision)
 	}
-	return records
+	return audit.Record{Event: written, User: restUser + ": " + x.User, Origin: x.Address, Words: []string{x.Method, x.Path}, Note: note}
 }
 
 // count has writes told of as a number, a while from now.
-func (w *writes) count(n int64) {
-	if n == 0 {
+func (w *writes) count(list []errand.Write) {
+	if len(list) == 0 {
 		return
 	}
 	if w.untold == 0 {
 		w.timer = time.AfterFunc(untoldEvery, w.flush)
 	}
-	w.untold += n
+	w.untold += int64(len(list))
+	for _, x := range list {
+		w.upto = max(w.upto, x.Revision)
+	}
 }
 
 // flush keeps how many writes were only counted.
@@ -88,18 +98,5 @@ func (w *writes) flush() {
 	_ = w.keep(audit.Record{Event: written, User: restUser, Note: note}) // it is logged there
 }
 
-// Wrote keeps records of what the REST API has committed. What cannot be kept is
-// counted.
-func (e *errands) Wrote(list []errand.Write, untold int64) error {
-	records := e.writes.take(list, untold)
-	if len(records) == 0 {
-		return nil
-	}
-	err := e.keep(records...)
-	if err != nil {
-		e.writes.mu.Lock()
-		defer e.writes.mu.Unlock()
-		e.writes.count(int64(len(records)))
-	}
-	return err
-}
+// Wrote keeps records of what requests to the REST API did.
+func (e *errands) Wrote(list []errand.Write) error { return e.writes.take(list) }

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -37,7 +38,9 @@ func TestWritesDoNotFloodTheAuditLog(t *testing.T) {
 			for i := range list {
 				list[i] = errand.Write{User: "zoe", Address: "192.0.2.7", Method: "POST", Path: "/v1/conf/sites/{siteName}", Summary: "create site x", Revision: int64(n*each + i + 1)}
 			}
-			keep(w.take(list, 1)...)
+			if err := w.take(list); err != nil {
+				t.Fatal(err)
+			}
 		}
 		if n := len(told()); n != writesAtOnce {
 			t.Errorf("%d records", n)
@@ -48,21 +51,48 @@ func TestWritesDoNotFloodTheAuditLog(t *testing.T) {
 		}
 		time.Sleep(untoldEvery)
 		synctest.Wait()
-		if kept := told(); len(kept) != writesAtOnce+1 || kept[len(kept)-1].Note != fmt.Sprintf("and %d more writes: impctl server history shows each, up to revision %d", flood-writesAtOnce+flood/each, flood) {
+		if kept := told(); len(kept) != writesAtOnce+1 || kept[len(kept)-1].Note != fmt.Sprintf("and %d more writes: impctl server history shows each, up to revision %d", flood-writesAtOnce, flood) {
 			t.Errorf("%d records, the last %+v", len(kept), kept[len(kept)-1])
 		}
-		if again := w.take(make([]errand.Write, 1000), 0); len(again) != int(untoldEvery.Seconds())*writesASecond {
-			t.Errorf("a minute later %d are told of", len(again))
+		const later = int(untoldEvery/time.Second) * writesASecond
+		if err := w.take(make([]errand.Write, 1000)); err != nil || len(told()) != writesAtOnce+1+later {
+			t.Errorf("a minute later %d are told of, %v", len(told())-writesAtOnce-1, err)
 		}
 		w.flush()
 		w.flush()
-		if kept := told(); len(kept) != writesAtOnce+2 || !strings.HasPrefix(kept[len(kept)-1].Note, "and 880 more writes") {
+		if kept := told(); len(kept) != writesAtOnce+2+later || !strings.HasPrefix(kept[len(kept)-1].Note, "and 880 more writes") {
 			t.Errorf("%d records, the last %+v", len(kept), kept[len(kept)-1])
 		}
 		time.Sleep(2 * untoldEvery)
 		synctest.Wait()
-		if kept := told(); len(kept) != writesAtOnce+2 {
+		if kept := told(); len(kept) != writesAtOnce+2+later {
 			t.Errorf("something is counted twice: %+v", kept[len(kept)-1])
 		}
 	})
+}
+
+// A log that cannot be written takes nothing, and who tells again later is not told of
+// as many.
+func TestWritesThatAreNotKeptCostNothing(t *testing.T) {
+	var kept []audit.Record
+	failed := errors.New("the disk is full")
+	w := &writes{now: time.Now, keep: func(list ...audit.Record) error {
+		if failed == nil {
+			kept = append(kept, list...)
+		}
+		return failed
+	}}
+	list := make([]errand.Write, writesAtOnce)
+	for range 2 {
+		if err := w.take(list); !errors.Is(err, failed) {
+			t.Fatal(err)
+		}
+	}
+	failed = nil
+	if err := w.take(list); err != nil || len(kept) != writesAtOnce {
+		t.Errorf("%d records, %v", len(kept), err)
+	}
+	if w.flush(); len(kept) != writesAtOnce {
+		t.Errorf("counted too: %+v", kept[len(kept)-1])
+	}
 }

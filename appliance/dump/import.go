@@ -522,6 +522,8 @@ func (i *importer) worded(err error) error {
 		return err
 	case store.IsFull(err):
 		return appliance.Faultf("make room: files list shows what lies here, files delete NAME deletes it", "the disk is full, and nothing was changed: %w", err)
+	case errors.Is(err, store.ErrRead):
+		return appliance.Faultf("show events, impctl server history or a bundle may read them; try again when that is done", "the data here cannot be copied, and nothing was changed: %w", err)
 	case errors.Is(err, store.ErrDangling):
 		return damaged("references", "%w", err)
 	case errors.Is(err, store.ErrInvalid), errors.Is(err, store.ErrExists), errors.Is(err, store.ErrNotFound):

@@ -185,3 +185,23 @@ func (f Field) references(path string) (refs, calls []Reference) {
 		return nil, nil
 	}
 }
+
+// Codes are those of the faults that values of fields may have, besides the ones that
+// values of any field may.
+func Codes(fields []Field) (codes []int) {
+	for _, f := range fields {
+		codes = append(codes, f.codes()...)
+	}
+	return slices.DeleteFunc(codes, func(code int) bool { return code == 0 })
+}
+
+func (f Field) codes() []int {
+	codes := []int{f.Code, f.Required, max(f.Changes, -f.Changes), f.Absent, f.Twice}
+	if f.Code == 0 && f.To != nil {
+		codes = append(codes, missingCode(f.To))
+	}
+	if f.Of != nil {
+		codes = append(codes, f.Of.codes()...)
+	}
+	return append(codes, Codes(f.Fields)...)
+}

@@ -109,9 +109,9 @@ var globalKinds = []Kind{
 		},
 	},
 	{
-		Name: URLRewriteGroup, Title: "URL rewrite group", Missing: 10680, Path: globalPath + "URLRewriteGroups/{groupName}", List: "urlRewriteGroups",
+		Name: URLRewriteGroup, Title: "URL rewrite group", Missing: 10680, Unread: 10601, Path: globalPath + "URLRewriteGroups/{groupName}", List: "urlRewriteGroups",
 		Fields: []Field{
-			records("rules", number("priority").within(1, 1<<30).required(10149), text("name").within(1, 250).required(10149), headCriteria("matchCriteria").otherwise([]string{}),
+			records("rules", number("priority").within(1, 1<<30).code(10149).required(10149), text("name").within(1, 250).code(10149).required(10149), headCriteria("matchCriteria").otherwise([]string{}),
 				text("hostToFind").valid(regex).code(10350), text("pathToFind").valid(regex).code(10350), text("hostToReplace"), text("pathToReplace"),
 				text("applyTo").valid(among("request", "response")).code(10149), text("redirect").valid(redirection).code(10149), flag("enabled").otherwise(true)).within(0, 1000).otherwise([]string{}),
 		},
@@ -171,7 +171,7 @@ var globalKinds = []Kind{
 		}}},
 	},
 	{
-		Name: ErrorPagePolicy, Title: "error page policy", Missing: 10680, Path: globalPath + "webErrorPageGroups/policies/{name}", List: "policies",
+		Name: ErrorPagePolicy, Title: "error page policy", Missing: 10680, Unread: 10601, Path: globalPath + "webErrorPageGroups/policies/{name}", List: "policies",
 		Fields: []Field{
 			records("rules", number("priority").within(1, 1<<30).required(10681), text("name").within(1, 250).required(10681), ref("errorPageName", ErrorPage).required(10690),
 				flag("enabled").otherwise(true), headCriteria("matchCriteria").otherwise([]string{})).within(0, 1000).otherwise([]string{}),

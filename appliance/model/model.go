@@ -60,6 +60,7 @@ type Kind struct {
 	Single      bool     // a parent has one at most, named Name: Path ends in the parent's name
 
 	Missing  int // code: there is no such object
+	Unread   int // code of a GET of it, where that is another
 	Exists   int // code of a name that exists; 0 is 10005
 	Kept     int // code of deleting a predefined one; 0 is 10030
 	Most     int // objects under one parent; 0 is any number

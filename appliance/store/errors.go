@@ -15,6 +15,7 @@ var (
 	ErrNewer      = errors.New("written by a newer release")
 	ErrDangling   = errors.New("names what does not exist")
 	ErrBusy       = errors.New("another process is writing")
+	ErrRead       = errors.New("another process reads an older state")
 	ErrPredefined = errors.New("is predefined and cannot be deleted")
 )
 

@@ -11,7 +11,7 @@ import (
 
 // ownTables are this machine's: no dump has them, and an import leaves them as
 // they were, but for what is about gateways that the dump does not have.
-var ownTables = []string{"licences", "registration_tokens", "gateway_keys", "deleted_gateway_keys", "gateway_commands"}
+var ownTables = []string{"licences", "registration_tokens", "gateway_keys", "deleted_gateway_keys", "gateway_commands", "untold_writes"}
 
 // KeepOwn brings from another store what belongs to the machine, and how late it is
 // there at least. Revisions of later than now get the time of now: licences are

@@ -59,6 +59,7 @@ type Tx struct {
 // makes no revision and returns 0. Writers take turns.
 func (s *Store) Write(ctx context.Context, change Change, fn func(*Tx) error) (int64, error) {
 	var number int64
+	untold := false
 	err := s.transaction(ctx, func(tx *sql.Tx) error {
 		in := statements{s.writes, tx}
 		t := &Tx{queries: queries{in}, tx: in, at: s.milliseconds()}
@@ -81,14 +82,17 @@ func (s *Store) Write(ctx context.Context, change Change, fn func(*Tx) error) (i
 		number = t.number
 		_, err = in.ExecContext(ctx, "INSERT INTO revisions (number, at, author, summary, difference) VALUES ($1, $2, $3, $4, $5)",
 			t.number, t.at, change.Author, change.Summary, string(difference))
+		if err == nil {
+			untold, err = s.leave(ctx, in, change, number)
+		}
 		return err
 	})
 	if err != nil {
 		return 0, err
 	}
 	s.writes.prepare(ctx)
-	if number > 0 && s.committed != nil {
-		s.committed(ctx, change, number)
+	if untold {
+		s.witness.Committed()
 	}
 	return number, nil
 }

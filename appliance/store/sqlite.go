@@ -90,15 +90,15 @@ func openBulk(path string, d database) (*sql.DB, error) {
 }
 
 // loosen lets writes to a database, which has one connection, not wait for the disk.
-// Who relies on them syncs the file once it is closed.
+// Who relies on them empties the log, closes the database and syncs the file.
 func loosen(ctx context.Context, db *sql.DB) error {
 	_, err := db.ExecContext(ctx, "PRAGMA synchronous = OFF")
 	return err
 }
 
-// endBulk makes the database one like all others.
-func endBulk(ctx context.Context, conn *sql.Conn) error {
-	_, err := conn.ExecContext(ctx, "PRAGMA journal_mode = WAL")
+// endBulk makes the database one like all others. Its log is empty.
+func endBulk(ctx context.Context, db *sql.DB) error {
+	_, err := db.ExecContext(ctx, "PRAGMA journal_mode = WAL")
 	return err
 }
 
@@ -191,8 +191,23 @@ func settle(ctx context.Context, path string, d database) error {
 	if err != nil {
 		return err
 	}
-	_, err = db.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)")
-	return errors.Join(err, db.Close())
+	if err := emptyLog(ctx, db); err != nil {
+		return errors.Join(fmt.Errorf("%s: %w", d.name, err), db.Close())
+	}
+	return db.Close()
+}
+
+// emptyLog brings what the log of a database holds into the file. Closing does so too,
+// but does not say when it cannot.
+func emptyLog(ctx context.Context, db *sql.DB) error {
+	var busy, frames, done int64
+	if err := db.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &frames, &done); err != nil {
+		return err
+	}
+	if busy != 0 && (frames < 0 || done < frames) {
+		return fmt.Errorf("%w: its newest rows are not in its file yet", ErrRead)
+	}
+	return nil
 }
 
 // IsFull reports whether the disk had no room for a write.

@@ -1,7 +1,6 @@
 package store_test
 
 import (
-	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -302,37 +301,73 @@ func TestLinkStaysInTheDataFolder(t *testing.T) {
 	}
 }
 
-// Who asks is told of each revision that a write made, and of nothing else.
-func TestCommittedIsTold(t *testing.T) {
-	s := open(t)
-	home := s.Home()
-	if err := s.Close(); err != nil {
+// A merge copies the file of what is here. Where a reader keeps the newest rows out of
+// it, nothing is copied without them.
+func TestMergeWaitsForReaders(t *testing.T) {
+	t.Parallel() // the reader is waited for
+	home := t.TempDir()
+	if err := store.Create(t.Context(), home, "admin", "verifier", store.Options{Now: clock()}); err != nil {
 		t.Fatal(err)
 	}
-	type key struct{}
-	var told []string
-	s, err := store.Open(t.Context(), home, store.Options{Committed: func(ctx context.Context, c store.Change, number int64) {
-		told = append(told, fmt.Sprint(ctx.Value(key{}), " ", c.Author, " ", c.Summary))
-		if at, err := s.Revision(ctx); err != nil || at != number {
-			t.Errorf("told of revision %d while there is %d, %v", number, at, err)
-		}
-	}})
+	s, err := store.Open(t.Context(), home, store.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
-	ctx := context.WithValue(t.Context(), key{}, "mine")
-	refused := errors.New("refused")
-	for summary, fn := range map[string]func(*store.Tx) error{
-		"create":  func(tx *store.Tx) error { _, err := tx.AddUser(ctx, store.User{Name: "zoe"}); return err },
-		"nothing": func(*store.Tx) error { return nil },
-		"refused": func(*store.Tx) error { return refused },
-	} {
-		if _, err := s.Write(ctx, store.Change{Author: "anna", Summary: summary}, fn); err != nil && !errors.Is(err, refused) {
-			t.Error(err)
+	write := func(name string) {
+		t.Helper()
+		_, err := s.Write(t.Context(), store.Change{Author: "tester"}, func(tx *store.Tx) error {
+			_, err := tx.Create(t.Context(), store.Object{ParentID: model.RootID, Kind: model.Site, Name: name})
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
 	}
-	if len(told) != 1 || told[0] != "mine anna create" {
-		t.Errorf("told %q", told)
+	write("before")
+	reading, err := raw(t, filepath.Join(home, "data", "current", "config.db")).Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var n int
+	if err := reading.QueryRow("SELECT COUNT(*) FROM objects").Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	write("after")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	merge := func() error {
+		schema, err := store.KnownSchema()
+		if err != nil {
+			t.Fatal(err)
+		}
+		staging, err := store.Stage(t.Context(), home, schema, store.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := staging.Finish(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := staging.Merge(t.Context(), store.Change{Author: "tester"}, true); err != nil {
+			return errors.Join(err, staging.Discard())
+		}
+		return staging.Commit()
+	}
+	if err := merge(); !errors.Is(err, store.ErrRead) {
+		t.Errorf("while it is read: %v", err)
+	}
+	if err := reading.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if err := merge(); err != nil {
+		t.Fatal(err)
+	}
+	merged, err := store.Open(t.Context(), home, store.Options{ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer merged.Close()
+	if _, err := merged.Find(t.Context(), model.RootID, model.Site, "after"); err != nil {
+		t.Error(err)
 	}
 }

@@ -132,18 +132,18 @@ func (d *stagedDay) store(t eventTable, batches <-chan []row) error {
 	return err
 }
 
-// finish makes the indexes, commits the day, migrates and closes it.
+// finish makes the indexes, commits the day, migrates and closes it. Nothing of it is
+// in a log then: who syncs the file has all of it on the disk.
 func (d *stagedDay) finish(ctx context.Context) error {
 	err := d.end(ctx)
 	if err == nil {
-		err = endBulk(ctx, d.conn)
-	}
-	newest, unknown := known(eventDatabase)
-	if err = errors.Join(err, unknown); err == nil && d.schema < newest {
 		d.conn, err = nil, d.conn.Close() // there is one
-		if err == nil {
-			err = migrate(ctx, d.db, eventDatabase)
-		}
+	}
+	if err == nil {
+		err = migrate(ctx, d.db, eventDatabase)
+	}
+	if err == nil {
+		err = endBulk(ctx, d.db)
 	}
 	return errors.Join(err, d.close())
 }

@@ -230,7 +230,7 @@ func (g *Staging) Finish(ctx context.Context) (err error) {
 	if err := g.endDay(); err != nil {
 		return err
 	}
-	err = g.config.Close()
+	err = errors.Join(emptyLog(ctx, g.config.writer), g.config.Close())
 	g.config = nil
 	if err == nil {
 		err = g.sync.path(g.data.config())

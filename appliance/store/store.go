@@ -48,25 +48,24 @@ type Options struct {
 	// Now is the clock of revisions and jobs; nil is the machine's.
 	Now func() time.Time
 
-	// Committed is told of each revision that a write made, with the write's context,
-	// when it is on the disk. It must not wait. It may be nil.
-	Committed func(ctx context.Context, change Change, number int64)
+	// Witness is told of what requests write. It may be nil.
+	Witness Witness
 }
 
 // Store is an open store. Its methods may be called concurrently; several
 // processes may have one store open.
 type Store struct {
-	home      string
-	data      generation
-	lock      *dataLock // shared; nil when read-only
-	now       func() time.Time
-	readOnly  bool
-	committed func(context.Context, Change, int64) // may be nil
-	writer    *sql.DB                              // one connection, nil when read-only
-	reader    *sql.DB
-	writes    *prepared // of writer
-	reads     *prepared // of reader
-	days      days
+	home     string
+	data     generation
+	lock     *dataLock // shared; nil when read-only
+	now      func() time.Time
+	readOnly bool
+	witness  Witness // may be nil
+	writer   *sql.DB // one connection, nil when read-only
+	reader   *sql.DB
+	writes   *prepared // of writer
+	reads    *prepared // of reader
+	days     days
 }
 
 // Open opens the store below home, migrating it unless it is opened read-only.
@@ -100,7 +99,7 @@ func Open(ctx context.Context, home string, options Options) (*Store, error) {
 // openGeneration opens the store of one generation. It stays with it, whatever
 // becomes the one in use.
 func openGeneration(ctx context.Context, home string, data generation, options Options) (*Store, error) {
-	s := &Store{home: home, data: data, now: options.Now, readOnly: options.ReadOnly, committed: options.Committed}
+	s := &Store{home: home, data: data, now: options.Now, readOnly: options.ReadOnly, witness: options.Witness}
 	if s.now == nil {
 		s.now = time.Now
 	}

@@ -49,9 +49,8 @@ type Host interface {
 	Jobs() []Job
 	Abort(id string) error
 	StartExport() error
-	// Wrote keeps records of writes that the REST API committed, and of how many more
-	// there were.
-	Wrote(list []Write, untold int64) error
+	// Wrote keeps records of writes of the REST API.
+	Wrote(list []Write) error
 	Gateways
 }
 
@@ -89,7 +88,6 @@ type message struct {
 	Error  string `json:"error,omitempty"`
 
 	Writes []Write `json:"writes,omitempty"`
-	Untold int64   `json:"untold,omitempty"`
 	File   string  `json:"file,omitempty"`
 
 	Gateway *gateway `json:"gateway,omitempty"`
@@ -178,10 +176,10 @@ func answer(host Host, m message) (a message, unknown error) {
 	case "export":
 		err = host.StartExport()
 	case "wrote":
-		if m.Untold < 0 || slices.ContainsFunc(m.Writes, func(w Write) bool { return !w.taken() }) {
+		if slices.ContainsFunc(m.Writes, func(w Write) bool { return !w.taken() }) {
 			return a, errors.New("the process tells of writes that cannot be")
 		}
-		err = host.Wrote(m.Writes, m.Untold)
+		err = host.Wrote(m.Writes)
 	default:
 		if m.Gateway == nil {
 			m.Gateway = new(gateway)

@@ -7,14 +7,14 @@ import (
 	"unicode/utf8"
 )
 
-// Write is a committed write of the REST API, as the process tells it.
+// Write is what a request to the REST API did, as the process tells it.
 type Write struct {
 	User     string `json:"user"`
 	Address  string `json:"address"`
 	Method   string `json:"method"`
 	Path     string `json:"path"` // with names in braces
 	Summary  string `json:"summary"`
-	Revision int64  `json:"revision"`
+	Revision int64  `json:"revision"` // 0: it changed no configuration
 }
 
 // maxText bounds each text of a write, in bytes.
@@ -36,7 +36,7 @@ func (w Write) Bounded() Write {
 }
 
 func (w Write) taken() bool {
-	return max(len(w.User), len(w.Address), len(w.Method), len(w.Path), len(w.Summary)) <= maxText && w.Revision > 0
+	return max(len(w.User), len(w.Address), len(w.Method), len(w.Path), len(w.Summary)) <= maxText && w.Revision >= 0
 }
 
 // maxWrites bounds the writes of one message, in bytes of JSON.
@@ -54,9 +54,9 @@ func Fit(list []Write) int {
 	return len(list)
 }
 
-// Wrote has the daemon keep records of writes, as many as Fit says, and of how many
-// more there were that nobody can tell of.
-func (c *Client) Wrote(ctx context.Context, list []Write, untold int64) error {
-	_, err := c.ask(ctx, message{Do: "wrote", Writes: list, Untold: untold})
+// Wrote has the daemon keep records of writes, as many as Fit says: all of them, or none
+// after an error.
+func (c *Client) Wrote(ctx context.Context, list []Write) error {
+	_, err := c.ask(ctx, message{Do: "wrote", Writes: list})
 	return err
 }

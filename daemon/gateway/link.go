@@ -175,7 +175,8 @@ func (j *joined) tell(id *link.Identity) link.Poll {
 	stats := j.spool.Stats()
 	results := j.results[:min(len(j.results), maxResults)]
 	return link.Poll{
-		Version: link.Version, Software: control.Version, Start: j.start, Model: machine(), Platform: runtime.GOOS + " " + runtime.GOARCH, Addresses: addresses(), DataAddress: id.DataAddress,
+		Version: link.Version, Software: control.Version, Start: j.start, Model: machine(), Platform: runtime.GOOS + " " + runtime.GOARCH,
+		Addresses: addresses(), Interfaces: interfaces(), DataAddress: id.DataAddress,
 		Running: j.runs(), Refused: j.status.Refused, NotListening: j.notListening(), Clock: time.Now().UnixMilli(),
 		Spool:   link.Spool{Epoch: j.spool.Epoch(), Records: stats.Records, Bytes: stats.Bytes, Max: stats.Max, Dropped: int64(stats.Dropped)},
 		Results: slices.Clone(results),
@@ -271,4 +272,17 @@ func addresses() []string {
 		}
 	}
 	return list
+}
+
+// interfaces are the names of all network interfaces of the machine.
+func interfaces() []string {
+	var names []string
+	all, err := net.Interfaces()
+	if err != nil || len(all) > link.MaxInterfaces { // some would seem to be missing
+		return nil
+	}
+	for _, i := range all {
+		names = append(names, i.Name)
+	}
+	return names
 }

@@ -91,6 +91,7 @@ type Poll struct {
 	Model        string   `json:"model,omitempty"`
 	Platform     string   `json:"platform,omitempty"`
 	Addresses    []string `json:"addresses,omitempty"`
+	Interfaces   []string `json:"interfaces,omitempty"` // all of them, those without an address too
 	DataAddress  string   `json:"data_address,omitempty"`
 	Running      Revision `json:"running,omitzero"`
 	Refused      *Refused `json:"refused,omitempty"`
@@ -101,6 +102,9 @@ type Poll struct {
 	Now          bool     `json:"now,omitempty"`        // it is answered at once
 	AuditHead    string   `json:"audit_head,omitempty"` // of the gateway's audit log, as witnesses keep it
 }
+
+// MaxInterfaces are told of in a poll; a gateway that has more tells none.
+const MaxInterfaces = 256
 
 // Refused is a configuration that the gateway did not take.
 type Refused struct {

@@ -35,7 +35,7 @@ const shutdownGrace = 5 * time.Second
 type Daemon interface {
 	monitor.Daemon
 	link.Supervisor
-	Wrote(ctx context.Context, list []errand.Write, untold int64) error
+	Wrote(ctx context.Context, list []errand.Write) error
 }
 
 // Run serves on ln until ctx ends. ready is called once, when it can.
@@ -47,12 +47,13 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 	level := new(slog.LevelVar)
 	log = slog.New(leveled{log.Handler(), level})
 	audit := newWitness(daemon, log)
-	defer audit.end()
-	db, err := store.Open(ctx, string(home), store.Options{Committed: audit.committed})
+	db, err := store.Open(ctx, string(home), store.Options{Witness: audit})
 	if err != nil {
 		return fmt.Errorf("open the database: %w", err)
 	}
 	defer db.Close()
+	audit.run(db)
+	defer audit.end()
 	if err := db.AddDefaults(ctx); err != nil {
 		return fmt.Errorf("predefined objects: %w", err)
 	}

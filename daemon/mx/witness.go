@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"net"
-	"sync/atomic"
 	"time"
 
 	"sealgate/appliance/store"
@@ -13,83 +12,120 @@ import (
 )
 
 // witness tells the daemon what the REST API has written, for the audit log. No write
-// waits for it: what comes faster than the daemon takes it is counted.
+// waits for it: the database keeps each until the daemon has it, whoever is killed
+// meanwhile. The daemon may hear of one twice then.
 type witness struct {
 	daemon  Daemon
 	log     *slog.Logger
-	waiting chan errand.Write
-	untold  atomic.Int64
+	db      *store.Store
+	news    chan struct{}
 	stop    chan struct{}
 	stopped chan struct{}
 }
 
 const (
-	maxWaiting = 8192            // writes, of at most 2 KiB each
-	atOnce     = 512             // are taken from them
-	tellTime   = 5 * time.Second // for the daemon to keep a message
+	atOnce    = 512                    // are told in one go
+	tellPause = 200 * time.Millisecond // between goes, each of which the disk waits for
+	tellAgain = 10 * time.Second       // after what failed
+	tellTime  = 5 * time.Second        // for the daemon to keep a message
 )
 
-// newWitness tells until end.
 func newWitness(daemon Daemon, log *slog.Logger) *witness {
-	w := &witness{daemon: daemon, log: log, waiting: make(chan errand.Write, maxWaiting), stop: make(chan struct{}), stopped: make(chan struct{})}
-	go w.run()
-	return w
+	return &witness{daemon: daemon, log: log, news: make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{})}
 }
 
-// end tells what is still waiting, and returns when it is told.
+// Origin is that of the request that a context belongs to.
+func (w *witness) Origin(ctx context.Context) (store.Origin, bool) {
+	call := openapi.CallOf(ctx)
+	if call == nil {
+		return store.Origin{}, false
+	}
+	address, _, _ := net.SplitHostPort(call.Request.RemoteAddr)
+	return store.Origin{Address: address, Method: call.Operation.Method, Path: call.Operation.Path}, true
+}
+
+// Committed has run look.
+func (w *witness) Committed() {
+	select {
+	case w.news <- struct{}{}:
+	default:
+	}
+}
+
+// run tells until end, first of what an earlier process left.
+func (w *witness) run(db *store.Store) {
+	w.db = db
+	go func() {
+		defer close(w.stopped)
+		for w.round() {
+		}
+	}()
+}
+
+// round tells, and waits until there may be more to tell. It returns false at the end.
+func (w *witness) round() bool {
+	news, pause := w.news, tellPause
+	if !w.tell() {
+		news, pause = nil, tellAgain
+	}
+	select {
+	case <-time.After(pause):
+	case <-w.stop:
+		return false
+	}
+	if news == nil {
+		return true
+	}
+	select {
+	case <-news:
+		return true
+	case <-w.stop:
+		return false
+	}
+}
+
+// end tells what is left, and returns when it is told.
 func (w *witness) end() {
 	close(w.stop)
 	<-w.stopped
+	w.tell()
 }
 
-// committed is told of each revision. Those that no request made are not its business.
-func (w *witness) committed(ctx context.Context, change store.Change, number int64) {
-	call := openapi.CallOf(ctx)
-	if call == nil {
-		return
-	}
-	address, _, _ := net.SplitHostPort(call.Request.RemoteAddr)
-	x := errand.Write{User: change.Author, Address: address, Method: call.Operation.Method, Path: call.Operation.Path, Summary: change.Summary, Revision: number}
-	select {
-	case w.waiting <- x.Bounded():
-	default:
-		w.untold.Add(1)
-	}
-}
-
-func (w *witness) run() {
-	defer close(w.stopped)
+// tell tells of all that is there, and says whether the daemon heard of it.
+func (w *witness) tell() bool {
 	for {
-		select {
-		case first := <-w.waiting:
-			w.tell(first)
-		case <-w.stop:
-			for len(w.waiting) > 0 || w.untold.Load() > 0 {
-				if !w.tell() {
-					return
-				}
-			}
-			return
+		list, err := w.db.UntoldWrites(context.Background(), atOnce)
+		if err == nil {
+			err = w.hand(list)
+		}
+		if err != nil {
+			w.log.Warn("the audit log waits for writes of the REST API", "error", err.Error())
+			return false
+		}
+		if len(list) < atOnce {
+			return true
 		}
 	}
 }
 
-// tell tells of what waits, and says whether the daemon heard all of it.
-func (w *witness) tell(list ...errand.Write) bool {
-	for len(w.waiting) > 0 && len(list) < atOnce {
-		list = append(list, <-w.waiting)
+// hand hands writes to the daemon, in messages that it takes.
+func (w *witness) hand(list []store.UntoldWrite) error {
+	told := make([]errand.Write, len(list))
+	for i, x := range list {
+		told[i] = errand.Write{User: x.User, Address: x.Address, Method: x.Method, Path: x.Path, Summary: x.Summary, Revision: x.Revision}.Bounded()
 	}
-	heard := true
-	for untold := w.untold.Swap(0); len(list) > 0 || untold > 0; untold = 0 {
-		n := errand.Fit(list)
+	for len(list) > 0 {
+		n := errand.Fit(told)
 		ctx, cancel := context.WithTimeout(context.Background(), tellTime)
-		err := w.daemon.Wrote(ctx, list[:n], untold)
+		err := w.daemon.Wrote(ctx, told[:n])
 		cancel()
-		if err != nil {
-			heard = false
-			w.log.Warn("the audit log lacks writes of the REST API", "writes", int64(n)+untold, "error", err.Error())
+		if err == nil {
+			err = w.db.Told(context.Background(), list[:n])
 		}
-		list = list[n:]
+		if err != nil {
+			return err
+		}
+		list, told = list[n:], told[n:]
 	}
-	return heard
+	return nil
 }

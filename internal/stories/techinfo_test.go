@@ -164,7 +164,7 @@ func ask(t *testing.T, app *trial.Appliance, path string) {
 	}
 	do(http.MethodGet, path, session.ID)
 	// The access log is written in batches.
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		log, _ := os.ReadFile(filepath.Join(app.Home, "spool", "access.log"))
 		if target, _, _ := strings.Cut(path, "?"); strings.Contains(string(log), "GET /SecureSphere/api"+target) {
 			return

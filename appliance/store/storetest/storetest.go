@@ -37,6 +37,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"changed accounts", changedAccounts},
 		{"what belongs to the machine", machines},
 		{"keys of gateways", gatewayKeys},
+		{"untold writes", untoldWrites},
 		{"jobs", jobs},
 		{"events", events},
 		{"search", search},

@@ -135,14 +135,22 @@ func TestTheOpenAPIKnowsWhatGatewaysSay(t *testing.T) {
 	m.start(m.address, c)
 	g := m.newGateway("gw1")
 	api := openapi.New(openapi.Config{Store: m.store, Sessions: anybody{}, Sealer: m.keys, Gateways: m.hub, Log: logger(t)})
-	call := func(method string) (int, string) {
+	ask := func(method, path, body string) (int, string) {
 		answer := httptest.NewRecorder()
-		api.ServeHTTP(answer, httptest.NewRequest(method, openapi.Base+"/v1/conf/gateways/gw1", nil))
+		api.ServeHTTP(answer, httptest.NewRequest(method, openapi.Base+"/v1/conf/gateways/gw1"+path, strings.NewReader(body)))
 		return answer.Code, answer.Body.String()
 	}
+	call := func(method string) (int, string) { return ask(method, "", "") }
 	eventually(t, "its polls", func() bool { _, text := call(http.MethodGet); return strings.Contains(text, `"running":true`) })
 	if status, text := call(http.MethodGet); status != 200 || !strings.Contains(text, `"gatewayIP":"127.0.0.1"`) || !strings.Contains(text, `"platformType":"linux`) || strings.Contains(text, `"softwareVersion":""`) {
 		t.Errorf("%d %s", status, text)
+	}
+	const address = "/reverseProxy/addresses/127.0.0.1"
+	if status, text := ask(http.MethodPut, address, `{"networkInterface":"lo"}`); status != 200 {
+		t.Errorf("an interface: %d %s", status, text)
+	}
+	if status, text := ask(http.MethodPut, address, `{"networkInterface":"none0"}`); status != 406 || !strings.Contains(text, "IMP-12601") {
+		t.Errorf("an interface that is not there: %d %s", status, text)
 	}
 	if status, text := call(http.MethodDelete); status != 406 || !strings.Contains(text, "IMP-10210") {
 		t.Errorf("deleting one that runs: %d %s", status, text)
@@ -217,8 +225,8 @@ func TestWhatGatewaysSayOfThemselves(t *testing.T) {
 		_, err := client.Poll(t.Context(), p)
 		must(t, err)
 	}
-	says(link.Poll{Software: "1.0\x1b[31m\n", Addresses: make([]string, 1000), Spool: link.Spool{Bytes: 79, Max: 100, Dropped: 5}})
-	if said, running := m.hub.Live(object); !running || said.Software != "1.0 [31m " || len(said.Addresses) != 64 {
+	says(link.Poll{Software: "1.0\x1b[31m\n", Addresses: make([]string, 1000), Interfaces: make([]string, 1000), Spool: link.Spool{Bytes: 79, Max: 100, Dropped: 5}})
+	if said, running := m.hub.Live(object); !running || said.Software != "1.0 [31m " || len(said.Addresses) != 64 || len(said.Interfaces) != link.MaxInterfaces {
 		t.Errorf("%+v, %v", said, running)
 	}
 	eventually(t, "dropped events", func() bool { types, _ := m.alarms("gw1"); return types == "gateway-events-dropped" })

@@ -124,8 +124,11 @@ func (h *Hub) hear(ctx context.Context, from link.Gateway, said link.Poll) (g *g
 		*text = plain(*text, 100)
 	}
 	said.Addresses = said.Addresses[:min(len(said.Addresses), 64)]
-	for i := range said.Addresses {
-		said.Addresses[i] = plain(said.Addresses[i], 100)
+	said.Interfaces = said.Interfaces[:min(len(said.Interfaces), link.MaxInterfaces)]
+	for _, list := range [][]string{said.Addresses, said.Interfaces} {
+		for i := range list {
+			list[i] = plain(list[i], 100)
+		}
 	}
 	if !g.connected {
 		g.connected, g.since = true, now

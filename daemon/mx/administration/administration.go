@@ -99,6 +99,9 @@ func (c Config) level(ctx context.Context, call *openapi.Call) (any, error) {
 	if err := level.UnmarshalText([]byte(name)); err != nil {
 		return nil, err
 	}
+	if err := c.Store.Note(ctx, store.Change{Author: call.Caller.Name, Summary: "set the log level " + name}); err != nil {
+		return nil, err
+	}
 	c.Level.Set(level)
 	c.Log.Warn("the log level was changed", "level", level.String(), "user", call.Caller.Name)
 	return nil, nil

@@ -172,9 +172,10 @@ func (j *Jobs) abort(ctx context.Context, call *openapi.Call) (any, error) {
 			return nil, missing
 		case errors.Is(err, errand.ErrNotAbortable):
 			return nil, openapi.Faultf(codeNotAbortable, "job %d, %s, cannot be aborted", number, r.Kind)
-		default:
+		case err != nil:
 			return nil, err
 		}
+		return nil, j.store.Note(ctx, store.Change{Author: call.Caller.Name, Summary: fmt.Sprintf("abort job %d, %s", number, r.Kind)})
 	}
 	return nil, missing
 }

@@ -124,6 +124,7 @@ func TestClosedSetsAreClosed(t *testing.T) {
 	criterion := `{"matchCriteria":[{"type":"httpMethods","values":["GET /"]}]}`
 	s.refused("POST", "/v1/conf/policies/security/webServiceCustomPolicies/x", criterion, "IMP-10032")
 	s.refused("POST", "/v1/conf/globalObjects/URLRewriteGroups/x", `{"rules":[{"priority":1,"name":"a","applyTo":"answers"}]}`, "IMP-10149")
+	s.refused("POST", "/v1/conf/globalObjects/URLRewriteGroups/x", `{"rules":[{"priority":0,"name":"a"}]}`, "IMP-10149")
 	s.ok("POST", "/v1/conf/globalObjects/URLRewriteGroups/x", `{"rules":[{"priority":1,"name":"a","applyTo":"Response"}]}`)
 	s.refused("POST", set+"x", `{"actions":[{"name":"a","type":"syslog","host":"h","syslogFacility":"local8"}]}`, "IMP-10016")
 	s.ok("POST", set+"x", `{"actions":[{"name":"a","type":"syslog","host":"h","syslogFacility":"local7","syslogLogLevel":"info"},{"name":"b","type":"ipBlock","syslogFacility":""}]}`)
@@ -139,6 +140,11 @@ func TestCodesOfWhatIsNotThere(t *testing.T) {
 	s.refused("GET", "/v1/conf/signatures/bogus/Nope/nope", "", "IMP-10016")
 	s.refused("GET", "/v1/conf/dictionaries/userDefined/Nope", "", "IMP-10801")
 	s.refused("GET", "/v1/conf/dictionaries/userDefined/SQL%20Injection", "", "IMP-10801")
+	for _, p := range []string{"URLRewriteGroups/Nope", "webErrorPageGroups/policies/Nope"} {
+		s.refused("GET", "/v1/conf/globalObjects/"+p, "", "IMP-10601")
+		s.refused("PUT", "/v1/conf/globalObjects/"+p, `{"rules":[]}`, "IMP-10680")
+		s.refused("DELETE", "/v1/conf/globalObjects/"+p, "", "IMP-10680")
+	}
 }
 
 // Faults speak of what the client sent, in words that the client knows.

@@ -75,7 +75,7 @@ func describe(op Operation) object {
 	}
 	o := object{
 		"operationId": operationID(op), "summary": op.Summary,
-		"responses": object{"200": success, "406": refusal(faultWords(op.Codes)), "401": refusal("there is no session")},
+		"responses": object{"200": success, "406": refusal(faultWords(slices.Concat(op.Codes, model.Codes(op.In)))), "401": refusal("there is no session")},
 		"security":  []object{{"session": []string{}}},
 	}
 	if op.Open {
@@ -102,10 +102,9 @@ func operationID(op Operation) string {
 }
 
 func faultWords(codes []int) string {
-	list := slices.Clone(codes)
-	slices.Sort(list)
+	slices.Sort(codes)
 	words := []string{}
-	for _, code := range slices.Compact(list) {
+	for _, code := range slices.Compact(codes) {
 		words = append(words, "IMP-"+strconv.Itoa(code))
 	}
 	if len(words) == 0 {

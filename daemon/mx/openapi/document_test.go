@@ -2,6 +2,7 @@ package openapi_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -91,4 +92,31 @@ func (s *server) answers(op openapi.Operation, schema *jsonschema.Schema) bool {
 		s.t.Errorf("GET %s answers %s: %v", p, a.body, err)
 	}
 	return true
+}
+
+// The codes of an operation's faults follow from its fields, too.
+func TestDocumentHasTheCodesOfFields(t *testing.T) {
+	s := newServer(t)
+	var document struct {
+		Paths map[string]map[string]any
+	}
+	if err := json.Unmarshal([]byte(s.ok("GET", "/v1/openapi.json", "")), &document); err != nil {
+		t.Fatal(err)
+	}
+	for operation, codes := range map[string]string{
+		"get /v1/conf/globalObjects/URLRewriteGroups/{groupName}":                                 "10601",
+		"put /v1/conf/globalObjects/URLRewriteGroups/{groupName}":                                 "10119 10149 10350 10680",
+		"post /v1/conf/globalObjects/parameterTypeConfiguration/{parameterTypeConfigurationName}": "10005 12913 12914",
+		"put /v1/conf/ipGroups/{ipGroupName}/data":                                                "10016 10056 10601 10602",
+		"put /v1/conf/serverGroups/{siteName}/{serverGroupName}":                                  "10006 10008 10605",
+		"post /v1/conf/policies/security/firewallPolicies/{policyName}":                           "10015 10601 10701 10911",
+	} {
+		method, path, _ := strings.Cut(operation, " ")
+		words := fmt.Sprint(document.Paths[path][method])
+		for code := range strings.FieldsSeq(codes) {
+			if !strings.Contains(words, "IMP-"+code) {
+				t.Errorf("%s does not have IMP-%s: %s", operation, code, words)
+			}
+		}
+	}
 }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
+	"strings"
 
 	"sealgate/appliance/model"
 	"sealgate/appliance/store"
@@ -54,6 +56,23 @@ func (a *API) stopped(o store.Object) error {
 		return Faultf(codeRuns, "gateway %q runs: stop it, or unregister it there (impctl gateway unregister)", short(o.Name))
 	}
 	return nil
+}
+
+// codeNoInterface is that of an interface that a gateway does not have.
+const codeNoInterface = 12601
+
+// attached refuses an interface that a gateway does not have. Which it has is known
+// once the gateway said so, to this process.
+func (a *API) attached(o store.Object, sent map[string]any, document map[string]any) Faults {
+	name, _ := document["networkInterface"].(string)
+	if o.Kind != model.Address || a.gateways == nil || sent["networkInterface"] == nil || name == "" {
+		return nil
+	}
+	said, _ := a.gateways.Live(o.ParentID)
+	if len(said.Interfaces) == 0 || slices.Contains(said.Interfaces, name) {
+		return nil
+	}
+	return Faults{{Code: codeNoInterface, Description: fmt.Sprintf("networkInterface is %q, and the gateway has %s", short(name), strings.Join(said.Interfaces, ", "))}}
 }
 
 // What is written by hand here moves objects, or creates two at once.

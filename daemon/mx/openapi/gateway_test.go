@@ -3,6 +3,9 @@ package openapi_test
 import (
 	"strings"
 	"testing"
+
+	"sealgate/appliance/model"
+	"sealgate/daemon/link"
 )
 
 func TestGatewaysMove(t *testing.T) {
@@ -51,4 +54,29 @@ func TestGatewaysGoAndTheirRulesStay(t *testing.T) {
 	s.refused("POST", service+"/krpInboundRules/Default%20Gateway%20Group/front/443", `{"outboundRules":{"1":{"internalIpHost":"10.0.0.1","serverPort":80}}}`, "IMP-10059")
 	s.refused("DELETE", "/v1/conf/gateways/gw2", "", "IMP-10178")
 	s.ok("DELETE", "/v1/conf/gateways/gw3", "")
+}
+
+// An address is on an interface that the gateway has, with or without an address, as far
+// as the gateway said which those are.
+func TestAddressesAreOnInterfaces(t *testing.T) {
+	s := newServer(t)
+	s.gateway("gw", "front")
+	const address = "/v1/conf/gateways/gw/reverseProxy/addresses/10.0.0.8"
+	s.ok("POST", address, `{"networkInterface":"eth7"}`) // it was not heard of yet
+	gw, err := s.store.Find(t.Context(), model.DefaultID(model.GatewayGroup, model.DefaultGroupName), model.Gateway, "gw")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.said[gw.ID] = link.Poll{Interfaces: []string{"lo", "eth0", "eth1"}, Addresses: []string{"eth0 10.0.0.8"}}
+	for _, body := range []string{`{"networkInterface":"eth1"}`, `{"networkInterface":""}`, `{"comment":"as it is"}`} {
+		s.ok("PUT", address, body)
+	}
+	for _, body := range []string{`{"networkInterface":"eth7"}`, `{"networkInterface":"ETH1"}`} {
+		if answer := s.refused("PUT", address, body, "IMP-12601"); !strings.Contains(answer, "lo, eth0, eth1") {
+			t.Error(answer)
+		}
+	}
+	s.refused("POST", "/v1/conf/gateways/gw/reverseProxy/addresses/10.0.0.9", `{"networkInterface":"eth7"}`, "IMP-12601")
+	s.refused("POST", "/experimental/gateway/gatewayAlias", `{"gatewayName":"gw","aliasName":"a","internalIpAddress":"10.0.0.9","interfaceName":"eth7"}`, "IMP-12601")
+	s.ok("POST", "/experimental/gateway/gatewayAlias", `{"gatewayName":"gw","aliasName":"a","internalIpAddress":"10.0.0.9","interfaceName":"eth0"}`)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -158,6 +159,9 @@ func numberOf(what, value string) (string, error) {
 // missing is the fault of an object that is not there.
 func (c *Call) missing(s step, chain []store.Object) error {
 	code := s.kind.Missing
+	if s.kind.Unread != 0 && c.Operation.Method == http.MethodGet {
+		code = s.kind.Unread
+	}
 	if code == 0 {
 		code = 10016
 	}

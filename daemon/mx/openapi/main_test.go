@@ -15,6 +15,7 @@ import (
 
 	"sealgate/appliance/model"
 	"sealgate/appliance/store"
+	"sealgate/daemon/link"
 	"sealgate/daemon/mx/openapi"
 )
 
@@ -39,12 +40,29 @@ type server struct {
 	api   *openapi.API
 	user  string
 	log   *bytes.Buffer
+	said  map[string]link.Poll // of gateways, by id
 }
+
+// Live makes the server one that knows gateways, of which none runs.
+func (s *server) Live(id string) (link.Poll, bool) { return s.said[id], false }
 
 // turned seals for tests.
 type turned struct{}
 
 func (turned) Seal(id string, plaintext []byte) []byte { return append([]byte(id), plaintext...) }
+
+// witness has the store keep what requests write, as the management server does.
+type witness struct{}
+
+func (witness) Origin(ctx context.Context) (store.Origin, bool) {
+	call := openapi.CallOf(ctx)
+	if call == nil {
+		return store.Origin{}, false
+	}
+	return store.Origin{Address: call.Request.RemoteAddr, Method: call.Operation.Method, Path: call.Operation.Path}, true
+}
+
+func (witness) Committed() {}
 
 func newServer(t testing.TB) *server {
 	t.Helper()
@@ -53,7 +71,7 @@ func newServer(t testing.TB) *server {
 	if err := store.Create(ctx, home, "admin", "no password", store.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	s, err := store.Open(ctx, home, store.Options{})
+	s, err := store.Open(ctx, home, store.Options{Witness: witness{}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,9 +84,9 @@ func newServer(t testing.TB) *server {
 		}
 	})
 	log := new(bytes.Buffer)
-	sv := &server{t: t, store: s, user: "admin", log: log}
+	sv := &server{t: t, store: s, user: "admin", log: log, said: make(map[string]link.Poll)}
 	sv.api = openapi.New(openapi.Config{
-		Store: s, Sealer: turned{}, Log: slog.New(slog.NewTextHandler(log, nil)),
+		Store: s, Sealer: turned{}, Gateways: sv, Log: slog.New(slog.NewTextHandler(log, nil)),
 		Sessions: callers{"admin": {}, "reader": {ReadOnly: true}, "shopkeeper": {Sites: []string{"Shop"}}},
 	})
 	return sv

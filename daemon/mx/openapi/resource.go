@@ -61,7 +61,7 @@ func (r resource) operations() []Operation {
 	}
 	shown := r.shown()
 	taken := slices.DeleteFunc(slices.Clone(r.kind.Fields), func(f model.Field) bool { return f.Later })
-	add(http.MethodGet, Operation{Summary: "read " + article(r.kind.Title), Out: shown, Codes: r.missingCodes(), Do: r.get(r.kind.Fields)})
+	add(http.MethodGet, Operation{Summary: "read " + article(r.kind.Title), Out: shown, Codes: r.unreadCodes(), Do: r.get(r.kind.Fields)})
 	add(http.MethodPost, Operation{Summary: "create " + article(r.kind.Title), In: taken, Codes: append(r.missingCodes(), r.exists()), Do: r.create})
 	add(http.MethodPut, Operation{Summary: "change " + article(r.kind.Title), In: shown, Codes: r.missingCodes(), Do: r.change(r.kind.Fields)})
 	add(http.MethodDelete, Operation{Summary: "delete " + article(r.kind.Title), Codes: append(r.missingCodes(), r.kept(), model.CodeInUse), Do: r.remove})
@@ -101,6 +101,15 @@ func (r resource) missingCodes() []int {
 		if s.kind.Missing != 0 {
 			codes = append(codes, s.kind.Missing)
 		}
+	}
+	return codes
+}
+
+// unreadCodes are the missingCodes of a GET.
+func (r resource) unreadCodes() []int {
+	codes := r.missingCodes()
+	if r.kind.Unread != 0 {
+		codes[len(codes)-1] = r.kind.Unread
 	}
 	return codes
 }
@@ -522,6 +531,7 @@ func (r resource) merge(ctx context.Context, c *Call, tx *store.Tx, chain []stor
 	if r.kind.Check != nil {
 		faults = append(faults, r.kind.Check(o.Name, document)...)
 	}
+	faults = append(faults, r.attached(o, sent, document)...)
 	more, err := fits(ctx, tx, r.kind, o, document)
 	if err != nil {
 		return nil, err

@@ -21,7 +21,7 @@ func (a *API) serverOperations() []Operation {
 	text := model.Field{}
 	return []Operation{
 		{Method: http.MethodGet, Path: server.path + "/connectivityStatus", Resource: model.Server, Summary: "ask whether a server can be reached",
-			Codes: server.missingCodes(), Do: server.connectivity},
+			Out: []model.Field{{Type: model.Bool}}, Codes: server.missingCodes(), Do: server.connectivity},
 		{Method: http.MethodGet, Path: "/v1/conf/dbServices/{siteName}/{serverGroupName}", Summary: "list the database services: none",
 			Out: []model.Field{{Name: "db-services", Type: model.List, Of: &text}}, Codes: group.missingCodes(), Do: group.noServices},
 	}

@@ -32,7 +32,7 @@ func (s *Sessions) Operations() []openapi.Operation {
 	return []openapi.Operation{
 		{Method: http.MethodPost, Path: session, Open: true, Out: openedFields, Codes: []int{codeBusy}, Do: s.login},
 		{Method: http.MethodDelete, Path: session, Do: s.logout},
-		{Method: http.MethodGet, Path: session + "/roles", BareOut: true, Do: s.roles},
+		{Method: http.MethodGet, Path: session + "/roles", Out: []model.Field{{Type: model.Text}}, BareOut: true, Do: s.roles},
 		{Method: http.MethodPost, Path: first, Open: true, In: firstFields, Out: openedFields, Codes: []int{codeBusy, codeMissing, codeNoPassword, codeNotFirst, codeSame}, Do: s.firstTime},
 	}
 }

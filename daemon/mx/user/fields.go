@@ -19,10 +19,10 @@ func fields(fresh bool) []model.Field {
 	list := []model.Field{
 		{Name: "authenticator", OneOf: []string{internal}, Code: codeAuthenticator},
 		password, roles,
-		{Name: "enabled", Type: model.Bool},
-		{Name: "locked", Type: model.Bool},
-		{Name: "readOnly", Type: model.Bool},
 		{Name: "email", Max: maxText, Valid: validEmail, Code: codeEmail},
+	}
+	for _, name := range []string{"enabled", "locked", "readOnly"} { // the API has them as texts
+		list = append(list, model.Field{Name: name, OneOf: []string{"true", "false"}})
 	}
 	for _, name := range []string{"fullName", "phone", "title", "location", "department"} {
 		list = append(list, model.Field{Name: name, Max: maxText, Code: codeLength})

@@ -95,9 +95,9 @@ func (a *Accounts) list(ctx context.Context, c *openapi.Call) (any, error) {
 // shown is an account as clients see it. Nobody sees a password.
 type shown struct {
 	Authenticator string   `json:"authenticator"`
-	Enabled       bool     `json:"enabled"`
-	Locked        bool     `json:"locked"`
-	ReadOnly      bool     `json:"readOnly"`
+	Enabled       bool     `json:"enabled,string"`
+	Locked        bool     `json:"locked,string"`
+	ReadOnly      bool     `json:"readOnly,string"`
 	FullName      string   `json:"fullName,omitempty"`
 	Email         string   `json:"email,omitempty"`
 	Phone         string   `json:"phone,omitempty"`
@@ -298,12 +298,12 @@ func (s sent) password() string {
 // apply writes what was sent into an account.
 func (s sent) apply(ctx context.Context, tx *store.Tx, u *store.User, d *Details) (err error) {
 	for name, to := range map[string]*bool{"locked": &d.Locked, "readOnly": &d.ReadOnly} {
-		if v, given := s[name].(bool); given {
-			*to = v
+		if v, given := s[name].(string); given {
+			*to = v == "true"
 		}
 	}
-	if enabled, given := s["enabled"].(bool); given {
-		d.Disabled = !enabled
+	if enabled, given := s["enabled"].(string); given {
+		d.Disabled = enabled != "true"
 	}
 	for name, to := range map[string]*string{"fullName": &d.FullName, "email": &d.Email, "phone": &d.Phone, "title": &d.Title,
 		"location": &d.Location, "department": &d.Department} {
