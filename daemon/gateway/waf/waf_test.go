@@ -249,6 +249,35 @@ func TestOccurrences(t *testing.T) {
 	}
 }
 
+// The hole: criteria of one policy that count shared a counter, so that the shorter of two
+// windows forgot what the longer one needed. What must hold: each counts by itself.
+func TestCountersAreApart(t *testing.T) {
+	now := time.Date(2026, 11, 23, 9, 30, 0, 0, time.UTC)
+	memory := waf.NewMemory()
+	memory.SetClock(func() time.Time { return now })
+	e := engine(t, waf.Policies{Custom: []waf.CustomPolicy{custom(
+		waf.Criterion{Type: "numberOfOccurrences", NumTimes: 1, WithinSeconds: 5},
+		waf.Criterion{Type: "numberOfOccurrences", NumTimes: 3, WithinSeconds: 60})}}, memory)
+	for i, want := range []bool{false, false, true} {
+		if v, _ := (request{}).through(e); v.Block != want {
+			t.Errorf("request %d: block %v", i, v.Block)
+		}
+		now = now.Add(10 * time.Second)
+	}
+	except := func(path string) waf.PolicyException {
+		return waf.PolicyException{Predicates: []waf.Criterion{{Type: "httpRequestUrl", Match: "exact", Values: []string{path}},
+			{Type: "numberOfOccurrences", NumTimes: 2, WithinSeconds: 60}}}
+	}
+	taken := signatures("block", "SQL Injection")
+	taken.Exceptions = []waf.PolicyException{except("/a"), except("/b")}
+	e = engine(t, waf.Policies{Rules: []waf.RulePolicy{taken}})
+	for _, path := range []string{"/a", "/b"} {
+		if v, _ := (request{uri: path + injection[1:]}).through(e); !v.Block {
+			t.Errorf("%s: what was counted for the other exception takes the rule back", path)
+		}
+	}
+}
+
 // A request counts once, however many readings its path has and whatever matches in it.
 func TestRequestsCountOnce(t *testing.T) {
 	counted := waf.Criterion{Type: "numberOfOccurrences", NumTimes: 2, WithinSeconds: 10}
