@@ -19,6 +19,7 @@ type view struct {
 	counted map[*Criterion]bool // what those that count said: a request counts once
 	length  int64               // of the body as it came, also where it was not looked at
 	plain   int64               // of a compressed body's content, as far as it was looked at
+	begins  byte                // the text of the body, without white space; 0: it has none
 	paths   []string            // its readings
 	reading int
 	held    *string // the body's text, once it was asked for

@@ -355,8 +355,12 @@ func (t *Transaction) Held() (string, error) {
 	return string(held), err
 }
 
-// Malformed is the rule for multipart bodies that are malformed, as one that was cut is.
-const Malformed = 200003
+// Rules for bodies that cannot be read, and for multipart bodies that are malformed. One
+// that was cut may be both.
+const (
+	Unreadable = 200002
+	Malformed  = 200003
+)
 
 // ReadAsText has a body looked at as text whose parser would refuse it because
 // its end is missing. It is for before Body.
