@@ -119,6 +119,7 @@ func TestRefusesWhatTwoReadersCouldUnderstandInTwoWays(t *testing.T) {
 		"an underscored length":       {"POST / HTTP/1.1\r\nHost: a\r\nContent_Length: 5\r\n\r\n", 400, http1.MalformedHeader},
 		"an underscored encoding":     {"POST / HTTP/1.1\r\nHost: a\r\nTransfer_Encoding: chunked\r\n\r\n", 400, http1.MalformedHeader},
 		"two hosts":                   {"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400, http1.MalformedHeader},
+		"two types":                   {"POST / HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain\r\nContent-Type: application/json\r\n\r\n", 400, http1.MalformedHeader},
 		"no host":                     {"GET / HTTP/1.1\r\nX: a\r\n\r\n", 400, http1.HostMissing},
 		"a host with a path":          {"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 400, http1.MalformedHeader},
 		"a host with a user":          {"GET / HTTP/1.1\r\nHost: a@b\r\n\r\n", 400, http1.MalformedHeader},

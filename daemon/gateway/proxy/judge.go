@@ -91,7 +91,7 @@ func (j *judge) answer() {
 // not held.
 func (j *judge) body() (blocked bool, err error) {
 	r := j.x.r
-	if r.Body != http.NoBody && r.ContentLength != 0 && !isGRPC(r.Header) && !j.over {
+	if r.Body != http.NoBody && r.ContentLength != 0 && !j.x.grpc && !j.over {
 		if blocked, err := j.hold(); blocked || err != nil {
 			return blocked, err
 		}
