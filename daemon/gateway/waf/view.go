@@ -141,7 +141,14 @@ func named(data []place, name string) []string {
 	return values
 }
 
-func (v *view) client() string { return v.request.ClientIP.String() }
+// client is whom an address stands for: a client of IPv6 has a /64 to itself.
+func (v *view) client() string {
+	ip := v.request.ClientIP.Unmap()
+	if network, err := ip.Prefix(64); err == nil && ip.Is6() {
+		return network.String()
+	}
+	return ip.String()
+}
 
 // where names the web service.
 func (v *view) where() string {

@@ -278,6 +278,16 @@ func TestCountersAreApart(t *testing.T) {
 	}
 }
 
+// A client of IPv6 has more addresses than anybody can count.
+func TestNetworksOfIPv6CountAsOne(t *testing.T) {
+	e := engine(t, waf.Policies{Custom: []waf.CustomPolicy{custom(waf.Criterion{Type: "numberOfOccurrences", NumTimes: 2, WithinSeconds: 60, Context: "ip"})}})
+	for i, from := range []string{"2001:db8:1:2::3", "2001:db8:1:3::3", "2001:db8:1:2:ffff::3", "192.0.2.7", "::ffff:192.0.2.7", "192.0.2.8"} {
+		if v, _ := (request{from: from}).through(e); v.Block != (i == 2 || i == 4) {
+			t.Errorf("%s: block %v", from, v.Block)
+		}
+	}
+}
+
 // A request counts once, however many readings its path has and whatever matches in it.
 func TestRequestsCountOnce(t *testing.T) {
 	counted := waf.Criterion{Type: "numberOfOccurrences", NumTimes: 2, WithinSeconds: 10}
