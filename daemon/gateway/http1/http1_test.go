@@ -76,7 +76,7 @@ func say(t *testing.T, addr, raw string, answers int) []int {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(20 * time.Second))
+	c.SetDeadline(time.Now().Add(time.Minute))
 	go io.WriteString(c, raw)
 	var statuses []int
 	in := bufio.NewReader(c)
