@@ -133,7 +133,7 @@ func (x *exchange) keptOut() bool {
 	}
 	group := x.service.ServerGroup
 	if x.p.blocks.some.Load() {
-		if b, first := x.p.blocks.refuse(group, newID, x.client.String(), waf.Session(x.r.Header)); b != nil {
+		if b, first := x.p.blocks.refuse(group, newID, whoAsks(x.client, x.r.Header)); b != nil {
 			if x.id = b.event; first {
 				x.blockEvent(b)
 			}
