@@ -688,6 +688,11 @@ func TestProfilesHoldRequestsToThem(t *testing.T) {
 	w.wants(200, "/order?id=x")
 	w.do("PUT", profile, `{"webProfileUrls":[{"urlFullPath":"/order","allowedMethods":[{"method":"POST"}]}]}`)
 	w.wants(403, "/order?id=x")
+	w.wants(200, "/items/7?id=a")
+	w.do("PUT", profile, `{"patternUrls":[{"pattern":"^/items/[0-9]+$","parameters":[{"name":"id","type":"Ours"}]}]}`)
+	w.wants(403, "/items/7?id=a")
+	w.wants(200, "/items/7?id=x")
+	w.wants(200, "/items/all?id=a")
 	w.do("DELETE", profile+"/url/order", "")
 	w.wants(200, "/order?id=anything&more=1")
 }

@@ -588,7 +588,9 @@ func TestProfile(t *testing.T) {
 		Types: map[string]string{"Numeric": `^[0-9]+$`},
 		Profiles: map[string]*waf.Profile{"shop": {URLs: []waf.ProfileURL{{Path: "/buy", ContentTypes: []string{"application/x-www-form-urlencoded"},
 			Methods: []waf.ProfileMethod{{Method: "POST"}}, Parameters: []waf.ProfileParameter{
-				{Name: "n", Type: "Numeric", MaxLength: 3, Required: true, AdditionalAllowedChars: []string{"-"}}, {Name: "opt_", Prefix: true, Nullable: true}}}}}}})
+				{Name: "n", Type: "Numeric", MaxLength: 3, Required: true, AdditionalAllowedChars: []string{"-"}}, {Name: "opt_", Prefix: true, Nullable: true}}}},
+			Patterns: []waf.ProfileURL{{Pattern: "^/(buy|item)/[0-9]+$", Methods: []waf.ProfileMethod{{Method: "GET"}}, Parameters: []waf.ProfileParameter{{Name: "n", Type: "Numeric"}}},
+				{Pattern: "^/(?:item|buy)", Methods: []waf.ProfileMethod{{Method: "PUT"}}}}}}})
 	for _, c := range []struct {
 		q    request
 		want []string
@@ -602,6 +604,10 @@ func TestProfile(t *testing.T) {
 		{request{uri: "/buy", body: `{"n":1}`, kind: "application/json", app: "shop"}, names[5:]},
 		{request{uri: "/else?x=1", app: "shop"}, nil},
 		{request{uri: "/buy?x=1", app: "blog"}, nil},
+		{request{uri: "/item/7?n=1", app: "shop"}, nil},
+		{request{uri: "/x/../item//%37?n=a", app: "shop"}, names[2:3]},
+		{request{uri: "/item/7?x=1", app: "shop"}, names[:1]},
+		{request{uri: "/item/all", app: "shop"}, names[4:5]},
 	} {
 		_, matches := c.q.through(e)
 		var got []string
