@@ -626,9 +626,9 @@ func TestInspectedAnswersStream(t *testing.T) {
 			t.Errorf("%s: %q, %v", version, line, err)
 		}
 		resp.Body.Close()
-		for _, path := range []string{"/leak", "/slow"} {
-			if resp, _ := open(path, "text/plain"); resp.StatusCode != 403 {
-				t.Errorf("%s: %s: %d", version, path, resp.StatusCode)
+		for _, c := range [][2]string{{"/leak", "text/plain"}, {"/slow", "text/plain"}, {"/leak", "multipart/byteranges"}} {
+			if resp, _ := open(c[0], c[1]); resp.StatusCode != 403 {
+				t.Errorf("%s: %s: %d", version, c, resp.StatusCode)
 			}
 			g.event()
 		}

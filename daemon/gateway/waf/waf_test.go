@@ -55,7 +55,7 @@ func (q request) through(e waf.Engine) (waf.Verdict, []waf.Match) {
 	}
 	v := tx.EndBody()
 	if q.status != 0 {
-		tx.Response(q.status, http.Header{"Content-Type": {"text/html"}})
+		tx.Response(q.status, http.Header{"Content-Type": {or(q.kind, "text/html")}})
 		tx.ResponseBody([]byte(q.answer))
 		v = tx.ResponseBody(nil)
 	}
@@ -803,6 +803,13 @@ func TestResponses(t *testing.T) {
 	}
 	if v, m := (request{status: 200, answer: "Hello"}).through(e); v.Block {
 		t.Errorf("%+v", m)
+	}
+	// The hole: only three types were looked at, and those in small letters alone.
+	for _, kind := range []string{"Text/HTML;charset=utf-8", "text/html ; charset=utf-8", "application/json", "application/problem+json", "application/xml", "text/css", "multipart/byteranges; boundary=x"} {
+		q := request{status: 500, kind: kind, answer: `{"error":"You have an error in your SQL syntax; check the manual"}`}
+		if v, m := q.through(e); !v.Block {
+			t.Errorf("%s: %+v", kind, m)
+		}
 	}
 }
 

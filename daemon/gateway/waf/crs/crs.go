@@ -94,16 +94,17 @@ SecRequestBodyLimitAction ProcessPartial
 SecRequestBodyJsonDepthLimit 64
 SecArgumentsLimit %d
 SecResponseBodyAccess %s
-SecResponseBodyMimeType text/plain text/html text/xml
 SecResponseBodyLimit 524288
 SecResponseBodyLimitAction ProcessPartial
 SecAuditEngine Off
 `
 
-// parsers choose how a body is read, and say when it cannot be.
+// parsers choose how a body is read, and say when it cannot be. An answer is read whatever
+// its type: the transaction's owner chooses which ones it is given.
 const parsers = `SecRule REQUEST_HEADERS:Content-Type "^(?:application/(?:[a-z0-9.-]+[+])?|text/)xml" "id:200000,phase:1,t:none,t:lowercase,pass,nolog,ctl:requestBodyProcessor=XML"
 SecRule REQUEST_HEADERS:Content-Type "^application/json" "id:200001,phase:1,t:none,t:lowercase,pass,nolog,ctl:requestBodyProcessor=JSON"
 SecRule REQUEST_HEADERS:Content-Type "^application/[a-z0-9.-]+[+]json" "id:200006,phase:1,t:none,t:lowercase,pass,nolog,ctl:requestBodyProcessor=JSON"
+SecAction "id:200007,phase:3,t:none,pass,nolog,ctl:forceResponseBodyVariable=On"
 SecRule REQBODY_ERROR "!@eq 0" "id:200002,phase:2,t:none,log,pass,msg:'The body cannot be read',logdata:'%{reqbody_error_msg}',severity:CRITICAL"
 SecRule MULTIPART_STRICT_ERROR "!@eq 0" "id:200003,phase:2,t:none,log,pass,msg:'The multipart body is malformed',severity:CRITICAL"
 SecRule ARGUMENTS_LIMIT_REACHED "@eq 1" "id:200004,phase:2,t:none,log,pass,msg:'More parameters than are looked at',severity:CRITICAL"
