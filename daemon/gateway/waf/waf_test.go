@@ -365,11 +365,11 @@ func TestDictionariesStandForCoreRules(t *testing.T) {
 		"Known Scanners":        {header: []string{"User-Agent", "sqlmap/1.7"}},
 		"Remote File Inclusion": {uri: "/?f=http://192.0.2.9/shell.txt?"},
 		"Java Injection":        {body: `{"a":"${jndi:ldap://x/a}"}`, kind: "application/json"},
-		"Illegal Method":        {method: "TRACE"},
+		"Unreadable Body":       {body: "{", kind: "application/json"},
 	}
 	for name, attack := range attacks {
 		kind := waf.ApplicationSignatures
-		if name == "Illegal Method" {
+		if name == "Unreadable Body" {
 			kind = waf.Protocol
 		}
 		for _, action := range []string{"none", "block"} {
@@ -424,8 +424,8 @@ func TestExceptionsWaitForTheBody(t *testing.T) {
 		return waf.RulePolicy{Kind: kind, Name: "p", Rules: rules("block", names...), Exceptions: []waf.PolicyException{{Predicates: []waf.Criterion{
 			{Type: "httpRequest", MatchValues: []waf.MatchValue{{Part: "parameter", Name: "token", Operation: "equals", Value: "1"}}}}}}}
 	}
-	e := engine(t, waf.Policies{Work: 2 << 20, Rules: []waf.RulePolicy{in(waf.Protocol, "Double URL Encoding", "Illegal Method"), in(waf.ApplicationSignatures, "Known Scanners")}})
-	for name, q := range map[string]request{"a check": {uri: "/%252e"}, "a core rule": {method: "PURGE"}, "a scanner": {header: []string{"User-Agent", "sqlmap/1.7"}}} {
+	e := engine(t, waf.Policies{Work: 2 << 20, Rules: []waf.RulePolicy{in(waf.Protocol, "Double URL Encoding"), in(waf.ApplicationSignatures, "Known Scanners")}})
+	for name, q := range map[string]request{"a check": {uri: "/%252e"}, "a scanner": {header: []string{"User-Agent", "sqlmap/1.7"}}} {
 		for body, want := range map[string]bool{"token=1": false, "token=2": true, "": true, "token=2&a=" + strings.Repeat("b", 1<<20): true} {
 			q.body = body
 			if v, m := q.through(e); v.Block != want || len(m) > 0 != want || want && m[0].Policy != "p" {
@@ -545,6 +545,9 @@ func TestProtocolChecks(t *testing.T) {
 		fits, not request
 	}{
 		{rules("block", "Malformed Header Line"), request{header: []string{"X(", "y"}}, request{header: []string{"X-Y", "("}}},
+		{rules("block", "Illegal Method"), request{method: "TRACE"}, request{method: "PUT", body: "a=1"}},
+		{rules("block", "Illegal Method"), request{method: "PROPFIND"}, request{method: "DELETE"}},
+		{rules("block", "Illegal Method"), request{method: "get"}, request{method: "PATCH", body: "{}", kind: "application/merge-patch+json"}},
 		{rules("block", "Illegal Byte in URL"), request{uri: "/\xff"}, request{uri: "/%ff"}},
 		{rules("block", "Illegal Byte in Header"), request{header: []string{"X-A", "\x01"}}, request{header: []string{"X-A", "\té"}}},
 		{rules("block", "Double URL Encoding"), request{uri: "/%252e%252e"}, request{uri: "/100%25"}},
