@@ -62,7 +62,7 @@ var checks = map[string]check{
 		return place{"REQUEST_HEADERS", "", strconv.Itoa(n)}, n > limit
 	}},
 	"Too Many Parameters": {stage: inRequest, limit: 1000, finds: func(v *view, limit int) (place, bool) {
-		n := len(v.parameters())
+		n := len(v.declared())
 		return place{"ARGS", "", strconv.Itoa(n)}, n > limit
 	}},
 	"Too Many Cookies": {limit: 100, finds: func(v *view, limit int) (place, bool) {
@@ -146,7 +146,7 @@ func header(v *view, is func(name, value string) bool) (place, bool) {
 }
 
 func parameter(v *view, is func(name, value string) bool) (place, bool) {
-	for _, p := range v.parameters() {
+	for _, p := range v.declared() {
 		if is(p.item, p.value) {
 			return p, true
 		}

@@ -21,12 +21,56 @@ func (t *transaction) readings() {
 	if oddCharset(kind) {
 		t.unreadable()
 	}
+	also := finds{tx: t.tx}
 	switch t.tx.Variables().RequestBodyProcessor().Get() {
 	case "JSON", "XML":
 	case "MULTIPART":
-		t.readParts(kind)
+		t.readParts(kind, &also)
 	default:
-		t.readDisguised()
+		t.readDisguised(&also)
+	}
+	also.end()
+}
+
+// finds are values that some servers find in a body, and others do not. What says no to
+// bodies that are merely large, or to files, has no reason to: there are few of them, none
+// is long, and none has null characters.
+type finds struct {
+	tx   *crs.Transaction
+	n    int
+	rest []byte
+}
+
+const (
+	mostFinds   = 500
+	longestFind = 32 << 10
+	findOverlap = 1 << 10
+)
+
+// add has the rules look at a name and a value. Arguments of the path are arguments that
+// nothing in a body can take the place of.
+func (f *finds) add(name, value string) {
+	value = strings.ReplaceAll(value, "\x00", "")
+	if f.n++; f.n > mostFinds {
+		f.rest = append(append(append(append(f.rest, name...), '\n'), value...), '\n')
+		return
+	}
+	f.put(name, value)
+}
+
+// put adds a value in pieces.
+func (f *finds) put(name, value string) {
+	for len(value) > longestFind {
+		f.tx.AddPathRequestArgument(name, value[:longestFind])
+		value = value[longestFind-findOverlap:]
+	}
+	f.tx.AddPathRequestArgument(name, value)
+}
+
+// end adds what is left of the values that are too many, in one.
+func (f *finds) end() {
+	if len(f.rest) > 0 {
+		f.put("rest", string(f.rest))
 	}
 }
 
@@ -48,24 +92,23 @@ func oddCharset(kind string) bool {
 
 // readDisguised looks at the values of JSON and of XML that come as something else: many
 // servers never ask for the type. Their other reading, as text, is looked at as well.
-func (t *transaction) readDisguised() {
+func (t *transaction) readDisguised(also *finds) {
 	switch t.view.begins {
 	case '{', '[', '"':
-		t.readJSON(strings.TrimPrefix(t.view.body(), "\ufeff"))
+		readJSON(strings.TrimPrefix(t.view.body(), "\ufeff"), also)
 	case '<':
 		for _, text := range crs.XMLTexts(strings.NewReader(t.view.body())) {
-			t.tx.AddPathRequestArgument("xml", text)
+			also.add("xml", text)
 		}
 	}
 }
 
-// readJSON looks at names and values as far as the text is JSON. Arguments of the path
-// are arguments that nothing in a body can take the place of.
-func (t *transaction) readJSON(text string) {
+// readJSON finds names and values as far as the text is JSON. Of what is no text the name
+// is enough, once.
+func readJSON(text string, also *finds) {
 	in := json.NewDecoder(strings.NewReader(text))
-	in.UseNumber()
 	var objects []bool // of what is open, whether it is an object
-	name, isName := "", false
+	name, isName, told := "", false, ""
 	for {
 		token, err := in.Token()
 		if err != nil {
@@ -86,9 +129,12 @@ func (t *transaction) readJSON(text string) {
 				name, isName = token, false
 				continue
 			}
-			t.tx.AddPathRequestArgument("json."+name, token)
-		case json.Number:
-			t.tx.AddPathRequestArgument("json."+name, token.String())
+			also.add("json."+name, token)
+		default:
+			if name != told {
+				also.add("json."+name, "")
+				told = name
+			}
 		}
 		isName = last >= 0 && objects[last]
 	}
@@ -97,15 +143,21 @@ func (t *transaction) readJSON(text string) {
 // readParts looks at a multipart body. Servers agree about one whose boundary stands
 // where it has to and nowhere else; of a part they agree that it is a file where that is
 // said plainly. Every other file may be a value to some of them, and is looked at.
-func (t *transaction) readParts(kind string) {
+func (t *transaction) readParts(kind string, also *finds) {
 	_, parameters, err := mime.ParseMediaType(kind)
 	if err != nil {
 		t.unreadable()
 		return
 	}
 	parts, clear := split(t.view.body(), parameters["boundary"], t.cut())
+	if len(parts) > crs.ArgumentLimit {
+		t.tx.TooManyParts()
+		for _, part := range parts {
+			also.add("part", part)
+		}
+	}
 	for i, part := range parts {
-		clear = t.readPart(part, t.cut() && i == len(parts)-1) && clear
+		clear = readPart(part, t.cut() && i == len(parts)-1, also) && clear
 	}
 	if !clear {
 		t.unreadable()
@@ -141,13 +193,15 @@ func split(body, boundary string, cut bool) (parts []string, clear bool) {
 var (
 	// plainFile is how a file is announced that is one to every server.
 	plainFile = regexp.MustCompile(`(?i)^form-data; ?name=(?:"[^"\\]*"|[a-z0-9_.\[\]-]+); ?filename=(?:"[^"\\]*"|[^"'\\;= ]+)(?:; ?filename\*=utf-8'[a-z-]*'[^"'\\;= ]*)?$`)
+	// fieldName is a part's name, or what may be.
+	fieldName = regexp.MustCompile(`(?i)name="?([^";]*)`)
 	// charsetField says the charset of all fields.
 	charsetField = regexp.MustCompile(`(?i)name="?_charset_`)
 )
 
 // readPart says whether every server reads a part alike. The end of the last one may be
 // missing.
-func (t *transaction) readPart(part string, last bool) (clear bool) {
+func readPart(part string, last bool, also *finds) (clear bool) {
 	head, value, found := strings.Cut("\r\n"+part, "\r\n\r\n")
 	if !found {
 		return last
@@ -176,8 +230,8 @@ func (t *transaction) readPart(part string, last bool) (clear bool) {
 	if plainFile.MatchString(disposition) {
 		return clear
 	}
-	if strings.Contains(strings.ToLower(disposition), "filename") {
-		t.tx.AddPathRequestArgument("multipart", value)
+	if named := fieldName.FindStringSubmatch(disposition); named != nil && strings.Contains(strings.ToLower(disposition), "filename") {
+		also.add(named[1], value)
 	}
 	return clear && !oddCharset(kind) && !strings.HasPrefix(strings.ToLower(kind), "multipart/") &&
 		(!charsetField.MatchString(disposition) || charsetName.MatchString(strings.TrimSpace(value)))

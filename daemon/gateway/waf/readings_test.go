@@ -53,10 +53,14 @@ func TestBodiesThatServersReadInAnotherWay(t *testing.T) {
 		"a boundary and white space":       {parts, strings.Replace(plain, "--x\r\n", "--x \r\n", 1), "Unreadable Body"},
 		"a boundary in a longer one":       {parts, strings.Replace(plain, "1", "1\r\n--xy\r\n", 1), "Unreadable Body"},
 		"parts without an end":             {parts, strings.TrimSuffix(plain, "--\r\n"), "Unreadable Body"},
+		"a value in one of many parts":     {parts, strings.Repeat("--x\r\n"+field+"\r\n\r\n1\r\n", 3000) + part(field, attack), "SQL Injection"},
 		"JSON as text":                     {"text/plain", `{"a":"` + escaped + `"}`, "SQL Injection"},
 		"JSON as a form":                   {form, "\xef\xbb\xbf \n" + `[{"a":[{"b":"` + escaped + `"}]}]`, "SQL Injection"},
 		"a name of JSON as bytes":          {"application/octet-stream", `{"` + escaped + `":1}`, "SQL Injection"},
 		"a string of JSON as text":         {"text/plain", `"` + escaped + `"`, "SQL Injection"},
+		"a value behind many":              {"text/plain", `{"a":[` + strings.Repeat(`"b",`, 600) + `"` + escaped + `"]}`, "SQL Injection"},
+		"a value within a long one":        {"text/plain", `{"a":"` + strings.Repeat("b", 32<<10-10) + escaped + `"}`, "SQL Injection"},
+		"a name of a number behind many":   {"text/plain", `[` + strings.Repeat(`"b",`, 600) + `{"` + escaped + `":[1,2]}]`, "SQL Injection"},
 		"lines of JSON":                    {"text/plain", `{"a":1}` + "\n" + `{"a":"` + escaped + `"}`, "SQL Injection"},
 		"a form that begins as JSON does":  {form, `{"a":"&a=` + url.QueryEscape(attack) + `"}`, "SQL Injection"},
 		"a form that hides a name of JSON": {form, `{"a":"` + escaped + `","b":"&json.a=1&"}`, "SQL Injection"},
@@ -70,6 +74,19 @@ func TestBodiesThatServersReadInAnotherWay(t *testing.T) {
 		v, m := request{body: c.body, kind: c.kind}.through(e)
 		if !v.Block || v.Rule.Rule != c.want {
 			t.Errorf("%s: block %v, %+v", name, v.Block, m)
+		}
+	}
+}
+
+// The hole: a body of a hundred thousand parts cost three seconds of processor time. What
+// must hold: it is told of as any other of too many parameters, and its parts are not
+// looked at one by one.
+func TestManyPartsAreTooMany(t *testing.T) {
+	e := engine(t, waf.Policies{Rules: []waf.RulePolicy{{Kind: waf.Protocol, Name: "http", Rules: rules("block", "Too Many Parameters")}}})
+	for n, want := range map[int]bool{100: false, 3000: true} {
+		q := request{kind: "multipart/form-data; boundary=x", body: strings.Repeat("--x\r\nContent-Disposition: form-data; name=\"f\"; filename=\"g\"\r\n\r\n\r\n", n) + "--x--"}
+		if v, m := q.through(e); v.Block != want {
+			t.Errorf("%d parts: block %v, %+v", n, v.Block, m)
 		}
 	}
 }
@@ -107,6 +124,18 @@ func TestBodiesOfUsualClients(t *testing.T) {
 	} {
 		if v, m := (request{kind: kind, body: body}).through(e); v.Block || len(m) > 0 {
 			t.Errorf("%s: %+v", kind, m)
+		}
+	}
+	strict := engine(t, waf.Policies{Rules: []waf.RulePolicy{{Kind: waf.Protocol, Name: "http", Rules: rules("block", "Unreadable Body", "Too Many Parameters", "Parameter Too Long", "Null Character in Parameter")}}})
+	for name, q := range map[string]request{
+		"many lines of JSON":   {kind: "application/x-ndjson", body: strings.Repeat(`{"index":{"_id":1}}`+"\n"+`{"a":"b","c":[1,2,3],"d":true}`+"\n", 3000)},
+		"a long value of JSON": {kind: "application/octet-stream", body: `{"file":"` + strings.Repeat("QUJD", 50_000) + `"}`},
+		"a page of HTML":       {kind: "text/html", body: "<html>" + strings.Repeat("<p class='a'>b</p>\n", 4000) + "</html>"},
+		"a file with a name in an old library's way": {kind: "multipart/form-data; boundary=----x", body: "------x\r\nContent-Disposition: form-data; name=\"f\"; filename*=utf-8''r%C3%A9sum%C3%A9.pdf\r\nContent-Type: application/pdf\r\n\r\n" +
+			strings.Repeat("%PDF\x00\x01", 30_000) + "\r\n------x--\r\n"},
+	} {
+		if v, m := q.through(strict); v.Block {
+			t.Errorf("%s: %+v", name, m)
 		}
 	}
 	long := engine(t, waf.Policies{BodyLimit: 1000, Rules: []waf.RulePolicy{{Kind: waf.Protocol, Name: "http", Rules: rules("block", "Unreadable Body")}}})

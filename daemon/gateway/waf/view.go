@@ -99,6 +99,16 @@ func (v *view) parameters() []place {
 	return append(placesOf("ARGS", v.tx.Variables().Args().FindAll()), placesOf("REQUEST_XML", v.tx.XMLValues())...)
 }
 
+// declared are the parameters that a request says it has. What is taken for some in a body
+// of another type, a file perhaps, may be long, many, and of any bytes.
+func (v *view) declared() []place {
+	kind := strings.ToLower(strings.TrimSpace(v.request.Header.Get("Content-Type")))
+	if v.tx.Variables().RequestBodyProcessor().Get() == "URLENCODED" && !strings.HasPrefix(kind, "application/x-www-form-urlencoded") {
+		return placesOf("ARGS", v.tx.Variables().ArgsGet().FindAll())
+	}
+	return v.parameters()
+}
+
 func (v *view) cookies() []place {
 	if v.tx == nil {
 		return headCookies(v.request)

@@ -61,8 +61,9 @@ type Set struct {
 // more keeps the rest back.
 const BodyLimit = 13107200
 
-// argumentLimit is how many parameters of a kind are looked at.
-const argumentLimit = 2000
+// ArgumentLimit is how many parameters of a kind are looked at. The parser of multipart
+// bodies knows no limit.
+const ArgumentLimit = 2000
 
 var (
 	mu       sync.Mutex
@@ -130,7 +131,7 @@ func compile(o Options) (*Set, error) {
 	}
 	onOff := map[bool]string{true: "On", false: "Off"}
 	var text strings.Builder
-	fmt.Fprintf(&text, engine, argumentLimit, onOff[o.Responses])
+	fmt.Fprintf(&text, engine, ArgumentLimit, onOff[o.Responses])
 	if o.Stock {
 		text.WriteString(parsers + fmt.Sprintf(level, o.Paranoia) + o.Setup + "Include @owasp_crs/*.conf\n")
 	} else {
@@ -371,6 +372,13 @@ func (t *Transaction) ReadAsText() {
 	case "JSON", "XML":
 		processor.(settable).Set("URLENCODED")
 	}
+}
+
+// TooManyParts has a multipart body looked at as text, and the rules know why. It is for
+// before Body.
+func (t *Transaction) TooManyParts() {
+	t.Variables().RequestBodyProcessor().(settable).Set("URLENCODED")
+	t.Variables().ArgumentsLimitReached().(settable).Set("1")
 }
 
 // Unreadable has the rules know that the body cannot be read. It is for before Body.
