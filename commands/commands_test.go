@@ -19,6 +19,7 @@ import (
 	"sealgate/appliance/audit"
 	"sealgate/appliance/dump"
 	"sealgate/appliance/folder"
+	"sealgate/appliance/model"
 	"sealgate/appliance/seal"
 	"sealgate/appliance/techinfo"
 	"sealgate/control"
@@ -33,6 +34,7 @@ type host struct {
 	send     *Send
 	imported *Import
 	events   Events
+	blocks   model.Blocks
 
 	techInfo   *TechInfo
 	registered *Register
@@ -76,6 +78,14 @@ func (h *host) RollbackImport(context.Context) (time.Time, error) {
 func (h *host) Unlock(_ context.Context, _ Caller, key string) (seal.State, error) {
 	h.acts = append(h.acts, "unlock "+key)
 	return seal.State{Licence: &seal.Licence{ID: "L1", Features: []string{seal.Unseal}}}, nil
+}
+func (h *host) Blocks(context.Context) (model.Blocks, error) { return h.blocks, nil }
+func (h *host) Unblock(_ context.Context, u model.Unblock) (model.Unblocked, error) {
+	h.acts = append(h.acts, fmt.Sprint("unblock ", u.Who, u.All))
+	if u.Who == "203.0.113.1" {
+		return model.Unblocked{}, nil
+	}
+	return model.Unblocked{Lifted: 2}, nil
 }
 func (h *host) Seal(Caller) error { h.acts = append(h.acts, "seal"); return nil }
 func (h *host) Export(_ context.Context, _ Caller, x Export, _ control.UI) (ExportResult, error) {

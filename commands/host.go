@@ -9,6 +9,7 @@ import (
 	"sealgate/appliance/audit"
 	"sealgate/appliance/disk"
 	"sealgate/appliance/dump"
+	"sealgate/appliance/model"
 	"sealgate/appliance/seal"
 	"sealgate/appliance/techinfo"
 	"sealgate/control"
@@ -52,6 +53,10 @@ type Host interface {
 	// Unlock unseals the appliance with a licence key, Seal seals it again.
 	Unlock(ctx context.Context, c Caller, key string) (seal.State, error)
 	Seal(Caller) error
+
+	// Blocks are those whom the gateway keeps out, Unblock lets some in.
+	Blocks(context.Context) (model.Blocks, error)
+	Unblock(context.Context, model.Unblock) (model.Unblocked, error)
 
 	// Register joins a management server, Unregister leaves it; forget does so also
 	// when it cannot be told.

@@ -39,6 +39,7 @@ type gatewayCmd struct {
 
 	Register   gatewayRegisterCmd   `cmd:"" roles:"gateway" example:"impctl gateway register --management-server mx.example.com --gateway-group Shop" exits:"130" help:"join a management server"`
 	Unregister gatewayUnregisterCmd `cmd:"" roles:"gateway" example:"impctl gateway unregister" exits:"130" help:"leave the management server"`
+	Unblock    gatewayUnblockCmd    `cmd:"" roles:"gateway" example:"impctl gateway unblock 203.0.113.9" help:"let somebody in whom a policy keeps out"`
 	Show       gatewayShowCmd       `cmd:"" roles:"gateway" example:"impctl gateway show" rights:"operator" help:"group, management server, connection, revision of the configuration"`
 
 	Drain       gatewayDrainCmd    `cmd:"" example:"impctl gateway drain gw1" roles:"mx" exits:"130" help:"have a gateway take no more connections"`

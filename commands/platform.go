@@ -58,7 +58,7 @@ type platformShowCmd struct{}
 
 func (platformShowCmd) Run(ctx context.Context, e *Env) error {
 	s := e.Host.Status()
-	p := platform{Model: model(), Name: s.Name, Role: s.Role, AssetTag: e.Host.Config().AssetTag, ID: s.ID, Challenge: s.Seal.Challenge, Deployment: s.Seal.Deployment,
+	p := platform{Model: machineModel(), Name: s.Name, Role: s.Role, AssetTag: e.Host.Config().AssetTag, ID: s.ID, Challenge: s.Seal.Challenge, Deployment: s.Seal.Deployment,
 		Sealed: s.Sealed, Addresses: addresses(), Listening: s.Service.Address, Releases: s.Releases}
 	if s.Role == appliance.ManagementServer {
 		l, err := e.Host.Licences(ctx, e.Caller, e.UI)
@@ -121,8 +121,8 @@ func (p *platform) lines() string {
 	return text
 }
 
-// model is what the machine is: what it calls itself, processors and memory.
-func model() string {
+// machineModel is what the machine is: what it calls itself, processors and memory.
+func machineModel() string {
 	name := "machine"
 	if data, err := os.ReadFile("/sys/class/dmi/id/product_name"); err == nil && len(data) < 256 {
 		name = oneLine(string(data))

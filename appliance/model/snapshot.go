@@ -111,7 +111,7 @@ type ActionSetSettings struct {
 // Action is one action: a block for Seconds, or a message to a syslog server.
 type Action struct {
 	Name            string `json:"name"`
-	Type            string `json:"type"`                      // ipBlock, sessionBlock, syslog; others are not the gateway's
+	Type            string `json:"type"`                      // ipBlock, sessionBlock, userBlock, syslog; others are not the gateway's
 	Seconds         int    `json:"seconds,omitempty"`         // of a block
 	RunOnEveryEvent *bool  `json:"runOnEveryEvent,omitempty"` // false: once for each alert
 	Protocol        string `json:"protocol,omitempty"`        // UDP, TCP or TLS

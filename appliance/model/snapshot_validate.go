@@ -177,12 +177,13 @@ func lastOf(p netip.Prefix) netip.Addr {
 const (
 	ActionIPBlock      = "ipBlock"
 	ActionSessionBlock = "sessionBlock"
+	ActionUserBlock    = "userBlock"
 	ActionSyslog       = "syslog"
 )
 
 func (a Action) check() error {
 	switch a.Type {
-	case ActionIPBlock, ActionSessionBlock:
+	case ActionIPBlock, ActionSessionBlock, ActionUserBlock:
 		if a.Seconds < 1 || a.Seconds > 365*24*3600 {
 			return fmt.Errorf("a block of %d seconds", a.Seconds)
 		}

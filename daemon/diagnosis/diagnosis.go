@@ -1,14 +1,16 @@
-// Package diagnosis is what a running role tells of itself: profiles of its program
-// and counters of its traffic, over a unix socket in its spool folder.
+// Package diagnosis is what a running role tells of itself: profiles of its program,
+// counters of its traffic and whom it keeps out, over a unix socket in its spool folder;
+// and what it does when it is told so there.
 //
 // It promises that only who may write in that folder is answered, which on an
 // installed appliance is the role's account and the supervisor's; that there is no
-// port for it; and that nothing is told of what the role's memory holds, only of its
+// port for it; and that nothing else is told of what the role's memory holds, only of its
 // sizes and of which functions work. What is read of a role is bounded, for it may
 // have been taken over.
 package diagnosis
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -38,27 +40,38 @@ const (
 
 	Configuration = "configuration" // JSON: what a gateway was told, without keys
 	Gateways      = "gateways"      // JSON: those of a management server, as its REST API shows them
+	Blocks        = "blocks"        // JSON: model.Blocks of a gateway
 )
+
+// Unblock is what a gateway can be told: a model.Unblock, which it answers with a
+// model.Unblocked, both JSON.
+const Unblock = "unblock"
 
 // Profiled is how long a processor profile takes.
 const Profiled = 3 * time.Second
 
 const (
 	maxAnswer = 16 << 20 // bytes
+	maxTold   = 64 << 10
 	patience  = 20 * time.Second
 )
 
 func socket(home appliance.Home) string { return filepath.Join(home.Spool(), "diagnosis") }
 
-// Serve answers until ctx ends. own are answers that are the role's, by question. An
-// error is logged, and nothing is told.
-func Serve(ctx context.Context, home appliance.Home, own map[string]func(io.Writer) error, log *slog.Logger) {
+// Role is what is the role's own.
+type Role struct {
+	Tells map[string]func(io.Writer) error            // answers, by question
+	Does  map[string]func(io.Reader, io.Writer) error // what it is told, and answers
+}
+
+// Serve answers until ctx ends. An error is logged, and nothing is told.
+func Serve(ctx context.Context, home appliance.Home, own Role, log *slog.Logger) {
 	if err := serve(ctx, home, own, log); err != nil && ctx.Err() == nil {
 		log.Error("the role tells nothing of itself", "error", err.Error())
 	}
 }
 
-func serve(ctx context.Context, home appliance.Home, own map[string]func(io.Writer) error, log *slog.Logger) error {
+func serve(ctx context.Context, home appliance.Home, own Role, log *slog.Logger) error {
 	path := socket(home)
 	// There is one role at a time: a socket that is there is of one that was killed.
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -75,14 +88,17 @@ func serve(ctx context.Context, home appliance.Home, own map[string]func(io.Writ
 	return srv.Serve(ln)
 }
 
-func handler(own map[string]func(io.Writer) error) http.Handler {
+func handler(own Role) http.Handler {
 	mux := http.NewServeMux()
-	answer := func(what string, write func(context.Context, io.Writer) error) {
-		mux.HandleFunc("GET /"+what, func(w http.ResponseWriter, r *http.Request) {
-			if err := write(r.Context(), w); err != nil {
+	handle := func(pattern string, do func(*http.Request, io.Writer) error) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			if err := do(r, w); err != nil {
 				http.Error(w, err.Error(), http.StatusConflict)
 			}
 		})
+	}
+	answer := func(what string, write func(context.Context, io.Writer) error) {
+		handle("GET /"+what, func(r *http.Request, w io.Writer) error { return write(r.Context(), w) })
 	}
 	answer(Heap, func(_ context.Context, w io.Writer) error {
 		runtime.GC() // the profile is of the last collection
@@ -91,8 +107,11 @@ func handler(own map[string]func(io.Writer) error) http.Handler {
 	answer(Goroutines, func(_ context.Context, w io.Writer) error { return pprof.Lookup("goroutine").WriteTo(w, 2) })
 	answer(CPU, profile)
 	answer(Runtime, func(_ context.Context, w io.Writer) error { return writeRuntime(w) })
-	for what, write := range own {
+	for what, write := range own.Tells {
 		answer(what, func(_ context.Context, w io.Writer) error { return write(w) })
+	}
+	for what, do := range own.Does {
+		handle("POST /"+what, func(r *http.Request, w io.Writer) error { return do(io.LimitReader(r.Body, maxTold), w) })
 	}
 	return mux
 }
@@ -129,6 +148,16 @@ func writeRuntime(w io.Writer) error {
 
 // Ask is what the role of home says to one question. cut says that there was more.
 func Ask(ctx context.Context, home appliance.Home, what string) (answer []byte, cut bool, err error) {
+	return send(ctx, home, http.MethodGet, what, nil)
+}
+
+// Tell tells the role of home to do something, and returns its answer.
+func Tell(ctx context.Context, home appliance.Home, what string, about []byte) (answer []byte, err error) {
+	answer, _, err = send(ctx, home, http.MethodPost, what, bytes.NewReader(about))
+	return answer, err
+}
+
+func send(ctx context.Context, home appliance.Home, method, what string, about io.Reader) (answer []byte, cut bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	client := http.Client{Transport: &http.Transport{
@@ -137,7 +166,7 @@ func Ask(ctx context.Context, home appliance.Home, what string) (answer []byte, 
 			return new(net.Dialer).DialContext(ctx, "unix", socket(home))
 		},
 	}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://role/"+what, nil)
+	req, err := http.NewRequestWithContext(ctx, method, "http://role/"+what, about)
 	if err != nil {
 		return nil, false, err
 	}

@@ -37,7 +37,7 @@ func newHome(t *testing.T) appliance.Home {
 // ask waits until the role listens.
 func ask(t *testing.T, home appliance.Home, what string) ([]byte, bool, error) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		answer, cut, err := Ask(t.Context(), home, what)
 		if err == nil || time.Now().After(deadline) || !strings.Contains(err.Error(), "does not answer:") {
 			return answer, cut, err
@@ -57,7 +57,8 @@ func TestARoleTellsOfItself(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	var serving sync.WaitGroup
 	serving.Go(func() {
-		own := map[string]func(io.Writer) error{Counters: func(w io.Writer) error { _, err := fmt.Fprintln(w, "requests 7"); return err }}
+		own := Role{Tells: map[string]func(io.Writer) error{Counters: func(w io.Writer) error { _, err := fmt.Fprintln(w, "requests 7"); return err }},
+			Does: map[string]func(io.Reader, io.Writer) error{"echo": func(r io.Reader, w io.Writer) error { _, err := io.Copy(w, r); return err }}}
 		Serve(ctx, home, own, slog.New(slog.DiscardHandler))
 	})
 	for what, want := range map[string]string{Counters: "requests 7\n", Goroutines: "diagnosis.serve(", Runtime: `"goroutines":`} {
@@ -77,6 +78,12 @@ func TestARoleTellsOfItself(t *testing.T) {
 		if profile, err := io.ReadAll(gz); err != nil || !bytes.Contains(profile, []byte("nanoseconds")) && !bytes.Contains(profile, []byte("inuse_space")) {
 			t.Errorf("%s: %d bytes, %v", what, len(profile), err)
 		}
+	}
+	if answer, err := Tell(t.Context(), home, "echo", []byte("hello")); err != nil || string(answer) != "hello" {
+		t.Errorf("told something: %q, %v", answer, err)
+	}
+	if _, _, err := ask(t, home, "echo"); err == nil {
+		t.Error("a question makes the role do something")
 	}
 	if _, _, err := ask(t, home, "../etc/passwd"); err == nil {
 		t.Error("an unknown question was answered")

@@ -124,7 +124,7 @@ func TestConnectionTimeoutEndsIdleConnections(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(30 * time.Second)) // the usual timeout is longer
+	c.SetDeadline(time.Now().Add(time.Minute)) // the usual timeout is longer
 	fmt.Fprint(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
 	in := bufio.NewReader(c)
 	resp, err := http.ReadResponse(in, nil)
@@ -295,7 +295,7 @@ func (w *traffic) handshake(port int, config *tls.Config) (tls.ConnectionState, 
 	w.t.Helper()
 	config.InsecureSkipVerify = true
 	dialer := tls.Dialer{Config: config}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	c, err := dialer.DialContext(ctx, "tcp", w.address(fmt.Sprint("127.0.0.1:", port)))
 	if err != nil {
@@ -580,9 +580,15 @@ func TestActionSetsFollow(t *testing.T) {
 	w.wants(403, "/admin", "Cookie", "JSESSIONID=1")
 	eventually(t, "the session's block", func() bool { status, _ := w.get("/", "Cookie", "JSESSIONID=1"); return status == 403 })
 	w.wants(200, "/", "Cookie", "JSESSIONID=2")
+	w.do("POST", "/v1/conf/actionSets/User", `{"type":"block","actions":[{"name":"out","type":"userBlock"}]}`)
+	w.do("PUT", policies+"webServiceCustomPolicies/Admin", `{"followedAction":"User"}`)
+	const eve, adam = "Basic ZXZlOng=", "Basic YWRhbTp4"
+	w.wants(403, "/admin", "Authorization", eve)
+	eventually(t, "the user's block", func() bool { status, _ := w.get("/", "Authorization", eve); return status == 403 })
+	w.wants(200, "/", "Authorization", adam)
 	w.do("POST", "/v1/conf/actionSets/Tell", `{"actions":[{"name":"tell","type":"syslog","host":"192.0.2.1","message":"${Alert.severity} at ${Event.destInfo.serverIp}","runOnEveryEvent":"false"}]}`)
 	w.do("PUT", policies+"webServiceCustomPolicies/Admin", `{"followedAction":"Tell"}`)
-	w.told(1)
+	w.told(4)
 	w.wants(403, "/admin")
 	w.told(1)
 	w.mu.Lock()
@@ -682,6 +688,11 @@ func TestProfilesHoldRequestsToThem(t *testing.T) {
 	w.wants(200, "/order?id=x")
 	w.do("PUT", profile, `{"webProfileUrls":[{"urlFullPath":"/order","allowedMethods":[{"method":"POST"}]}]}`)
 	w.wants(403, "/order?id=x")
+	w.wants(200, "/items/7?id=a")
+	w.do("PUT", profile, `{"patternUrls":[{"pattern":"^/items/[0-9]+$","parameters":[{"name":"id","type":"Ours"}]}]}`)
+	w.wants(403, "/items/7?id=a")
+	w.wants(200, "/items/7?id=x")
+	w.wants(200, "/items/all?id=a")
 	w.do("DELETE", profile+"/url/order", "")
 	w.wants(200, "/order?id=anything&more=1")
 }

@@ -96,7 +96,10 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 	var running sync.WaitGroup
 	running.Go(func() { g.keepLooking(ctx) })
 	running.Go(func() {
-		diagnosis.Serve(ctx, home, map[string]func(io.Writer) error{diagnosis.Counters: g.registry.Write, diagnosis.Configuration: g.tell}, log)
+		diagnosis.Serve(ctx, home, diagnosis.Role{
+			Tells: map[string]func(io.Writer) error{diagnosis.Counters: g.registry.Write, diagnosis.Configuration: g.tell, diagnosis.Blocks: g.tellBlocks},
+			Does:  map[string]func(io.Reader, io.Writer) error{diagnosis.Unblock: g.unblock},
+		}, log)
 	})
 	running.Go(func() { newJoined(g, kept, daemon).run(ctx) })
 	err = hold(ctx, ln)
@@ -219,6 +222,20 @@ func (g *gateway) tell(w io.Writer) error {
 	out := json.NewEncoder(w)
 	out.SetIndent("", "  ")
 	return out.Encode(s)
+}
+
+// tellBlocks writes who is kept out.
+func (g *gateway) tellBlocks(w io.Writer) error { return json.NewEncoder(w).Encode(g.proxy.Blocks()) }
+
+// unblock lifts blocks, and writes how many.
+func (g *gateway) unblock(r io.Reader, w io.Writer) error {
+	var u model.Unblock
+	if err := json.NewDecoder(r).Decode(&u); err != nil {
+		return err
+	}
+	done := g.proxy.Unblock(u)
+	g.log.Info("blocks are lifted as an administrator asked", "blocks", done.Lifted)
+	return json.NewEncoder(w).Encode(done)
 }
 
 // take brings a configuration into use, whole or not at all, with g.taking held.

@@ -69,6 +69,15 @@ func TestBodiesThatAreNotReadMeetTheDefaultPolicy(t *testing.T) {
 		}
 		w.toldOf(func(v store.Violation) bool { return v.Type == "Unreadable Body" && v.Action == "block" })
 	}
+	for _, method := range []string{"PUT", "PATCH", "DELETE"} { // of APIs
+		r, err := http.NewRequest(method, "http://shop.example/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if status, _ := w.send(w.client(8080, nil), r); status != 200 {
+			t.Errorf("%s: %d", method, status)
+		}
+	}
 	for _, c := range readable {
 		if status := w.post("/", c.kind, c.body); status != 200 {
 			t.Errorf("%s: %d", c.name, status)

@@ -243,7 +243,7 @@ func (w *traffic) event(v *store.Violation, followed []model.Action) {
 func (w *traffic) told(want int) []store.Violation {
 	w.t.Helper()
 	var events []store.Violation
-	for range 500 {
+	for range 3000 {
 		w.mu.Lock()
 		events = append(events, w.events...)
 		w.events = nil

@@ -106,10 +106,10 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 	})
 	beside.Go(func() { known.Run(aside) })
 	beside.Go(func() {
-		diagnosis.Serve(aside, home, map[string]func(io.Writer) error{
+		diagnosis.Serve(aside, home, diagnosis.Role{Tells: map[string]func(io.Writer) error{
 			diagnosis.Counters: seen.Write,
 			diagnosis.Gateways: func(w io.Writer) error { return api.WriteGateways(aside, w) },
-		}, log)
+		}}, log)
 	})
 	beside.Go(func() { migrateDays(aside, db, log) })
 	happened := func(code, text string) {

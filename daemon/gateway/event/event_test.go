@@ -83,7 +83,7 @@ func TestViolationsReachSyslog(t *testing.T) {
 
 func awaitLine(t *testing.T, s *peers.Server, want string) string {
 	t.Helper()
-	for range 500 {
+	for range 3000 {
 		for _, line := range s.Received() {
 			if strings.Contains(line, want) {
 				return line

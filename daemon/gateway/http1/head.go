@@ -110,10 +110,8 @@ func OriginForm(target string) string {
 // frame settles where the body ends and which connection options hold. What two
 // readers could understand in two ways is refused.
 func (h *head) frame() *Refusal {
-	for _, name := range single {
-		if len(h.header[name]) > 1 {
-			return bad(MalformedHeader, "the header "+name+" is there twice")
-		}
+	if r := twice(h.header); r != nil {
+		return r
 	}
 	if r := h.frameHost(); r != nil {
 		return r
@@ -135,7 +133,27 @@ func (h *head) frame() *Refusal {
 }
 
 // single are headers that say one thing to each reader.
-var single = []string{"Host", "Content-Length", "Transfer-Encoding", "Expect", "Upgrade"}
+var single = []string{"Host", "Content-Length", "Content-Type", "Transfer-Encoding", "Expect", "Upgrade"}
+
+func twice(header http.Header) *Refusal {
+	for _, name := range single {
+		if len(header[name]) > 1 {
+			return bad(MalformedHeader, "the header "+name+" is there twice")
+		}
+	}
+	return nil
+}
+
+// Misread is what of the headers of another version of HTTP two readers could understand
+// in two ways, nil where nothing is.
+func Misread(header http.Header) *Refusal {
+	for key := range header {
+		if masquerades(key) {
+			return errMasquerade
+		}
+	}
+	return twice(header)
+}
 
 func (h *head) frameHost() *Refusal {
 	hosts := h.header["Host"]
@@ -206,6 +224,9 @@ var forbiddenTrailer = map[string]bool{
 	"Proxy-Authorization": true, "Proxy-Connection": true, "X-Forwarded-For": true, "Forwarded": true,
 }
 
+// InTrailer says whether a field may come behind a body.
+func InTrailer(name string) bool { return !forbiddenTrailer[name] }
+
 // fields reads header lines up to the empty one into header.
 func fields(header http.Header, text string, limits *Limits) *Refusal {
 	count := 0
@@ -227,7 +248,7 @@ func fields(header http.Header, text string, limits *Limits) *Refusal {
 		}
 		key := textproto.CanonicalMIMEHeaderKey(name)
 		if masquerades(key) {
-			return bad(MalformedHeader, "a header's name is another one's with underscores")
+			return errMasquerade
 		}
 		if previous := header[key]; previous != nil {
 			header[key] = append(previous, value)

@@ -76,7 +76,7 @@ func say(t *testing.T, addr, raw string, answers int) []int {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(20 * time.Second))
+	c.SetDeadline(time.Now().Add(time.Minute))
 	go io.WriteString(c, raw)
 	var statuses []int
 	in := bufio.NewReader(c)
@@ -119,6 +119,7 @@ func TestRefusesWhatTwoReadersCouldUnderstandInTwoWays(t *testing.T) {
 		"an underscored length":       {"POST / HTTP/1.1\r\nHost: a\r\nContent_Length: 5\r\n\r\n", 400, http1.MalformedHeader},
 		"an underscored encoding":     {"POST / HTTP/1.1\r\nHost: a\r\nTransfer_Encoding: chunked\r\n\r\n", 400, http1.MalformedHeader},
 		"two hosts":                   {"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400, http1.MalformedHeader},
+		"two types":                   {"POST / HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain\r\nContent-Type: application/json\r\n\r\n", 400, http1.MalformedHeader},
 		"no host":                     {"GET / HTTP/1.1\r\nX: a\r\n\r\n", 400, http1.HostMissing},
 		"a host with a path":          {"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 400, http1.MalformedHeader},
 		"a host with a user":          {"GET / HTTP/1.1\r\nHost: a@b\r\n\r\n", 400, http1.MalformedHeader},

@@ -27,6 +27,8 @@ const (
 	SlowRequest      = "Slow Request"
 )
 
+var errMasquerade = bad(MalformedHeader, "a header's name is another one's with underscores")
+
 func bad(name, reason string) *Refusal { return &Refusal{http.StatusBadRequest, name, reason} }
 
 // Bodies that are broken are errors of their Read.

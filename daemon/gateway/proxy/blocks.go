@@ -1,16 +1,21 @@
 package proxy
 
 import (
+	"cmp"
 	"encoding/json"
+	"maps"
+	"net/http"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"sealgate/appliance/model"
+	"sealgate/daemon/gateway/waf"
 )
 
-// blocks are who is kept out for a time, by server group: addresses and sessions
+// blocks are who is kept out for a time, by server group: addresses, sessions and users
 // that followed actions named.
 type blocks struct {
 	some atomic.Bool // false: nobody is
@@ -18,20 +23,40 @@ type blocks struct {
 	of   map[blocked]*block
 }
 
-type blocked struct{ group, who string }
+type blocked struct {
+	group string
+	whom
+}
+
+// whom is somebody as an action of that type knows him.
+type whom struct{ kind, name string }
+
+// whoAsks is whom a request is from. A user who is known by no name is his session.
+func whoAsks(client netip.Addr, header http.Header) []whom {
+	list := []whom{{model.ActionIPBlock, network(client).String()}}
+	session := waf.Session(header)
+	if session != "" {
+		list = append(list, whom{model.ActionSessionBlock, session})
+	}
+	if user := cmp.Or(waf.User(header), session); user != "" {
+		list = append(list, whom{model.ActionUserBlock, user})
+	}
+	return list
+}
 
 // block is why and until when.
 type block struct {
-	kind, policy, followed string // an action's type, the policy that it followed, its action set
-	end                    time.Time
-	event                  string // that tells of it; empty until somebody was refused
+	policy, followed string // the policy that an action followed, its action set
+	shown            string // who it is, for administrators
+	end              time.Time
+	event            string // that tells of it; empty until somebody was refused
 }
 
 // maxBlocks bounds memory. When there are more, those that end first go.
 const maxBlocks = 100_000
 
 // add keeps somebody out. A block that is there may become longer.
-func (b *blocks) add(group, who string, length time.Duration, why block) {
+func (b *blocks) add(group string, who whom, length time.Duration, why block) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.of == nil {
@@ -75,7 +100,7 @@ func (b *blocks) makeRoom() {
 
 // refuse is the block that keeps one of these out, nil when none does. The first time it
 // takes event for its own.
-func (b *blocks) refuse(group string, event func() string, who ...string) (found *block, first bool) {
+func (b *blocks) refuse(group string, event func() string, who []whom) (found *block, first bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, one := range who {
@@ -128,10 +153,50 @@ func (b *blocks) keep(s *model.Snapshot) {
 		}
 	}
 	for key, one := range b.of {
-		acts := slices.ContainsFunc(s.ActionSets[one.followed].Actions, func(a model.Action) bool { return a.Type == one.kind })
+		acts := slices.ContainsFunc(s.ActionSets[one.followed].Actions, func(a model.Action) bool { return a.Type == key.kind })
 		if !acts || !causes[cause{one.policy, one.followed}] {
 			delete(b.of, key)
 		}
 	}
 	b.some.Store(len(b.of) > 0)
+}
+
+// Blocks are who is kept out now.
+func (p *Proxy) Blocks() model.Blocks {
+	b := &p.blocks
+	b.mu.Lock()
+	now, list := time.Now(), []model.Block{}
+	for key, one := range b.of {
+		if now.Before(one.end) {
+			list = append(list, model.Block{Until: one.end.UTC().Truncate(time.Second), Type: key.kind, Who: one.shown, ServerGroup: key.group,
+				Policy: one.policy, ActionSet: one.followed, Event: one.event})
+		}
+	}
+	b.mu.Unlock()
+	slices.SortFunc(list, func(a, b model.Block) int { return cmp.Or(b.Until.Compare(a.Until), cmp.Compare(a.Who, b.Who)) })
+	return model.Blocks{Total: len(list), Blocks: list[:min(len(list), model.MostBlocks)]}
+}
+
+// Unblock lifts blocks, and says how many.
+func (p *Proxy) Unblock(u model.Unblock) model.Unblocked {
+	if ip, err := netip.ParseAddr(u.Who); err == nil {
+		u.Who = shownAddress(ip.Unmap())
+	}
+	b := &p.blocks
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	before := len(b.of)
+	maps.DeleteFunc(b.of, func(key blocked, one *block) bool {
+		return u.All || u.Who != "" && (u.Who == one.shown || u.Who == key.name || u.Who == one.event)
+	})
+	b.some.Store(len(b.of) > 0)
+	return model.Unblocked{Lifted: before - len(b.of)}
+}
+
+// shownAddress is what a block of an address keeps out.
+func shownAddress(ip netip.Addr) string {
+	if ip.Is4() {
+		return ip.String()
+	}
+	return netip.PrefixFrom(network(ip), 64).String()
 }

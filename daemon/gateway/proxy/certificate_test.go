@@ -66,7 +66,7 @@ func TestACertificateIsAskedForHoweverThePathIsSpelled(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		c.SetDeadline(time.Now().Add(10 * time.Second))
+		c.SetDeadline(time.Now().Add(time.Minute))
 		fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", target, host)
 		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
 		if err != nil {

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"sealgate/daemon/gateway/http1"
 )
 
 // forwarding says which headers of which peers name the client.
@@ -93,11 +95,7 @@ func forwardedAddress(entry string) (netip.Addr, bool) {
 // apply makes the headers that a server gets say only what is known.
 func (f *forwarding) apply(header http.Header, client netip.Addr, trusted bool) {
 	for name := range header {
-		plain := name
-		if strings.IndexByte(name, '_') >= 0 {
-			// A server that makes variables of headers takes both for one.
-			plain = http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
-		}
+		plain := dashed(name)
 		if plain == httpoxy || (!trusted || plain != name) && f.pretends(plain) {
 			delete(header, name)
 		}
@@ -105,6 +103,26 @@ func (f *forwarding) apply(header http.Header, client netip.Addr, trusted bool) 
 	if f.tell != "" {
 		header[f.tell] = []string{client.String()}
 	}
+}
+
+// applyTrailer drops what a trailer may not say: servers may take it for headers, which
+// were judged without it. It is for before the body, too, whose reader fills in what is
+// left.
+func (f *forwarding) applyTrailer(trailer http.Header) {
+	for name := range trailer {
+		if plain := dashed(name); plain == httpoxy || f.pretends(plain) || !http1.InTrailer(plain) {
+			delete(trailer, name)
+		}
+	}
+}
+
+// dashed is a header's name without underscores: a server that makes variables of headers
+// takes both for one.
+func dashed(name string) string {
+	if strings.IndexByte(name, '_') < 0 {
+		return name
+	}
+	return http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
 }
 
 // pretends says whether a header says who the client is or what it asked for.

@@ -18,12 +18,11 @@ import (
 	"sealgate/internal/crstest"
 )
 
-// refused are the cases that do not hold. The listener answers them before any rule,
-// or they ask for what another server makes of a request.
+// refused are the cases that do not hold. The listener answers them before any rule, and
+// its refusal is their verdict.
 var refused = map[string]string{
 	"920430-5": "no version: 400",
 	"920430-8": "HTTP/4.0: 505",
-	"920620-1": "wants Apache's joining of two Content-Type headers; ours matches, as it should",
 }
 
 // coreEngine has the core rules look at what the proxy hands on, and writes down which

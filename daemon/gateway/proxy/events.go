@@ -50,9 +50,7 @@ func (x *exchange) violation(m *waf.Match, n int, blocked bool) {
 		v.Comment = x.outcome(blocked)
 	}
 	x.p.tell(x.config, v, m.FollowedAction)
-	if x.mode == model.ModeActive && m.FollowedAction != "" {
-		x.follow(m.Policy, m.FollowedAction)
-	}
+	x.p.follow(x.binding, x.client, x.r.Header, m.Policy, m.FollowedAction)
 }
 
 // outcome says what answer the client gets.
@@ -79,19 +77,29 @@ func (x *exchange) describe(v *store.Violation) {
 	}
 }
 
-// follow carries out what of a policy's action set is the proxy's.
-func (x *exchange) follow(policy, name string) {
-	for _, a := range x.config.actions[name].Actions {
-		length, why := time.Duration(a.Seconds)*time.Second, block{kind: a.Type, policy: policy, followed: name}
-		switch a.Type {
-		case model.ActionIPBlock:
-			x.p.blocks.add(x.service.ServerGroup, x.client.String(), length, why)
-		case model.ActionSessionBlock:
-			if session := waf.Session(x.r.Header); session != "" {
-				x.p.blocks.add(x.service.ServerGroup, session, length, why)
+// follow carries out what of a policy's action set is the proxy's, in active mode.
+func (p *Proxy) follow(b *binding, client netip.Addr, header http.Header, policy, name string) {
+	if b.mode != model.ModeActive || name == "" {
+		return
+	}
+	for _, a := range b.config.actions[name].Actions {
+		for _, who := range whoAsks(client, header) {
+			if who.kind == a.Type {
+				p.blocks.add(b.service.ServerGroup, who, time.Duration(a.Seconds)*time.Second, block{policy: policy, followed: name, shown: b.shown(client, who, header)})
 			}
 		}
 	}
+}
+
+// shown is whom a block keeps out, as an administrator may see it.
+func (b *binding) shown(client netip.Addr, who whom, header http.Header) string {
+	switch {
+	case who.kind == model.ActionIPBlock:
+		return shownAddress(client)
+	case who.kind == model.ActionUserBlock && who.name == waf.User(header) && b.masker.Header("Authorization", who.name) == who.name:
+		return text(who.name)
+	}
+	return fingerprint(who.name)
 }
 
 // blockEvent tells of somebody who is kept out.
@@ -126,6 +134,7 @@ func (p *Proxy) newRefusal(b *binding, from netip.AddrPort, r *http1.Refusal) *s
 }
 
 func (p *Proxy) firewallEvent(l *listener, b *binding, from netip.AddrPort, rule *firewallPolicy, blocked bool) {
+	p.follow(b, from.Addr(), nil, rule.name, rule.followed)
 	if !rule.told.again(from.Addr()) {
 		return
 	}

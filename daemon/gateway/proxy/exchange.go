@@ -32,6 +32,7 @@ type exchange struct {
 	target  string // as it is sent: rewritten perhaps
 	host    string
 
+	grpc                bool
 	openStreams, resets int // of the connection, where it speaks HTTP/2
 
 	timed *timedBody // nil: nobody waits for the body in vain, or http1 sees to it
@@ -47,7 +48,7 @@ func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if peer, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
 		x.peer = netip.AddrPortFrom(peer.Addr().Unmap().WithZone(""), peer.Port())
 	}
-	x.client = x.peer.Addr()
+	x.client, x.grpc = x.peer.Addr(), isGRPC(r)
 	defer x.done()
 	if of, ok := r.Context().Value(streamsKey{}).(*streams); ok {
 		x.openStreams, x.resets = int(of.open.Add(1)), int(of.resets.Load())
@@ -132,7 +133,7 @@ func (x *exchange) keptOut() bool {
 	}
 	group := x.service.ServerGroup
 	if x.p.blocks.some.Load() {
-		if b, first := x.p.blocks.refuse(group, newID, x.client.String(), waf.Session(x.r.Header)); b != nil {
+		if b, first := x.p.blocks.refuse(group, newID, whoAsks(x.client, x.r.Header)); b != nil {
 			if x.id = b.event; first {
 				x.blockEvent(b)
 			}

@@ -26,7 +26,7 @@ func (x *exchange) forward(to *upstream) {
 	if snippet != nil || x.judge != nil && x.service.InspectResponses {
 		r.Header.Del("Accept-Encoding") // pages are read, and changed, as they are
 	}
-	resp, err := to.roundTrip(r, isGRPC(r.Header))
+	resp, err := to.roundTrip(r, x.grpc)
 	x.p.metrics.upstream.Observe(time.Since(begin))
 	if err != nil {
 		x.unanswered(to, err)
@@ -86,6 +86,7 @@ func (x *exchange) outgoing(to *upstream) (r *http.Request, upgrade bool) {
 	trailers := http1.HasOption(header["Te"], "trailers")
 	dropHops(header)
 	x.binding.forward.apply(header, x.client, x.trusted)
+	x.binding.forward.applyTrailer(x.r.Trailer)
 	if upgrade {
 		header["Connection"], header["Upgrade"] = []string{"Upgrade"}, []string{"websocket"}
 	}
@@ -156,11 +157,6 @@ func dropHops(header http.Header) {
 	for _, name := range hops {
 		delete(header, name)
 	}
-}
-
-func isGRPC(header http.Header) bool {
-	kind := header["Content-Type"]
-	return len(kind) == 1 && strings.HasPrefix(kind[0], "application/grpc")
 }
 
 // unanswered is what becomes of a request that no server answered.

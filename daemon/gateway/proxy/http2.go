@@ -133,8 +133,9 @@ func (h *handedOver) Addr() net.Addr { return h.at }
 func (x *exchange) admitted() bool {
 	limits := x.l.limits.Load()
 	fields, bytes := x.headSize()
-	refusal := (*http1.Refusal)(nil)
+	refusal := http1.Misread(x.r.Header)
 	switch {
+	case refusal != nil:
 	case len(x.r.RequestURI) > limits.URL:
 		refusal = &http1.Refusal{Status: http.StatusRequestURITooLong, Name: http1.URLTooLong, Reason: "the URL is longer than allowed"}
 	case !http1.ValidTarget(x.r.RequestURI) || x.r.RequestURI[0] != '/' && x.r.RequestURI != "*":
@@ -151,7 +152,9 @@ func (x *exchange) admitted() bool {
 		refusal = &http1.Refusal{Status: http.StatusRequestEntityTooLarge, Name: "Body Too Long", Reason: "the body is longer than allowed"}
 	}
 	if refusal == nil {
-		if !isGRPC(x.r.Header) { // whose clients may be silent for as long as they listen
+		if x.grpc { // whose clients may be silent for as long as they listen
+			x.r.Body = &messages{ReadCloser: x.r.Body}
+		} else {
 			x.timed = &timedBody{ReadCloser: x.r.Body, control: http.NewResponseController(x.w), limits: &limits.Limits}
 			x.r.Body = x.timed
 		}

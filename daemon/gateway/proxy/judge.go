@@ -91,7 +91,7 @@ func (j *judge) answer() {
 // not held.
 func (j *judge) body() (blocked bool, err error) {
 	r := j.x.r
-	if r.Body != http.NoBody && r.ContentLength != 0 && !isGRPC(r.Header) && !j.over {
+	if r.Body != http.NoBody && r.ContentLength != 0 && !j.x.grpc && !j.over {
 		if blocked, err := j.hold(); blocked || err != nil {
 			return blocked, err
 		}
@@ -261,7 +261,8 @@ func (j *judge) responseBody(resp *http.Response) (blocked bool, err error) {
 func isText(header http.Header) bool {
 	kind, _, _ := strings.Cut(header.Get("Content-Type"), ";")
 	kind = strings.ToLower(strings.TrimSpace(kind))
-	return kind != "text/event-stream" && (strings.HasPrefix(kind, "text/") || strings.HasSuffix(kind, "json") || strings.HasSuffix(kind, "xml"))
+	return kind != "text/event-stream" && (strings.HasPrefix(kind, "text/") || strings.HasSuffix(kind, "json") || strings.HasSuffix(kind, "xml") ||
+		kind == "multipart/byteranges") // of which each client may ask for
 }
 
 // finish tells of what matched, once.

@@ -4,7 +4,10 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -170,7 +173,7 @@ func (g *gate) event() store.Violation {
 	select {
 	case v := <-g.events:
 		return v
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		g.t.Fatal("no event came")
 		panic("unreachable")
 	}
@@ -231,7 +234,7 @@ func (g *gate) raw(bytes string) (int, string) {
 		g.t.Fatal(err)
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(20 * time.Second))
+	c.SetDeadline(time.Now().Add(time.Minute))
 	io.WriteString(c, bytes)
 	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
 	if err != nil {
@@ -462,7 +465,7 @@ func TestFirewallComesBeforeAnythingIsRead(t *testing.T) {
 			return true
 		}
 		defer c.Close()
-		c.SetDeadline(time.Now().Add(10 * time.Second))
+		c.SetDeadline(time.Now().Add(time.Minute))
 		// Nothing was sent that could have been read.
 		_, err = c.Read(make([]byte, 1))
 		netErr, ok := err.(net.Error)
@@ -561,6 +564,95 @@ func TestBlocksAreToldAndLifted(t *testing.T) {
 			t.Errorf("%s: a further event: %+v", name, <-g.events)
 		}
 		g.snapshot.ActionSets = before
+	}
+}
+
+// An administrator sees who is kept out, and lets him in by whatever he knows of him.
+func TestBlocksAreSeenAndLifted(t *testing.T) {
+	g := newGate(t, origin(t, echo).Addr, withEngine(blockAttack))
+	sets, rules := map[string]model.ActionSetSettings{}, []string{}
+	for _, kind := range []string{model.ActionIPBlock, model.ActionSessionBlock, model.ActionUserBlock} {
+		sets[kind] = model.ActionSetSettings{Actions: []model.Action{{Name: "b", Type: kind, Seconds: 3600}}}
+		rules = append(rules, fmt.Sprintf(`{"followedAction":%q}`, kind))
+	}
+	g.snapshot.ActionSets = sets
+	g.snapshot.Policies = []model.SnapshotPolicy{{Kind: model.AppSignaturesPolicy, Name: "test policy", ApplyTo: []model.ApplyTo{{Site: "Site"}},
+		Document: []byte(`{"rules":[` + strings.Join(rules, ",") + `]}`)}}
+	g.service().UseForwardingHeader, g.service().ForwardedConnections = true, []model.ForwardedConnection{{Header: "X-Forwarded-For"}}
+	g.apply()
+	if got := g.Blocks(); got.Total != 0 || got.Blocks == nil {
+		t.Errorf("at first: %+v", got)
+	}
+	basic := "Basic " + base64.StdEncoding.EncodeToString([]byte("eve:password"))
+	const digest = `Digest realm="a, username=", username="mallory", uri="/"`
+	sum := sha256.Sum256([]byte("JSESSIONID=secret"))
+	session := hex.EncodeToString(sum[:8])
+	for name, c := range map[string]struct {
+		kind, who string
+		first     []string // how the client comes,
+		again     []string // and how he is kept out
+		by        []string // what he is let in by, beside who and the event
+	}{
+		"an address":            {model.ActionIPBlock, "192.0.2.1", []string{"X-Forwarded-For", "192.0.2.1"}, []string{"X-Forwarded-For", "192.0.2.1", "Cookie", "a=b"}, []string{"::ffff:192.0.2.1"}},
+		"a network of IPv6":     {model.ActionIPBlock, "2001:db8:1:2::/64", []string{"X-Forwarded-For", "2001:db8:1:2::3"}, []string{"X-Forwarded-For", "2001:db8:1:2:3:4:5:6"}, []string{"2001:db8:1:2::99"}},
+		"a session":             {model.ActionSessionBlock, session, []string{"Cookie", "JSESSIONID=secret"}, []string{"Cookie", "jsessionid=secret", "X-Forwarded-For", "192.0.2.8"}, nil},
+		"a user by Basic":       {model.ActionUserBlock, "eve", []string{"Authorization", basic}, []string{"Authorization", basic, "X-Forwarded-For", "192.0.2.8", "Cookie", "JSESSIONID=x"}, nil},
+		"a user by Digest":      {model.ActionUserBlock, "mallory", []string{"Authorization", digest}, []string{"Authorization", digest, "X-Forwarded-For", "192.0.2.8"}, nil},
+		"a user without a name": {model.ActionUserBlock, session, []string{"Cookie", "JSESSIONID=secret"}, []string{"Cookie", "JSESSIONID=secret", "X-Forwarded-For", "192.0.2.8"}, nil},
+	} {
+		if status, _ := g.get("/", c.again...); status != 200 {
+			t.Fatalf("%s: %d before", name, status)
+		}
+		ways := append([]string{c.who, "event", "all"}, c.by...)
+		for _, way := range ways {
+			g.get("/?attack&follow="+c.kind, c.first...)
+			if v := g.event(); v.Type != "test rule" {
+				t.Fatalf("%s: %+v", name, v)
+			}
+			if got := g.Blocks(); got.Total != 1 || got.Blocks[0].Who != c.who || got.Blocks[0].Type != c.kind || got.Blocks[0].Event != "" ||
+				got.Blocks[0].ServerGroup != "Servers" || got.Blocks[0].Policy != "test policy" || got.Blocks[0].ActionSet != c.kind || time.Until(got.Blocks[0].Until) < time.Minute {
+				t.Errorf("%s: %+v", name, got)
+			}
+			if status, _ := g.get("/", c.again...); status != 403 {
+				t.Errorf("%s: %d", name, status)
+			}
+			event := g.event().ID
+			if got := g.Blocks(); got.Total != 1 || got.Blocks[0].Event != event {
+				t.Errorf("%s: %+v", name, got)
+			}
+			if done := g.Unblock(model.Unblock{Who: "192.0.2.77"}); done.Lifted != 0 {
+				t.Errorf("%s: somebody else lifts %+v", name, done)
+			}
+			u := model.Unblock{Who: way}
+			switch way {
+			case "event":
+				u.Who = event
+			case "all":
+				u = model.Unblock{All: true}
+			}
+			if done := g.Unblock(u); done.Lifted != 1 || g.Blocks().Total != 0 {
+				t.Errorf("%s, by %s: %+v", name, way, done)
+			}
+			if status, _ := g.get("/", c.again...); status != 200 {
+				t.Errorf("%s, by %s: %d afterwards", name, way, status)
+			}
+		}
+	}
+}
+
+// The action set of a firewall policy that only tells is carried out, too.
+func TestFirewallPoliciesAreFollowed(t *testing.T) {
+	g := newGate(t, origin(t, echo).Addr)
+	g.snapshot.IPGroups = map[string][]model.IPEntry{"bad": {{Type: "single", IPAddressFrom: "127.0.0.1"}}}
+	g.snapshot.ActionSets = map[string]model.ActionSetSettings{"set": {Actions: []model.Action{{Name: "b", Type: model.ActionIPBlock, Seconds: 3600}}}}
+	g.snapshot.Policies = []model.SnapshotPolicy{{Kind: model.FirewallPolicy, Name: "fw", ApplyTo: []model.ApplyTo{{Site: "Site"}},
+		Document: []byte(`{"enabled":true,"severity":"high","action":"none","followedAction":"set","inboundOperation":"deny","rules":[{"ipGroup":"bad"}]}`)}}
+	g.apply()
+	if status, _ := g.get("/", "Connection", "close"); status != 403 {
+		t.Errorf("%d", status)
+	}
+	if got := g.Blocks(); got.Total != 1 || got.Blocks[0].Policy != "fw" {
+		t.Errorf("%+v", got)
 	}
 }
 

@@ -37,7 +37,7 @@ func (t *transaction) unpack() {
 	for err == nil && t.view.plain <= t.engine.limit {
 		var n int
 		n, err = in.Read(piece)
-		t.tx.WriteRequestBody(piece[:min(int64(n), t.engine.limit-t.view.plain)])
+		t.write(piece[:min(int64(n), t.engine.limit-t.view.plain)])
 		t.view.plain += int64(n)
 		if z, ok := in.(*gzip.Reader); ok && err == io.EOF && raw.Len() > 0 {
 			odd, err = errTrailing, z.Reset(raw) // servers read the first member, or all of them
@@ -53,8 +53,8 @@ func (t *transaction) unpack() {
 		odd = err
 	}
 	if odd != nil {
-		t.tx.WriteRequestBody(t.packed)
-		t.tx.Unreadable()
+		t.write(t.packed)
+		t.unreadable()
 	}
 }
 

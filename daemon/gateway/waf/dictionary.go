@@ -33,7 +33,6 @@ var coreRules = map[string][]int{
 	"Malformed Request Line": {920100},
 	"Unreadable Body":        {200002, 200003},
 	"Too Many Parameters":    {200004},
-	"Illegal Method":         {911100},
 }
 
 // CoreDictionaries are the names that stand for core rules, sorted.

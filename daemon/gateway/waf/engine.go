@@ -49,8 +49,12 @@ type compiler struct {
 	dictionaries map[string][]Signature
 	wanted       map[string]bool // dictionaries and signatures that something asks for
 	memory       *Memory
-	policy       string // being compiled
+	policy       string // being compiled, kind and name
+	counts       int    // criteria of it that count
 }
+
+// begin begins with a policy.
+func (k *compiler) begin(kind, name string) { k.policy, k.counts = kind+"\x00"+name, 0 }
 
 // New compiles policies. Engines of later configurations share the Memory, so
 // that counts go on. An error names the policy and what is wrong with it; where
@@ -99,7 +103,7 @@ func orDefault(n, usual int64) int64 {
 
 // add compiles a policy that switches rules.
 func (e *engine) add(k *compiler, p *RulePolicy) error {
-	k.policy = p.Name
+	k.begin(p.Kind, p.Name)
 	decisions, err := p.decide(k)
 	if err != nil {
 		return err
@@ -172,7 +176,7 @@ func (e *engine) addCustom(k *compiler, p *CustomPolicy) error {
 	if !p.Enabled || len(p.MatchCriteria) == 0 {
 		return nil
 	}
-	k.policy = p.Name
+	k.begin("custom", p.Name)
 	level, err := severity(p.Severity)
 	if err != nil {
 		return err

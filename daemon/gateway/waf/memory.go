@@ -95,12 +95,14 @@ func makeOccurrences(k *compiler, c Criterion) (criterion, error) {
 	if c.WithinSeconds < 5 || c.WithinSeconds%5 != 0 {
 		return criterion{}, fmt.Errorf("withinSeconds %d is no multiple of 5", c.WithinSeconds)
 	}
-	within, policy := time.Duration(c.WithinSeconds)*time.Second, k.policy
+	within := time.Duration(c.WithinSeconds) * time.Second
+	k.counts++
+	counter := fmt.Sprintf("%s\x00%d\x00%s", k.policy, k.counts, c.Context)
 	this := &c
 	return criterion{counts: true, holds: func(v *view) bool {
 		enough, known := v.counted[this]
 		if !known {
-			key := "count\x00" + v.where() + "\x00" + policy + "\x00" + c.Context + "\x00" + whose(v)
+			key := "count\x00" + v.where() + "\x00" + counter + "\x00" + whose(v)
 			enough = k.memory.count(key, within, c.NumTimes) >= c.NumTimes
 			v.counted[this] = enough
 		}

@@ -1,6 +1,7 @@
 package waf
 
 import (
+	"cmp"
 	"fmt"
 	"mime"
 	"regexp"
@@ -12,12 +13,14 @@ import (
 
 // Profile is what is known of a web application's URLs, as the OpenAPI has it.
 type Profile struct {
-	URLs []ProfileURL `json:"webProfileUrls"`
+	URLs     []ProfileURL `json:"webProfileUrls"`
+	Patterns []ProfileURL `json:"patternUrls"` // for URLs that are not among the others
 }
 
-// ProfileURL is one URL of a profile.
+// ProfileURL is one URL of a profile, or all that fit a pattern.
 type ProfileURL struct {
 	Path         string `json:"urlFullPath"`
+	Pattern      string `json:"pattern"` // a regular expression, instead of Path
 	ContentTypes []string
 	Methods      []ProfileMethod    `json:"allowedMethods"`
 	Parameters   []ProfileParameter `json:"parameters"`
@@ -43,11 +46,19 @@ type ProfileParameter struct {
 
 // profiled is a compiled profile: its URLs by their canonical paths, and by the same in
 // small letters.
-type profiled struct{ urls, folded map[string]*profiledURL }
+type profiled struct {
+	urls, folded map[string]*profiledURL
+	patterns     []profiledPattern
+}
 
 type profiledURL struct {
 	ProfileURL
 	types []*regexp.Regexp // by parameter
+}
+
+type profiledPattern struct {
+	exact, folded *regexp.Regexp
+	url           *profiledURL
 }
 
 // profileRules are the rules of web profile policies that are known here.
@@ -59,40 +70,75 @@ var profileRules = []string{"Unknown Parameter", "Required Parameter Missing", "
 var storedRules = []string{"Read-Only Parameter Changed", "Cookie Tampering", "Cookie Injection"}
 
 func compileProfile(p *Profile, types map[string]string) (*profiled, error) {
-	out := &profiled{map[string]*profiledURL{}, map[string]*profiledURL{}}
+	out := &profiled{urls: map[string]*profiledURL{}, folded: map[string]*profiledURL{}}
 	for _, url := range p.URLs {
-		made := &profiledURL{ProfileURL: url}
-		for _, parameter := range url.Parameters {
-			name := parameter.CustomValueType
-			if name == "" {
-				name = parameter.Type
-			}
-			var re *regexp.Regexp
-			if name != "" {
-				expression, ok := types[name]
-				if !ok {
-					return nil, fmt.Errorf("parameter %q of %s: there is no parameter type %q", parameter.Name, url.Path, name)
-				}
-				var err error
-				if re, err = regexp.Compile(expression); err != nil {
-					return nil, fmt.Errorf("parameter type %q: %q is no regular expression", name, expression)
-				}
-			}
-			made.types = append(made.types, re)
+		made, err := compileURL(url, types)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", url.Path, err)
 		}
 		path := urlpath.Canonical(strings.ReplaceAll(url.Path, "?", "%3F"))
 		out.urls[path], out.folded[strings.ToLower(path)] = made, made
 	}
+	for _, url := range p.Patterns {
+		made, err := compileURL(url, types)
+		if err != nil {
+			return nil, fmt.Errorf("pattern %q: %w", url.Pattern, err)
+		}
+		pattern := profiledPattern{url: made}
+		if pattern.exact, err = regexp.Compile(url.Pattern); err != nil {
+			return nil, fmt.Errorf("pattern %q is no regular expression", url.Pattern)
+		}
+		pattern.folded = regexp.MustCompile("(?i:" + url.Pattern + ")")
+		out.patterns = append(out.patterns, pattern)
+	}
 	return out, nil
+}
+
+func compileURL(url ProfileURL, types map[string]string) (*profiledURL, error) {
+	made := &profiledURL{ProfileURL: url}
+	for _, parameter := range url.Parameters {
+		name := cmp.Or(parameter.CustomValueType, parameter.Type)
+		var re *regexp.Regexp
+		if name != "" {
+			expression, ok := types[name]
+			if !ok {
+				return nil, fmt.Errorf("parameter %q: there is no parameter type %q", parameter.Name, name)
+			}
+			var err error
+			if re, err = regexp.Compile(expression); err != nil {
+				return nil, fmt.Errorf("parameter type %q: %q is no regular expression", name, expression)
+			}
+		}
+		made.types = append(made.types, re)
+	}
+	return made, nil
+}
+
+// known is what the profile has for a path, whole or by the first pattern that fits; nil
+// where it has nothing.
+func (p *profiled) known(path string, ignoreCase bool) *profiledURL {
+	whole := p.urls
+	if ignoreCase {
+		whole = p.folded
+	}
+	if url := whole[path]; url != nil {
+		return url
+	}
+	for _, pattern := range p.patterns {
+		fits := pattern.exact
+		if ignoreCase {
+			fits = pattern.folded
+		}
+		if fits.MatchString(path) {
+			return pattern.url
+		}
+	}
+	return nil
 }
 
 // violations calls report for what is wrong with a request to a known URL.
 func (p *profiled) violations(v *view, report func(rule string, at place)) {
-	known := p.urls
-	if v.request.IgnoreCase {
-		known = p.folded
-	}
-	url := known[v.path()]
+	url := p.known(v.path(), v.request.IgnoreCase)
 	if url == nil {
 		return
 	}

@@ -22,6 +22,9 @@ var checks = map[string]check{
 	"Malformed Header Line": {finds: func(v *view, _ int) (place, bool) {
 		return header(v, func(name, _ string) bool { return !isToken(name) })
 	}},
+	"Illegal Method": {finds: func(v *view, _ int) (place, bool) {
+		return place{"REQUEST_METHOD", "", v.request.Method}, !slices.Contains(legalMethods, v.request.Method)
+	}},
 	"Illegal Byte in URL": {finds: func(v *view, _ int) (place, bool) {
 		return uri(v, strings.ContainsFunc(v.request.URI, func(r rune) bool { return r <= ' ' || r >= 0x7f }))
 	}},
@@ -59,7 +62,7 @@ var checks = map[string]check{
 		return place{"REQUEST_HEADERS", "", strconv.Itoa(n)}, n > limit
 	}},
 	"Too Many Parameters": {stage: inRequest, limit: 1000, finds: func(v *view, limit int) (place, bool) {
-		n := len(v.parameters())
+		n := len(v.declared())
 		return place{"ARGS", "", strconv.Itoa(n)}, n > limit
 	}},
 	"Too Many Cookies": {limit: 100, finds: func(v *view, limit int) (place, bool) {
@@ -97,6 +100,10 @@ var checks = map[string]check{
 		return place{"REQUEST_BODY", "", strconv.FormatInt(length, 10)}, limit > 0 && length > int64(limit)
 	}},
 }
+
+// legalMethods are those of web pages and of APIs. The core rules do not know the last
+// three by themselves.
+var legalMethods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodOptions, http.MethodPut, http.MethodPatch, http.MethodDelete}
 
 // http2Checks are the rules of HTTP/2 protocol policies by name.
 var http2Checks = map[string]check{
@@ -139,7 +146,7 @@ func header(v *view, is func(name, value string) bool) (place, bool) {
 }
 
 func parameter(v *view, is func(name, value string) bool) (place, bool) {
-	for _, p := range v.parameters() {
+	for _, p := range v.declared() {
 		if is(p.item, p.value) {
 			return p, true
 		}

@@ -2,6 +2,7 @@ package waf
 
 import (
 	"net/http"
+	"regexp"
 	"strings"
 )
 
@@ -27,6 +28,23 @@ func Session(header http.Header) string {
 	}
 	return ""
 }
+
+// User is whom a request's Authorization header names, by Basic or Digest. It is empty
+// where it names nobody.
+func User(header http.Header) string {
+	if header["Authorization"] == nil {
+		return ""
+	}
+	if user, _, ok := (&http.Request{Header: header}).BasicAuth(); ok {
+		return user
+	}
+	if named := digestUser.FindStringSubmatch(header.Get("Authorization")); named != nil {
+		return named[1]
+	}
+	return ""
+}
+
+var digestUser = regexp.MustCompile(`(?i)^digest\s.*\busername="([^"]*)"`)
 
 // session is what tells sessions apart: the session, else the address.
 func (v *view) session() string {

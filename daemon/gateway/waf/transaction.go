@@ -21,6 +21,7 @@ type transaction struct {
 
 	coding string // of the body
 	packed []byte // of a body with a coding, until it is whole
+	odd    bool   // nobody can tell what a server reads in it
 	secret *bool  // something in the body may be a secret's name; nil: nobody asked
 
 	read  bool     // the body is
@@ -56,11 +57,19 @@ func (t *transaction) Body(p []byte) Verdict {
 		seen := p[:max(0, min(int64(len(p)), t.engine.limit-t.view.length))]
 		t.view.length += int64(len(p))
 		if t.coding == "" {
-			t.tx.WriteRequestBody(seen)
+			t.write(seen)
 		} else {
 			t.packed = append(t.packed, seen...)
 		}
 	})
+}
+
+// write has the rules look at a piece of the body's text.
+func (t *transaction) write(p []byte) {
+	if t.view.begins == 0 {
+		t.view.begins = firstByte(p)
+	}
+	t.tx.WriteRequestBody(p)
 }
 
 // EndBody judges the body, and what had to wait for it. It is to be called also
@@ -74,6 +83,7 @@ func (t *transaction) EndBody() Verdict {
 			t.tx.ReadAsText()
 		}
 		t.view.held, t.secret = nil, nil // of what had come when the head was judged
+		t.readings()
 		if err := t.tx.Body(); err != nil {
 			panic(err)
 		}
@@ -90,6 +100,12 @@ func (t *transaction) EndBody() Verdict {
 		}
 		t.judge(inRequest)
 	})
+}
+
+// unreadable has the rules know that the body cannot be read.
+func (t *transaction) unreadable() {
+	t.odd = true
+	t.tx.Unreadable()
 }
 
 // cut says whether the body was longer than what is looked at.
@@ -260,7 +276,7 @@ func (t *transaction) collect() {
 			t.engine.trace(m.Rule().ID(), m.ErrorLog())
 		}
 		rule, ok := t.engine.rules.Rules[m.Rule().ID()]
-		if !ok || rule.Severity == "" || t.cut() && rule.ID == crs.Malformed {
+		if !ok || rule.Severity == "" || t.cut() && (rule.ID == crs.Malformed || rule.ID == crs.Unreadable && !t.odd) {
 			continue
 		}
 		for name, numbers := range coreRules {

@@ -19,6 +19,7 @@ type view struct {
 	counted map[*Criterion]bool // what those that count said: a request counts once
 	length  int64               // of the body as it came, also where it was not looked at
 	plain   int64               // of a compressed body's content, as far as it was looked at
+	begins  byte                // the text of the body, without white space; 0: it has none
 	paths   []string            // its readings
 	reading int
 	held    *string // the body's text, once it was asked for
@@ -98,6 +99,16 @@ func (v *view) parameters() []place {
 	return append(placesOf("ARGS", v.tx.Variables().Args().FindAll()), placesOf("REQUEST_XML", v.tx.XMLValues())...)
 }
 
+// declared are the parameters that a request says it has. What is taken for some in a body
+// of another type, a file perhaps, may be long, many, and of any bytes.
+func (v *view) declared() []place {
+	kind := strings.ToLower(strings.TrimSpace(v.request.Header.Get("Content-Type")))
+	if v.tx.Variables().RequestBodyProcessor().Get() == "URLENCODED" && !strings.HasPrefix(kind, "application/x-www-form-urlencoded") {
+		return placesOf("ARGS", v.tx.Variables().ArgsGet().FindAll())
+	}
+	return v.parameters()
+}
+
 func (v *view) cookies() []place {
 	if v.tx == nil {
 		return headCookies(v.request)
@@ -140,7 +151,14 @@ func named(data []place, name string) []string {
 	return values
 }
 
-func (v *view) client() string { return v.request.ClientIP.String() }
+// client is whom an address stands for: a client of IPv6 has a /64 to itself.
+func (v *view) client() string {
+	ip := v.request.ClientIP.Unmap()
+	if network, err := ip.Prefix(64); err == nil && ip.Is6() {
+		return network.String()
+	}
+	return ip.String()
+}
 
 // where names the web service.
 func (v *view) where() string {

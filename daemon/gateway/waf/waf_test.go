@@ -55,7 +55,7 @@ func (q request) through(e waf.Engine) (waf.Verdict, []waf.Match) {
 	}
 	v := tx.EndBody()
 	if q.status != 0 {
-		tx.Response(q.status, http.Header{"Content-Type": {"text/html"}})
+		tx.Response(q.status, http.Header{"Content-Type": {or(q.kind, "text/html")}})
 		tx.ResponseBody([]byte(q.answer))
 		v = tx.ResponseBody(nil)
 	}
@@ -249,6 +249,45 @@ func TestOccurrences(t *testing.T) {
 	}
 }
 
+// The hole: criteria of one policy that count shared a counter, so that the shorter of two
+// windows forgot what the longer one needed. What must hold: each counts by itself.
+func TestCountersAreApart(t *testing.T) {
+	now := time.Date(2026, 11, 23, 9, 30, 0, 0, time.UTC)
+	memory := waf.NewMemory()
+	memory.SetClock(func() time.Time { return now })
+	e := engine(t, waf.Policies{Custom: []waf.CustomPolicy{custom(
+		waf.Criterion{Type: "numberOfOccurrences", NumTimes: 1, WithinSeconds: 5},
+		waf.Criterion{Type: "numberOfOccurrences", NumTimes: 3, WithinSeconds: 60})}}, memory)
+	for i, want := range []bool{false, false, true} {
+		if v, _ := (request{}).through(e); v.Block != want {
+			t.Errorf("request %d: block %v", i, v.Block)
+		}
+		now = now.Add(10 * time.Second)
+	}
+	except := func(path string) waf.PolicyException {
+		return waf.PolicyException{Predicates: []waf.Criterion{{Type: "httpRequestUrl", Match: "exact", Values: []string{path}},
+			{Type: "numberOfOccurrences", NumTimes: 2, WithinSeconds: 60}}}
+	}
+	taken := signatures("block", "SQL Injection")
+	taken.Exceptions = []waf.PolicyException{except("/a"), except("/b")}
+	e = engine(t, waf.Policies{Rules: []waf.RulePolicy{taken}})
+	for _, path := range []string{"/a", "/b"} {
+		if v, _ := (request{uri: path + injection[1:]}).through(e); !v.Block {
+			t.Errorf("%s: what was counted for the other exception takes the rule back", path)
+		}
+	}
+}
+
+// A client of IPv6 has more addresses than anybody can count.
+func TestNetworksOfIPv6CountAsOne(t *testing.T) {
+	e := engine(t, waf.Policies{Custom: []waf.CustomPolicy{custom(waf.Criterion{Type: "numberOfOccurrences", NumTimes: 2, WithinSeconds: 60, Context: "ip"})}})
+	for i, from := range []string{"2001:db8:1:2::3", "2001:db8:1:3::3", "2001:db8:1:2:ffff::3", "192.0.2.7", "::ffff:192.0.2.7", "192.0.2.8"} {
+		if v, _ := (request{from: from}).through(e); v.Block != (i == 2 || i == 4) {
+			t.Errorf("%s: block %v", from, v.Block)
+		}
+	}
+}
+
 // A request counts once, however many readings its path has and whatever matches in it.
 func TestRequestsCountOnce(t *testing.T) {
 	counted := waf.Criterion{Type: "numberOfOccurrences", NumTimes: 2, WithinSeconds: 10}
@@ -326,11 +365,11 @@ func TestDictionariesStandForCoreRules(t *testing.T) {
 		"Known Scanners":        {header: []string{"User-Agent", "sqlmap/1.7"}},
 		"Remote File Inclusion": {uri: "/?f=http://192.0.2.9/shell.txt?"},
 		"Java Injection":        {body: `{"a":"${jndi:ldap://x/a}"}`, kind: "application/json"},
-		"Illegal Method":        {method: "TRACE"},
+		"Unreadable Body":       {body: "{", kind: "application/json"},
 	}
 	for name, attack := range attacks {
 		kind := waf.ApplicationSignatures
-		if name == "Illegal Method" {
+		if name == "Unreadable Body" {
 			kind = waf.Protocol
 		}
 		for _, action := range []string{"none", "block"} {
@@ -385,8 +424,8 @@ func TestExceptionsWaitForTheBody(t *testing.T) {
 		return waf.RulePolicy{Kind: kind, Name: "p", Rules: rules("block", names...), Exceptions: []waf.PolicyException{{Predicates: []waf.Criterion{
 			{Type: "httpRequest", MatchValues: []waf.MatchValue{{Part: "parameter", Name: "token", Operation: "equals", Value: "1"}}}}}}}
 	}
-	e := engine(t, waf.Policies{Work: 2 << 20, Rules: []waf.RulePolicy{in(waf.Protocol, "Double URL Encoding", "Illegal Method"), in(waf.ApplicationSignatures, "Known Scanners")}})
-	for name, q := range map[string]request{"a check": {uri: "/%252e"}, "a core rule": {method: "PURGE"}, "a scanner": {header: []string{"User-Agent", "sqlmap/1.7"}}} {
+	e := engine(t, waf.Policies{Work: 2 << 20, Rules: []waf.RulePolicy{in(waf.Protocol, "Double URL Encoding"), in(waf.ApplicationSignatures, "Known Scanners")}})
+	for name, q := range map[string]request{"a check": {uri: "/%252e"}, "a scanner": {header: []string{"User-Agent", "sqlmap/1.7"}}} {
 		for body, want := range map[string]bool{"token=1": false, "token=2": true, "": true, "token=2&a=" + strings.Repeat("b", 1<<20): true} {
 			q.body = body
 			if v, m := q.through(e); v.Block != want || len(m) > 0 != want || want && m[0].Policy != "p" {
@@ -506,6 +545,9 @@ func TestProtocolChecks(t *testing.T) {
 		fits, not request
 	}{
 		{rules("block", "Malformed Header Line"), request{header: []string{"X(", "y"}}, request{header: []string{"X-Y", "("}}},
+		{rules("block", "Illegal Method"), request{method: "TRACE"}, request{method: "PUT", body: "a=1"}},
+		{rules("block", "Illegal Method"), request{method: "PROPFIND"}, request{method: "DELETE"}},
+		{rules("block", "Illegal Method"), request{method: "get"}, request{method: "PATCH", body: "{}", kind: "application/merge-patch+json"}},
 		{rules("block", "Illegal Byte in URL"), request{uri: "/\xff"}, request{uri: "/%ff"}},
 		{rules("block", "Illegal Byte in Header"), request{header: []string{"X-A", "\x01"}}, request{header: []string{"X-A", "\té"}}},
 		{rules("block", "Double URL Encoding"), request{uri: "/%252e%252e"}, request{uri: "/100%25"}},
@@ -516,6 +558,9 @@ func TestProtocolChecks(t *testing.T) {
 		{small("URL Too Long"), request{uri: "/" + long}, request{}},
 		{small("Parameter Too Long"), request{body: "a=" + long}, request{body: "a=1"}},
 		{small("Request Body Too Long"), request{body: "a=" + long}, request{body: "a=1"}},
+		{small("Parameter Too Long"), request{body: "{\"a\":\"" + long + "\"}", kind: "application/json"}, request{body: "a=" + long, kind: "text/csv"}},
+		{small("Too Many Parameters"), request{body: "b=1" + strings.Repeat("&a=1", 101)}, request{body: "b=1" + strings.Repeat("&a=1", 101), kind: "text/html"}},
+		{rules("block", "Null Character in Parameter"), request{uri: "/?a=%00", body: "b", kind: "text/plain"}, request{body: "a=\x00", kind: "image/png"}},
 		{small("Too Many Parameters"), request{uri: "/?" + strings.Repeat("a=1&", 101)}, request{uri: "/?a=1"}},
 		{small("Too Many Cookies"), request{header: []string{"Cookie", strings.Repeat("a=1; ", 101) + "b=1"}}, request{}},
 		{rules("block", "Post Without Content Type"), request{method: "POST", header: []string{"Content-Length", "3"}}, request{body: "a=1"}},
@@ -549,7 +594,9 @@ func TestProfile(t *testing.T) {
 		Types: map[string]string{"Numeric": `^[0-9]+$`},
 		Profiles: map[string]*waf.Profile{"shop": {URLs: []waf.ProfileURL{{Path: "/buy", ContentTypes: []string{"application/x-www-form-urlencoded"},
 			Methods: []waf.ProfileMethod{{Method: "POST"}}, Parameters: []waf.ProfileParameter{
-				{Name: "n", Type: "Numeric", MaxLength: 3, Required: true, AdditionalAllowedChars: []string{"-"}}, {Name: "opt_", Prefix: true, Nullable: true}}}}}}})
+				{Name: "n", Type: "Numeric", MaxLength: 3, Required: true, AdditionalAllowedChars: []string{"-"}}, {Name: "opt_", Prefix: true, Nullable: true}}}},
+			Patterns: []waf.ProfileURL{{Pattern: "^/(buy|item)/[0-9]+$", Methods: []waf.ProfileMethod{{Method: "GET"}}, Parameters: []waf.ProfileParameter{{Name: "n", Type: "Numeric"}}},
+				{Pattern: "^/(?:item|buy)", Methods: []waf.ProfileMethod{{Method: "PUT"}}}}}}})
 	for _, c := range []struct {
 		q    request
 		want []string
@@ -563,6 +610,10 @@ func TestProfile(t *testing.T) {
 		{request{uri: "/buy", body: `{"n":1}`, kind: "application/json", app: "shop"}, names[5:]},
 		{request{uri: "/else?x=1", app: "shop"}, nil},
 		{request{uri: "/buy?x=1", app: "blog"}, nil},
+		{request{uri: "/item/7?n=1", app: "shop"}, nil},
+		{request{uri: "/x/../item//%37?n=a", app: "shop"}, names[2:3]},
+		{request{uri: "/item/7?x=1", app: "shop"}, names[:1]},
+		{request{uri: "/item/all", app: "shop"}, names[4:5]},
 	} {
 		_, matches := c.q.through(e)
 		var got []string
@@ -758,6 +809,13 @@ func TestResponses(t *testing.T) {
 	}
 	if v, m := (request{status: 200, answer: "Hello"}).through(e); v.Block {
 		t.Errorf("%+v", m)
+	}
+	// The hole: only three types were looked at, and those in small letters alone.
+	for _, kind := range []string{"Text/HTML;charset=utf-8", "text/html ; charset=utf-8", "application/json", "application/problem+json", "application/xml", "text/css", "multipart/byteranges; boundary=x"} {
+		q := request{status: 500, kind: kind, answer: `{"error":"You have an error in your SQL syntax; check the manual"}`}
+		if v, m := q.through(e); !v.Block {
+			t.Errorf("%s: %+v", kind, m)
+		}
 	}
 }
 

@@ -76,7 +76,7 @@ func (b *builder) actionSet(o *store.Object) model.ActionSetSettings {
 	for i := range set.Actions {
 		a := &set.Actions[i]
 		switch a.Type {
-		case model.ActionIPBlock, model.ActionSessionBlock:
+		case model.ActionIPBlock, model.ActionSessionBlock, model.ActionUserBlock:
 			a.Seconds = cmp.Or(a.Seconds, usualBlock)
 		case model.ActionSyslog:
 			a.Port = cmp.Or(a.Port, usualSyslog)

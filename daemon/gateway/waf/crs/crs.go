@@ -61,8 +61,9 @@ type Set struct {
 // more keeps the rest back.
 const BodyLimit = 13107200
 
-// argumentLimit is how many parameters of a kind are looked at.
-const argumentLimit = 2000
+// ArgumentLimit is how many parameters of a kind are looked at. The parser of multipart
+// bodies knows no limit.
+const ArgumentLimit = 2000
 
 var (
 	mu       sync.Mutex
@@ -94,16 +95,17 @@ SecRequestBodyLimitAction ProcessPartial
 SecRequestBodyJsonDepthLimit 64
 SecArgumentsLimit %d
 SecResponseBodyAccess %s
-SecResponseBodyMimeType text/plain text/html text/xml
 SecResponseBodyLimit 524288
 SecResponseBodyLimitAction ProcessPartial
 SecAuditEngine Off
 `
 
-// parsers choose how a body is read, and say when it cannot be.
+// parsers choose how a body is read, and say when it cannot be. An answer is read whatever
+// its type: the transaction's owner chooses which ones it is given.
 const parsers = `SecRule REQUEST_HEADERS:Content-Type "^(?:application/(?:[a-z0-9.-]+[+])?|text/)xml" "id:200000,phase:1,t:none,t:lowercase,pass,nolog,ctl:requestBodyProcessor=XML"
 SecRule REQUEST_HEADERS:Content-Type "^application/json" "id:200001,phase:1,t:none,t:lowercase,pass,nolog,ctl:requestBodyProcessor=JSON"
 SecRule REQUEST_HEADERS:Content-Type "^application/[a-z0-9.-]+[+]json" "id:200006,phase:1,t:none,t:lowercase,pass,nolog,ctl:requestBodyProcessor=JSON"
+SecAction "id:200007,phase:3,t:none,pass,nolog,ctl:forceResponseBodyVariable=On"
 SecRule REQBODY_ERROR "!@eq 0" "id:200002,phase:2,t:none,log,pass,msg:'The body cannot be read',logdata:'%{reqbody_error_msg}',severity:CRITICAL"
 SecRule MULTIPART_STRICT_ERROR "!@eq 0" "id:200003,phase:2,t:none,log,pass,msg:'The multipart body is malformed',severity:CRITICAL"
 SecRule ARGUMENTS_LIMIT_REACHED "@eq 1" "id:200004,phase:2,t:none,log,pass,msg:'More parameters than are looked at',severity:CRITICAL"
@@ -129,7 +131,7 @@ func compile(o Options) (*Set, error) {
 	}
 	onOff := map[bool]string{true: "On", false: "Off"}
 	var text strings.Builder
-	fmt.Fprintf(&text, engine, argumentLimit, onOff[o.Responses])
+	fmt.Fprintf(&text, engine, ArgumentLimit, onOff[o.Responses])
 	if o.Stock {
 		text.WriteString(parsers + fmt.Sprintf(level, o.Paranoia) + o.Setup + "Include @owasp_crs/*.conf\n")
 	} else {
@@ -355,8 +357,12 @@ func (t *Transaction) Held() (string, error) {
 	return string(held), err
 }
 
-// Malformed is the rule for multipart bodies that are malformed, as one that was cut is.
-const Malformed = 200003
+// Rules for bodies that cannot be read, and for multipart bodies that are malformed. One
+// that was cut may be both.
+const (
+	Unreadable = 200002
+	Malformed  = 200003
+)
 
 // ReadAsText has a body looked at as text whose parser would refuse it because
 // its end is missing. It is for before Body.
@@ -366,6 +372,13 @@ func (t *Transaction) ReadAsText() {
 	case "JSON", "XML":
 		processor.(settable).Set("URLENCODED")
 	}
+}
+
+// TooManyParts has a multipart body looked at as text, and the rules know why. It is for
+// before Body.
+func (t *Transaction) TooManyParts() {
+	t.Variables().RequestBodyProcessor().(settable).Set("URLENCODED")
+	t.Variables().ArgumentsLimitReached().(settable).Set("1")
 }
 
 // Unreadable has the rules know that the body cannot be read. It is for before Body.

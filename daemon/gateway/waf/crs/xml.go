@@ -39,6 +39,13 @@ func (xmlProcessor) ProcessResponse(io.Reader, plugintypes.TransactionVariables,
 	return nil
 }
 
+// XMLTexts are the texts and attributes of XML, as far as it can be read.
+func XMLTexts(r io.Reader) []string {
+	d := xmlDocument{named: map[string][]string{}}
+	_ = d.read(r) // what comes behind a fault is no document
+	return append(d.texts, d.attributes...)
+}
+
 // XMLValues are the texts and attributes of a body of XML by the path of their names:
 // order.item.price. No rule asks for them.
 func (t *Transaction) XMLValues() []types.MatchData {
