@@ -109,6 +109,13 @@ func (h *host) Events(_ context.Context, _ Caller, x Events, _ control.UI) ([]Ev
 func (h *host) AskGateway(_ context.Context, _ Caller, x AskGateway, _ control.UI) (GatewayAnswer, error) {
 	return GatewayAnswer{Gateway: x.Gateway, Kind: x.Kind}, nil
 }
+func (h *host) SearchGateways(_ context.Context, _ Caller, x SearchGateways) (FoundGateways, error) {
+	if x.Prefix == "many" {
+		return FoundGateways{Gateways: []FoundGateway{{Name: "many-a1"}, {Name: "many-a2"}}, More: 3, Last: "many-a9"}, nil
+	}
+	all := []FoundGateway{{Name: "edge", Group: "Shop"}, {Name: "gw1", Group: "Shop"}, {Name: "gw 2", Group: "a\x1b[2J"}}
+	return FoundGateways{Gateways: slices.DeleteFunc(all, func(g FoundGateway) bool { return !strings.HasPrefix(g.Name, x.Prefix) })}, nil
+}
 func (h *host) Revert(_ context.Context, _ Caller, x Revert, _ control.UI) (RevertResult, error) {
 	return RevertResult{To: x.Number, Revision: 8}, nil
 }
@@ -259,7 +266,7 @@ func TestBundlesOfGatewaysAreChosen(t *testing.T) {
 	if res := send("--send-all --json"); res.Exit != 0 || strings.Count(u.out.String(), `"sent":`) != 4 {
 		t.Errorf("all: %+v %s", res, u.out.String())
 	}
-	if res := Complete(e, words("gti-gw-remote --latest gw1")); len(res.Candidates) != 2 || res.Candidates[0].Value != "gw1_1.tgz" {
+	if res := Complete(t.Context(), e, words("gti-gw-remote --latest gw1")); len(res.Candidates) != 2 || res.Candidates[0].Value != "gw1_1.tgz" {
 		t.Errorf("Tab: %+v", res)
 	}
 }
@@ -433,7 +440,7 @@ func TestComplete(t *testing.T) {
 		"files list a":                   nil,
 	} {
 		var got []string
-		for _, c := range Complete(e, words(line)).Candidates {
+		for _, c := range Complete(t.Context(), e, words(line)).Candidates {
 			got = append(got, c.Value)
 		}
 		if d := cmp.Diff(want, got); d != "" {
@@ -441,7 +448,7 @@ func TestComplete(t *testing.T) {
 		}
 	}
 	// Mandatory flags come first, each with its help.
-	list := Complete(e, words("export-remote ")).Candidates
+	list := Complete(t.Context(), e, words("export-remote ")).Candidates
 	if list[0].Value != "--encryptpwd" || list[1].Value != "--protocol" || list[2].Value != "--pwd" || list[0].Help == "" {
 		t.Errorf("%+v", list[:3])
 	}
@@ -459,7 +466,7 @@ func TestNext(t *testing.T) {
 		"nonsense ":                 "unknown command",
 		"export-local --pwd x --zz": "nothing may follow",
 	} {
-		if got := Next(e, words(line)); !strings.Contains(got, want) {
+		if got := Next(t.Context(), e, words(line)); !strings.Contains(got, want) {
 			t.Errorf("%q: %q", line, got)
 		}
 	}
@@ -578,8 +585,8 @@ func FuzzCommands(f *testing.F) {
 		if res.Error != "" && strings.ContainsAny(res.Error+res.Hint, "\n") {
 			t.Errorf("%q: more than one line: %q", line, res.Error)
 		}
-		Complete(e, list)
-		Next(e, list)
+		Complete(t.Context(), e, list)
+		Next(t.Context(), e, list)
 	})
 }
 

@@ -71,6 +71,7 @@ type Host interface {
 	// Events lists system events, the oldest first.
 	Events(context.Context, Caller, Events, control.UI) ([]Event, error)
 	AskGateway(context.Context, Caller, AskGateway, control.UI) (GatewayAnswer, error)
+	SearchGateways(context.Context, Caller, SearchGateways) (FoundGateways, error)
 	Revert(context.Context, Caller, Revert, control.UI) (RevertResult, error)
 	TestConnection(context.Context, Caller, ConnectionTest, control.UI) (ConnectionResult, error)
 

@@ -156,6 +156,13 @@ func (d *Daemon) AskGateway(ctx context.Context, c commands.Caller, x commands.A
 	return r, d.swept(err)
 }
 
+// SearchGateways finds gateways by how their names begin.
+func (d *Daemon) SearchGateways(ctx context.Context, c commands.Caller, x commands.SearchGateways) (commands.FoundGateways, error) {
+	var r commands.FoundGateways
+	err := d.jobs.run(ctx, job.KindSearch, c, job.Spec{Home: d.home, SearchGateways: &x}, silent{}, &r)
+	return r, err
+}
+
 // Revert goes back to a revision.
 func (d *Daemon) Revert(ctx context.Context, c commands.Caller, x commands.Revert, ui control.UI) (commands.RevertResult, error) {
 	var r commands.RevertResult

@@ -25,7 +25,7 @@ import (
 )
 
 // maxJobs of a kind run at a time: an export takes both memory and disk.
-var maxJobs = map[string]int{job.KindExport: 1, job.KindImport: 1, job.KindSend: 4, job.KindHostKey: 4, job.KindTechInfo: 1, job.KindTest: 4, job.KindAWSLogs: 1, job.KindHistory: 4, job.KindEvents: 4, job.KindLicences: 4, job.KindRevert: 1, job.KindPatch: 1, job.KindGateway: 16, job.KindRegistration: 1}
+var maxJobs = map[string]int{job.KindExport: 1, job.KindImport: 1, job.KindSend: 4, job.KindHostKey: 4, job.KindTechInfo: 1, job.KindTest: 4, job.KindAWSLogs: 1, job.KindHistory: 4, job.KindEvents: 4, job.KindSearch: 4, job.KindLicences: 4, job.KindRevert: 1, job.KindPatch: 1, job.KindGateway: 16, job.KindRegistration: 1}
 
 // jobs are the children that run heavy commands.
 type jobs struct {
