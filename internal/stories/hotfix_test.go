@@ -69,7 +69,7 @@ func TestHotfixLooksAgain(t *testing.T) {
 func eventually(t *testing.T, app *trial.Appliance, line, text string) {
 	t.Helper()
 	out := ""
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(trial.Patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if out, _ = app.Run(line); strings.Contains(out, text) {
 			return
 		}

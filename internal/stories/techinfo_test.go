@@ -164,7 +164,7 @@ func ask(t *testing.T, app *trial.Appliance, path string) {
 	}
 	do(http.MethodGet, path, session.ID)
 	// The access log is written in batches.
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(trial.Patience); ; time.Sleep(20 * time.Millisecond) {
 		log, _ := os.ReadFile(filepath.Join(app.Home, "spool", "access.log"))
 		if target, _, _ := strings.Cut(path, "?"); strings.Contains(string(log), "GET /SecureSphere/api"+target) {
 			return
@@ -293,7 +293,7 @@ func TestBundleOfAManagementServer(t *testing.T) {
 	}
 	defer gw.Stop()
 	out := ""
-	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(out, "connected:         since"); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(trial.Patience); !strings.Contains(out, "connected:         since"); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("the gateway is not connected:\n%s", out)
 		}

@@ -67,7 +67,7 @@ func (term *terminal) send(keys string) {
 // echoes waits until the terminal shows what is typed and takes it line by line.
 func (term *terminal) echoes() {
 	term.t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(trial.Patience); ; time.Sleep(20 * time.Millisecond) {
 		mode, err := unix.IoctlGetTermios(int(term.tty.Fd()), unix.TCGETS)
 		if err != nil {
 			term.t.Fatal(err)
