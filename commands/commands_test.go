@@ -641,3 +641,16 @@ func TestNoteOfARegistration(t *testing.T) {
 		t.Errorf("%q", text)
 	}
 }
+
+// A line of flags alone names no command.
+func TestLineWithoutACommand(t *testing.T) {
+	for line, want := range map[string]string{
+		"--json":       `{"error":"no command is in the line","hint":"help lists the commands","exit":2}` + "\n",
+		"--json --yes": `{"error":"\"--yes\" stands where a command is expected","hint":"help","exit":2}` + "\n",
+	} {
+		e, _, u := newEnv(t, appliance.ManagementServer, Administrator)
+		if res, _ := Run(t.Context(), e, words(line)); res.Exit != control.ExitUsage || u.out.String() != want {
+			t.Errorf("%s: %+v, %s", line, res, u.out.String())
+		}
+	}
+}
