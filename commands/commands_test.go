@@ -489,6 +489,11 @@ func TestRedact(t *testing.T) {
 		"export-remote --proxy-user u:s3 --user anna": "export-remote --proxy-user - --user anna",
 		"export-remote --proxy u:s3@h:1 --user anna":  "export-remote --proxy u:********@h:1 --user anna",
 
+		"export-remote --user u:s3 --insecure": "export-remote --user u:******** --insecure",
+		"files send a h/x --user=u:s3":         "files send a h/x --user=u:********",
+		"files send a h/x --user u:-":          "files send a h/x --user u:-",
+		"impctl test-connection --user u:s3":   "impctl test-connection --user u:********",
+
 		"gti-gw-remote --latest --url u:s3@h/x?sig=s3":  "gti-gw-remote --latest --url u:********@h/x?…",
 		"gti-gw-remote --latest --url=https://h/?s3":    "gti-gw-remote --latest --url=https://h/?…",
 		"gti-gw-remote --latest --url=u:s3/x?y@h/x":     "gti-gw-remote --latest --url=u:********",
@@ -507,6 +512,8 @@ func TestRedact(t *testing.T) {
 
 		// What is no public key.
 		"impctl user key add anna s3":                   "impctl user key add anna ********",
+		"--json impctl user key add anna s3":            "--json impctl user key add anna ********",
+		"impctl --json user key add anna s3":            "impctl --json user key add anna ********",
 		"impctl user key add anna ssh-ed25519 s3":       "impctl user key add anna ******** ********",
 		"impctl user add anna --key s3":                 "impctl user add anna --key ********",
 		"impctl user add anna --role operator --key=s3": "impctl user add anna --role operator --key=********",
