@@ -328,7 +328,7 @@ func (d *Daemon) takeHotfix(ctx context.Context, beside bool) (waiting bool) {
 	if waiting && !d.hotfix.set(sent.Error) {
 		return true
 	}
-	_ = d.keep(audit.Record{Event: audit.Command, User: hotfix, Words: []string{"patch-remote", url}, Exit: &sent.Exit}) // it is logged there
+	_ = d.keep(audit.Record{Event: audit.Command, User: hotfix, Words: commands.Redact([]string{"patch-remote", url}), Exit: &sent.Exit}) // it is logged there
 	if waiting {
 		d.log.Warn("the hotfix cannot be had, trying again", "error", sent.Error)
 		d.setUp.Step(ftl.Hotfix, ftl.Waiting, sent.Error)
