@@ -219,6 +219,7 @@ type Status struct {
 	Started time.Time      `json:"started"` // the daemon
 	Service Service        `json:"service"`
 	Jobs    []Job          `json:"jobs"`
+	Ended   []Job          `json:"ended_jobs"` // lately, the last one at the end
 	Disk    disk.Space     `json:"disk"`
 
 	Releases     []Release     `json:"releases"`
@@ -238,10 +239,12 @@ type Service struct {
 	LastSaid []string  `json:"last_said,omitempty"` // and its last words
 }
 
-// Job is a job that runs.
+// Job is a job that runs, or ran.
 type Job struct {
 	Kind  string    `json:"kind"`
 	User  string    `json:"user"`
-	PID   int       `json:"pid"`
+	PID   int       `json:"pid,omitempty"` // while it runs
 	Since time.Time `json:"since"`
+	Ended time.Time `json:"ended,omitzero"`
+	Error string    `json:"error,omitempty"`
 }

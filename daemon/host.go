@@ -78,6 +78,7 @@ func (d *Daemon) Status() commands.Status {
 		Started: d.started,
 		Service: d.role.Status(),
 		Jobs:    d.jobs.list(),
+		Ended:   d.jobs.past(),
 	}
 	s.Registration = d.registration()
 	s.Disk, _ = disk.Of(string(d.home))

@@ -57,6 +57,17 @@ func (j *jobs) list() []commands.Job {
 	return list
 }
 
+// past are the jobs that ended lately.
+func (j *jobs) past() []commands.Job {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	list := make([]commands.Job, 0, len(j.ended))
+	for _, e := range j.ended {
+		list = append(list, commands.Job{Kind: e.Kind, User: e.User, Since: e.Since, Ended: e.Ended, Error: e.Error})
+	}
+	return list
+}
+
 // enter books a place for a job of kind.
 func (j *jobs) enter(kind string, c commands.Caller, cancel context.CancelCauseFunc) (*runningJob, error) {
 	j.mu.Lock()
@@ -88,7 +99,7 @@ func (j *jobs) leave(entry *runningJob, err error) {
 	if err != nil {
 		ended.Error = commands.ResultOf(err).Error
 	}
-	tell := reported(entry.Kind)
+	tell := remembered(entry.Kind)
 	if tell {
 		j.ended = append(j.ended[max(len(j.ended)+1-maxEnded, 0):], ended)
 	}
