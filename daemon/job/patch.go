@@ -55,15 +55,16 @@ func installPatch(ctx context.Context, releases patch.Releases, file *os.File, w
 	if t.From, err = releases.Running(); err != nil {
 		return r, err
 	}
+	if t.DataBefore, t.Data, err = copyData(ctx, releases.Home, ui); err != nil {
+		return r, err
+	}
+	// It ends with the removal of the release that could be gone back to until then.
 	if rootd.Needed(releases.Home) {
 		err = rootd.Client{For: who}.PlaceRelease(ctx, file, ui)
 	} else {
 		err = p.Place(ctx, releases, telling(ui, "installing"))
 	}
 	if err != nil {
-		return r, err
-	}
-	if t.DataBefore, t.Data, err = copyData(ctx, releases.Home, ui); err != nil {
 		return r, err
 	}
 	if err := want(ctx, releases.Home, t); err != nil {
