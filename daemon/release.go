@@ -308,10 +308,15 @@ func (d *Daemon) answers(ctx context.Context, address string) error {
 // hotfix is in whose name it is.
 const hotfix = "hotfix"
 
+// hotfixShare of the time that a start may take may pass before the role is started
+// without the hotfix: a slow server keeps no appliance from being of use.
+const hotfixShare = 5
+
 // takeHotfix installs the patch that the appliance was created with. waiting says that it
-// cannot be had yet; one that is refused is never asked for again. beside says that the
-// role may run meanwhile, or be stopped by somebody who wants it so.
-func (d *Daemon) takeHotfix(ctx context.Context, beside bool) (waiting bool) {
+// cannot be had yet; one that is refused is never asked for again. Where it must be had
+// within a time, the role waits for it; else it may run meanwhile, or be stopped by
+// somebody who wants it so.
+func (d *Daemon) takeHotfix(ctx context.Context, within time.Duration) (waiting bool) {
 	data, err := os.ReadFile(d.home.Hotfix())
 	if errors.Is(err, fs.ErrNotExist) {
 		return false
@@ -319,7 +324,7 @@ func (d *Daemon) takeHotfix(ctx context.Context, beside bool) (waiting bool) {
 	url := strings.TrimSpace(string(data))
 	var r commands.PatchResult
 	if err == nil {
-		r, waiting, err = d.patchFrom(ctx, url, beside)
+		r, waiting, err = d.patchFrom(ctx, url, within)
 	}
 	if ctx.Err() != nil {
 		return false
@@ -351,17 +356,25 @@ func (d *Daemon) takeHotfix(ctx context.Context, beside bool) (waiting bool) {
 }
 
 // patchFrom downloads the hotfix while the role runs, and installs it while it does not.
-func (d *Daemon) patchFrom(ctx context.Context, url string, beside bool) (r commands.PatchResult, waiting bool, err error) {
+func (d *Daemon) patchFrom(ctx context.Context, url string, within time.Duration) (r commands.PatchResult, waiting bool, err error) {
 	if err := d.unproven(); err != nil {
 		return r, true, err
 	}
 	defer os.Remove(d.home.HotfixPatch())
 	c, from := commands.Caller{Name: hotfix}, commands.Download{URL: url}
-	if err := d.jobs.run(ctx, job.KindPatch, c, job.Spec{Home: d.home, Hotfix: &from}, silent{}, new(struct{})); err != nil {
+	downloading, cancel := ctx, context.CancelFunc(func() {})
+	if within > 0 {
+		downloading, cancel = context.WithTimeoutCause(ctx, within, fmt.Errorf("it does not come within %v", within))
+	}
+	defer cancel()
+	if err := d.jobs.run(downloading, job.KindPatch, c, job.Spec{Home: d.home, Hotfix: &from}, silent{}, new(struct{})); err != nil {
+		if late := context.Cause(downloading); late != nil {
+			return r, true, late
+		}
 		exit := commands.ResultOf(err).Exit
 		return r, exit != control.ExitUsage && exit != control.ExitDenied, err
 	}
-	if beside && d.inUse() {
+	if within == 0 && d.inUse() {
 		return r, true, errors.New("the role is stopped, or a job runs")
 	}
 	release, ran, err := d.role.take(ctx, installing)
@@ -385,7 +398,7 @@ func (d *Daemon) keepHotfix(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if !d.inUse() && !d.takeHotfix(ctx, true) {
+		if !d.inUse() && !d.takeHotfix(ctx, 0) {
 			return
 		}
 	}

@@ -76,3 +76,19 @@ func eventually(t *testing.T, app *trial.Appliance, line, text string) {
 	}
 	t.Fatalf("%s never says %q:\n%s", line, text, out)
 }
+
+// A server that takes the hotfix's time does not keep the role from its start.
+func TestHotfixThatDoesNotCome(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	defer srv.Close()
+	app, err := trial.New(bin, filepath.Join(t.TempDir(), "app"), "gateway", "gw1", "--hotfix", srv.URL+"/patch")
+	if err != nil {
+		t.Fatal(err)
+	}
+	app.Args = []string{"--healthy-within", "10s"}
+	if err := app.Start(); err != nil { // returns when the role runs
+		t.Fatal(err)
+	}
+	defer app.Stop()
+	eventually(t, app, "status", "the hotfix cannot be had yet, it is tried again: it does not come within 2s")
+}
