@@ -31,6 +31,7 @@ import (
 //	secret:"…"           the value is a secret; "-" asks for it with this name
 //	pair:"…"             it may be NAME:SECRET; NAME:- asks for the secret with this name
 //	address:""           the value is a URL: what may be secret in it is not kept
+//	account:""           the value is a name: what stands behind a colon is not kept
 //	complete:"…"         where completions of a value come from
 //	example:"…"          a line that works
 type grammar struct {

@@ -119,6 +119,13 @@ func (h *host) Events(_ context.Context, _ Caller, x Events, _ control.UI) ([]Ev
 func (h *host) AskGateway(_ context.Context, _ Caller, x AskGateway, _ control.UI) (GatewayAnswer, error) {
 	return GatewayAnswer{Gateway: x.Gateway, Kind: x.Kind}, nil
 }
+func (h *host) SearchGateways(_ context.Context, _ Caller, x SearchGateways) (FoundGateways, error) {
+	if x.Prefix == "many" {
+		return FoundGateways{Gateways: []FoundGateway{{Name: "many-a1"}, {Name: "many-a2"}}, More: 3, Last: "many-a9"}, nil
+	}
+	all := []FoundGateway{{Name: "edge", Group: "Shop"}, {Name: "gw1", Group: "Shop"}, {Name: "gw 2", Group: "a\x1b[2J"}}
+	return FoundGateways{Gateways: slices.DeleteFunc(all, func(g FoundGateway) bool { return !strings.HasPrefix(g.Name, x.Prefix) })}, nil
+}
 func (h *host) Revert(_ context.Context, _ Caller, x Revert, _ control.UI) (RevertResult, error) {
 	return RevertResult{To: x.Number, Revision: 8}, nil
 }
@@ -269,7 +276,7 @@ func TestBundlesOfGatewaysAreChosen(t *testing.T) {
 	if res := send("--send-all --json"); res.Exit != 0 || strings.Count(u.out.String(), `"sent":`) != 4 {
 		t.Errorf("all: %+v %s", res, u.out.String())
 	}
-	if res := Complete(e, words("gti-gw-remote --latest gw1")); len(res.Candidates) != 2 || res.Candidates[0].Value != "gw1_1.tgz" {
+	if res := Complete(t.Context(), e, words("gti-gw-remote --latest gw1")); len(res.Candidates) != 2 || res.Candidates[0].Value != "gw1_1.tgz" {
 		t.Errorf("Tab: %+v", res)
 	}
 }
@@ -443,7 +450,7 @@ func TestComplete(t *testing.T) {
 		"files list a":                   nil,
 	} {
 		var got []string
-		for _, c := range Complete(e, words(line)).Candidates {
+		for _, c := range Complete(t.Context(), e, words(line)).Candidates {
 			got = append(got, c.Value)
 		}
 		if d := cmp.Diff(want, got); d != "" {
@@ -451,7 +458,7 @@ func TestComplete(t *testing.T) {
 		}
 	}
 	// Mandatory flags come first, each with its help.
-	list := Complete(e, words("export-remote ")).Candidates
+	list := Complete(t.Context(), e, words("export-remote ")).Candidates
 	if list[0].Value != "--encryptpwd" || list[1].Value != "--protocol" || list[2].Value != "--pwd" || list[0].Help == "" {
 		t.Errorf("%+v", list[:3])
 	}
@@ -469,7 +476,7 @@ func TestNext(t *testing.T) {
 		"nonsense ":                 "unknown command",
 		"export-local --pwd x --zz": "nothing may follow",
 	} {
-		if got := Next(e, words(line)); !strings.Contains(got, want) {
+		if got := Next(t.Context(), e, words(line)); !strings.Contains(got, want) {
 			t.Errorf("%q: %q", line, got)
 		}
 	}
@@ -492,6 +499,11 @@ func TestRedact(t *testing.T) {
 		"export-remote --proxy-user u:s3 --user anna": "export-remote --proxy-user - --user anna",
 		"export-remote --proxy u:s3@h:1 --user anna":  "export-remote --proxy u:********@h:1 --user anna",
 
+		"export-remote --user u:s3 --insecure": "export-remote --user u:******** --insecure",
+		"files send a h/x --user=u:s3":         "files send a h/x --user=u:********",
+		"files send a h/x --user u:-":          "files send a h/x --user u:-",
+		"impctl test-connection --user u:s3":   "impctl test-connection --user u:********",
+
 		"gti-gw-remote --latest --url u:s3@h/x?sig=s3":  "gti-gw-remote --latest --url u:********@h/x?…",
 		"gti-gw-remote --latest --url=https://h/?s3":    "gti-gw-remote --latest --url=https://h/?…",
 		"gti-gw-remote --latest --url=u:s3/x?y@h/x":     "gti-gw-remote --latest --url=u:********",
@@ -510,6 +522,8 @@ func TestRedact(t *testing.T) {
 
 		// What is no public key.
 		"impctl user key add anna s3":                   "impctl user key add anna ********",
+		"--json impctl user key add anna s3":            "--json impctl user key add anna ********",
+		"impctl --json user key add anna s3":            "impctl --json user key add anna ********",
 		"impctl user key add anna ssh-ed25519 s3":       "impctl user key add anna ******** ********",
 		"impctl user add anna --key s3":                 "impctl user add anna --key ********",
 		"impctl user add anna --role operator --key=s3": "impctl user add anna --role operator --key=********",
@@ -588,8 +602,8 @@ func FuzzCommands(f *testing.F) {
 		if res.Error != "" && strings.ContainsAny(res.Error+res.Hint, "\n") {
 			t.Errorf("%q: more than one line: %q", line, res.Error)
 		}
-		Complete(e, list)
-		Next(e, list)
+		Complete(t.Context(), e, list)
+		Next(t.Context(), e, list)
 	})
 }
 
@@ -642,5 +656,18 @@ func TestNoteOfARegistration(t *testing.T) {
 	text := registrationLines(Registration{Name: "gw1", Server: "mx:8083", Note: "it stays in \x1b[2J"})
 	if !strings.Contains(text, "note:") || !strings.Contains(text, "it stays in ") || strings.Contains(text, "\x1b") {
 		t.Errorf("%q", text)
+	}
+}
+
+// A line of flags alone names no command.
+func TestLineWithoutACommand(t *testing.T) {
+	for line, want := range map[string]string{
+		"--json":       `{"error":"no command is in the line","hint":"help lists the commands","exit":2}` + "\n",
+		"--json --yes": `{"error":"\"--yes\" stands where a command is expected","hint":"help","exit":2}` + "\n",
+	} {
+		e, _, u := newEnv(t, appliance.ManagementServer, Administrator)
+		if res, _ := Run(t.Context(), e, words(line)); res.Exit != control.ExitUsage || u.out.String() != want {
+			t.Errorf("%s: %+v, %s", line, res, u.out.String())
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"sealgate/appliance"
 	"sealgate/appliance/folder"
 	"sealgate/control"
 )
@@ -18,7 +20,7 @@ const maxCandidates = 100
 // Complete gives what may stand in the place of the last of words, or of e's
 // last filter, which is the part of a word that was typed so far. Where there
 // is more than that, the result says how many and how all of them begin.
-func Complete(e *Env, words []string) control.Result {
+func Complete(ctx context.Context, e *Env, words []string) control.Result {
 	if e.Caller.Rights == Nobody {
 		return control.Result{}
 	}
@@ -33,7 +35,7 @@ func Complete(e *Env, words []string) control.Result {
 	if err != nil {
 		return control.Result{}
 	}
-	return e.offer(before, partial).result()
+	return e.offer(ctx, before, partial).result()
 }
 
 // offer is a list of candidates, and what is known of those beyond it.
@@ -69,7 +71,7 @@ func common(a, b string) string {
 }
 
 // offer completes behind before.
-func (e *Env) offer(before []string, partial string) offer {
+func (e *Env) offer(ctx context.Context, before []string, partial string) offer {
 	if len(before) > 0 && (before[0] == "help" || before[0] == "?") {
 		before = before[1:]
 		node, _, err := e.parser.locate(before)
@@ -85,7 +87,7 @@ func (e *Env) offer(before []string, partial string) offer {
 	if len(node.Children) > 0 {
 		return offer{list: withPrefix(commandCandidates(node), partial)}
 	}
-	return e.argumentOffer(node, rest, partial)
+	return e.argumentOffer(ctx, node, rest, partial)
 }
 
 func commandCandidates(n *kong.Node) []control.Candidate {
@@ -99,29 +101,29 @@ func commandCandidates(n *kong.Node) []control.Candidate {
 
 // argumentOffer completes behind a command: a flag's value, a flag, or a
 // positional value.
-func (e *Env) argumentOffer(n *kong.Node, before []string, partial string) offer {
+func (e *Env) argumentOffer(ctx context.Context, n *kong.Node, before []string, partial string) offer {
 	flags := flagsOf(n)
 	used, positionals, pending := consumed(flags, before)
 	if pending != nil {
-		return e.valueOffer(pending.Value, "", partial)
+		return e.valueOffer(ctx, pending.Value, "", partial)
 	}
 	if name, value, joined := strings.Cut(partial, "="); joined && strings.HasPrefix(partial, "--") {
 		if flag := flags[name[2:]]; flag != nil && !flag.IsBool() {
-			return e.valueOffer(flag.Value, name+"=", value)
+			return e.valueOffer(ctx, flag.Value, name+"=", value)
 		}
 		return offer{}
 	}
 	var o offer
 	if !strings.HasPrefix(partial, "-") {
 		if v := positionalAt(n, positionals); v != nil {
-			o = e.valueOffer(v, "", partial)
+			o = e.valueOffer(ctx, v, "", partial)
 		}
 		if partial != "" {
 			return o
 		}
 	}
 	if dumps := flags["dmpfile"]; dumps != nil && !used["dmpfile"] && strings.HasPrefix("--dmpfile=", partial) {
-		o = e.valueOffer(dumps.Value, "--dmpfile=", "")
+		o = e.valueOffer(ctx, dumps.Value, "--dmpfile=", "")
 	}
 	list := withPrefix(flagCandidates(flags, used), partial)
 	if o.more > 0 && len(list) > 0 {
@@ -206,14 +208,16 @@ func flagCandidates(flags map[string]*kong.Flag, used map[string]bool) []control
 
 // valueOffer are the values that begin with partial, each with prefix in
 // front.
-func (e *Env) valueOffer(v *kong.Value, prefix, partial string) offer {
+func (e *Env) valueOffer(ctx context.Context, v *kong.Value, prefix, partial string) offer {
 	switch v.Tag.Get("complete") {
 	case "files":
 		return e.fileOffer(prefix, partial)
 	case "dumps":
 		return e.fileOffer(prefix, partial, folder.Dump)
-	case "gateways":
+	case "bundles":
 		return e.fileOffer(prefix, partial, folder.Gateway)
+	case "gateways":
+		return e.gatewayOffer(ctx, prefix, partial)
 	}
 	return offer{list: withPrefix(e.valueCandidates(v, prefix), prefix+partial)}
 }
@@ -269,6 +273,25 @@ func (e *Env) fileOffer(prefix, partial string, kinds ...string) offer {
 	return o
 }
 
+// gatewayOffer are gateways that are registered.
+func (e *Env) gatewayOffer(ctx context.Context, prefix, partial string) offer {
+	if e.Host.Config().Role != appliance.ManagementServer {
+		return offer{}
+	}
+	found, err := e.Host.SearchGateways(ctx, e.Caller, SearchGateways{Prefix: partial, Most: maxCandidates})
+	if err != nil {
+		return offer{}
+	}
+	o := offer{more: found.More}
+	if found.More > 0 && len(found.Gateways) > 0 {
+		o.common = prefix + common(found.Gateways[0].Name, found.Last)
+	}
+	for _, g := range found.Gateways {
+		o.list = append(o.list, control.Candidate{Value: prefix + g.Name, Help: "in gateway group " + quote(g.Group)})
+	}
+	return o
+}
+
 func withPrefix(list []control.Candidate, partial string) []control.Candidate {
 	var out []control.Candidate
 	for _, c := range list {
@@ -281,11 +304,11 @@ func withPrefix(list []control.Candidate, partial string) []control.Candidate {
 
 // Next explains what may stand in the place of the last of words: a value that
 // cannot be listed in words, what can be listed as a list.
-func Next(e *Env, words []string) string {
+func Next(ctx context.Context, e *Env, words []string) string {
 	if n := len(e.Filters); n > 0 && len(e.Filters[n-1]) > 0 {
 		return orElse(nextFilter(e.Filters[n-1]), nothingFollows)
 	}
-	res := Complete(e, words)
+	res := Complete(ctx, e, words)
 	text := columns(res.Candidates)
 	if res.More > 0 {
 		text += fmt.Sprintf("  ... and %d more: type a few letters first\n", res.More)

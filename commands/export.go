@@ -118,7 +118,7 @@ func (f uploadFlags) upload(e *Env, url string) (Upload, error) {
 
 // accountFlags are the rest of them.
 type accountFlags struct {
-	User     string `placeholder:"USERNAME" help:"account on the server (mandatory for scp)"`
+	User     string `placeholder:"USERNAME" account:"" help:"account on the server (mandatory for scp)"`
 	Password string `placeholder:"PASSWORD" secret:"password on the server" help:"the password of that account; - asks for it"`
 	Insecure bool   `help:"accept a TLS certificate that does not verify"`
 	proxyFlags
@@ -139,6 +139,9 @@ func (f accountFlags) upload(e *Env, protocol, url string) (Upload, error) {
 	if _, err := transfer.ParseTarget(protocol, url, "name"); err != nil {
 		r := ResultOf(err)
 		return Upload{}, usage(orElse(r.Hint, "the URL is HOST[:PORT]/path, for example backup.example.com/dumps/"), "%s", r.Error)
+	}
+	if strings.Contains(f.User, ":") { // as downloads take it
+		return Upload{}, usage("--user USERNAME --password -, which asks for it", "--user takes a name alone, and no password behind a colon")
 	}
 	if protocol == "scp" && f.User == "" {
 		return Upload{}, usage("add --user USERNAME", "scp needs a user")

@@ -22,6 +22,25 @@ type AskGateway struct {
 	Author  string `json:"author"`
 }
 
+// SearchGateways asks for the registered gateways whose names begin with Prefix.
+type SearchGateways struct {
+	Prefix string `json:"prefix"`
+	Most   int    `json:"most"`
+}
+
+// FoundGateways are the first of them by name, and what is known of the others.
+type FoundGateways struct {
+	Gateways []FoundGateway `json:"gateways"`
+	More     int            `json:"more"`
+	Last     string         `json:"last"` // the last name of all
+}
+
+// FoundGateway is one, and where it is.
+type FoundGateway struct {
+	Name  string `json:"name"`
+	Group string `json:"group"`
+}
+
 // GatewayAnswer says what a gateway has done.
 type GatewayAnswer struct {
 	Gateway string `json:"gateway"`
@@ -31,7 +50,7 @@ type GatewayAnswer struct {
 }
 
 type gatewayRestartCmd struct {
-	Name string `arg:"" optional:"" help:"on a management server: the gateway"`
+	Name string `arg:"" optional:"" complete:"gateways" help:"on a management server: the gateway"`
 }
 
 func (gatewayRestartCmd) Help() string {
@@ -54,7 +73,7 @@ func (c *gatewayRestartCmd) Run(ctx context.Context, e *Env) error {
 }
 
 type gatewayDrainCmd struct {
-	Name string `arg:"" help:"the gateway"`
+	Name string `arg:"" complete:"gateways" help:"the gateway"`
 }
 
 func (gatewayDrainCmd) Help() string {
@@ -67,7 +86,7 @@ func (c *gatewayDrainCmd) Run(ctx context.Context, e *Env) error {
 }
 
 type gatewayRenewCmd struct {
-	Name string `arg:"" help:"the gateway"`
+	Name string `arg:"" complete:"gateways" help:"the gateway"`
 }
 
 func (gatewayRenewCmd) Help() string {
@@ -80,7 +99,7 @@ func (c *gatewayRenewCmd) Run(ctx context.Context, e *Env) error {
 }
 
 type gatewayTechInfoCmd struct {
-	Name string `arg:"" help:"the gateway"`
+	Name string `arg:"" complete:"gateways" help:"the gateway"`
 }
 
 func (gatewayTechInfoCmd) Help() string {

@@ -15,7 +15,7 @@ type gtiGwRemoteCmd struct {
 	SendAll bool   `name:"send-all" help:"send all of them; the URL is a folder"`
 	Latest  bool   `help:"send the newest one"`
 	URL     string `name:"url" required:"" address:"" placeholder:"URL" help:"where to: HOST[:PORT]/path; a path that ends in / is a folder"`
-	Name    string `arg:"" optional:"" name:"gw_instance_id" complete:"gateways" help:"the name of one of them"`
+	Name    string `arg:"" optional:"" name:"gw_instance_id" complete:"bundles" help:"the name of one of them"`
 }
 
 func (gtiGwRemoteCmd) Help() string {

@@ -76,6 +76,7 @@ type Host interface {
 	// Events lists system events, the oldest first.
 	Events(context.Context, Caller, Events, control.UI) ([]Event, error)
 	AskGateway(context.Context, Caller, AskGateway, control.UI) (GatewayAnswer, error)
+	SearchGateways(context.Context, Caller, SearchGateways) (FoundGateways, error)
 	Revert(context.Context, Caller, Revert, control.UI) (RevertResult, error)
 	TestConnection(context.Context, Caller, ConnectionTest, control.UI) (ConnectionResult, error)
 
@@ -223,6 +224,7 @@ type Status struct {
 	Started time.Time      `json:"started"` // the daemon
 	Service Service        `json:"service"`
 	Jobs    []Job          `json:"jobs"`
+	Ended   []Job          `json:"ended_jobs"` // lately, the last one at the end
 	Disk    disk.Space     `json:"disk"`
 
 	Releases     []Release     `json:"releases"`
@@ -242,10 +244,12 @@ type Service struct {
 	LastSaid []string  `json:"last_said,omitempty"` // and its last words
 }
 
-// Job is a job that runs.
+// Job is a job that runs, or ran.
 type Job struct {
 	Kind  string    `json:"kind"`
 	User  string    `json:"user"`
-	PID   int       `json:"pid"`
+	PID   int       `json:"pid,omitempty"` // while it runs
 	Since time.Time `json:"since"`
+	Ended time.Time `json:"ended,omitzero"`
+	Error string    `json:"error,omitempty"`
 }

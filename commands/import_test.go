@@ -93,7 +93,7 @@ func TestEveryFlagReachesTheImport(t *testing.T) {
 	}
 	for _, c := range [][]string{{"import-local", ""}, {"import-local", "--"}, {"import-local", "--d"}, {"import-local", "--pwd", "x", "--dmpfile", ""}, {"import-local", "--dmpfile="}} {
 		var got []string
-		for _, candidate := range Complete(e, c).Candidates {
+		for _, candidate := range Complete(t.Context(), e, c).Candidates {
 			if strings.HasSuffix(candidate.Value, ".tgz") {
 				got = append(got, strings.TrimPrefix(candidate.Value, "--dmpfile="))
 			}

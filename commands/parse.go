@@ -90,6 +90,9 @@ func (p *parser) parse(words []string) (*kong.Context, error) {
 		return nil, err
 	}
 	path := commandPath(node)
+	if path == "" {
+		return nil, usage("help lists the commands", "no command is in the line")
+	}
 	if len(node.Children) > 0 {
 		return nil, usage("help "+path, "%s needs one of: %s", path, strings.Join(childNames(node), ", "))
 	}
@@ -119,7 +122,7 @@ func (p *parser) locate(words []string) (*kong.Node, []string, error) {
 			if w == "--json" {
 				continue
 			}
-			return nil, nil, usage("help "+commandPath(node), "%s stands where a command is expected", quote(flagName(w)))
+			return nil, nil, usage(strings.TrimSpace("help "+commandPath(node)), "%s stands where a command is expected", quote(flagName(w)))
 		}
 		child := childNamed(node, w)
 		if child == nil {

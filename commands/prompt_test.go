@@ -78,15 +78,47 @@ func TestCompleteBehindAbbreviations(t *testing.T) {
 		"impc --json ser st": "start status stop",
 	} {
 		var got []string
-		for _, c := range Complete(e, words(line)).Candidates {
+		for _, c := range Complete(t.Context(), e, words(line)).Candidates {
 			got = append(got, c.Value)
 		}
 		if strings.Join(got, " ") != want {
 			t.Errorf("%q: %q", line, got)
 		}
 	}
-	if got := Next(e, words("ex ")); !strings.Contains(got, "short for several commands: exit, ") {
+	if got := Next(t.Context(), e, words("ex ")); !strings.Contains(got, "short for several commands: exit, ") {
 		t.Errorf("%q", got)
+	}
+}
+
+// Where a gateway is to be named, Tab knows those that are registered, and ? where they are.
+func TestCompleteGateways(t *testing.T) {
+	e, _, _ := newEnv(t, appliance.ManagementServer, Administrator)
+	for line, want := range map[string]string{
+		"impctl gateway restart g":       "gw1,gw 2",
+		"impctl gateway drain e":         "edge",
+		"impctl gateway re-register e":   "edge",
+		"impctl gateway get-tech-info g": "gw1,gw 2",
+		"show events --source g":         "gw1,gw 2",
+		"show events --source=g":         "--source=gw1,--source=gw 2",
+		"impctl gateway drain gw1 g":     "",
+	} {
+		var got []string
+		for _, c := range Complete(t.Context(), e, words(line)).Candidates {
+			got = append(got, c.Value)
+		}
+		if strings.Join(got, ",") != want {
+			t.Errorf("%q: %q", line, got)
+		}
+	}
+	if got := Next(t.Context(), e, words("impctl gateway drain g")); got != "NAME: the gateway\n  gw1   in gateway group \"Shop\"\n  gw 2  in gateway group \"a\\x1b[2J\"\n" {
+		t.Errorf("%q", got)
+	}
+	if res := Complete(t.Context(), e, words("impctl gateway drain many")); len(res.Candidates) != 2 || res.More != 3 || res.Common != "many-a" {
+		t.Errorf("%+v", res)
+	}
+	gateway, _, _ := newEnv(t, appliance.Gateway, Administrator)
+	if res := Complete(t.Context(), gateway, words("impctl gateway restart g")); len(res.Candidates) != 0 {
+		t.Errorf("a gateway knows %+v", res.Candidates)
 	}
 }
 
@@ -105,13 +137,13 @@ func TestCompleteFilters(t *testing.T) {
 	} {
 		e.Filters = [][]string{{"match", "x"}, c.filter}
 		var got []string
-		for _, found := range Complete(e, words("files list")).Candidates {
+		for _, found := range Complete(t.Context(), e, words("files list")).Candidates {
 			got = append(got, found.Value)
 		}
 		if strings.Join(got, " ") != c.want {
 			t.Errorf("%q: %q", c.filter, got)
 		}
-		if got := Next(e, words("files list")); !strings.Contains(got, c.next) {
+		if got := Next(t.Context(), e, words("files list")); !strings.Contains(got, c.next) {
 			t.Errorf("%q: %q", c.filter, got)
 		}
 	}
@@ -150,22 +182,22 @@ func filled(t testing.TB, n int) *Env {
 // Of many files Tab is told the first, how many there are, and how all begin.
 func TestCompleteManyFiles(t *testing.T) {
 	e := filled(t, 250)
-	res := Complete(e, words("files delete m"))
+	res := Complete(t.Context(), e, words("files delete m"))
 	if len(res.Candidates) != maxCandidates || res.More != 150 || res.Common != "mx1_202311" || res.Candidates[0].Help == "" {
 		t.Errorf("%d candidates, %d more, common %q", len(res.Candidates), res.More, res.Common)
 	}
 	if d := cmp.Diff(res.Candidates[0].Value, "mx1_20231114_221320.tgz"); d != "" {
 		t.Error(d)
 	}
-	res = Complete(e, words("files delete mx1_20231115"))
+	res = Complete(t.Context(), e, words("files delete mx1_20231115"))
 	if len(res.Candidates) != 24 || res.More != 0 || res.Common != "" {
 		t.Errorf("%d candidates, %d more, common %q", len(res.Candidates), res.More, res.Common)
 	}
 	// With flags beside the files nothing is common.
-	if res := Complete(e, words("files delete ")); res.More != 151 || res.Common != "" {
+	if res := Complete(t.Context(), e, words("files delete ")); res.More != 151 || res.Common != "" {
 		t.Errorf("%d more, common %q", res.More, res.Common)
 	}
-	if text := Next(e, words("files delete ")); !strings.HasSuffix(text, "  ... and 151 more: type a few letters first\n") {
+	if text := Next(t.Context(), e, words("files delete ")); !strings.HasSuffix(text, "  ... and 151 more: type a few letters first\n") {
 		t.Errorf("%s", text)
 	}
 }
@@ -179,7 +211,7 @@ func BenchmarkComplete10000(b *testing.B) {
 	for _, line := range []string{"files delete mx1_2023", "files delete ", "impctl server st"} {
 		b.Run(strings.ReplaceAll(line, " ", "_"), func(b *testing.B) {
 			for b.Loop() {
-				if res := Complete(e, words(line)); len(res.Candidates) == 0 {
+				if res := Complete(b.Context(), e, words(line)); len(res.Candidates) == 0 {
 					b.Fatal("nothing")
 				}
 			}
@@ -202,7 +234,7 @@ func FuzzCompleteWords(f *testing.F) {
 			e.Filters = [][]string{words(filter)}
 			list = words(filter)
 		}
-		res := Complete(&e, words(line))
+		res := Complete(t.Context(), &e, words(line))
 		if len(res.Candidates) > maxCandidates || res.More < 0 || res.More > 0 && len(res.Candidates) < maxCandidates {
 			t.Fatalf("%q: %d candidates and %d more", line, len(res.Candidates), res.More)
 		}
@@ -215,7 +247,7 @@ func FuzzCompleteWords(f *testing.F) {
 				t.Fatalf("%q: %q does not begin with what is common, %q", line, c.Value, res.Common)
 			}
 		}
-		if text := Next(&e, words(line)); !strings.HasSuffix(text, "\n") {
+		if text := Next(t.Context(), &e, words(line)); !strings.HasSuffix(text, "\n") {
 			t.Fatalf("%q: %q", line, text)
 		}
 	})
@@ -231,8 +263,8 @@ func TestGrammarIsShared(t *testing.T) {
 		line := words([]string{"help export-local", "impc ser status", "export-local --pwd right --exptype 2", "files delete --"}[i%4])
 		all.Go(func() {
 			for range 20 {
-				Complete(e, line)
-				Next(e, line)
+				Complete(t.Context(), e, line)
+				Next(t.Context(), e, line)
 				Run(t.Context(), e, line)
 			}
 		})

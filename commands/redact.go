@@ -67,6 +67,10 @@ func redact(words []string) (out, secrets []string) {
 	r := &redactor{words: words, out: append([]string{}, words...)}
 	node := everything().root
 	for r.at < len(words) && len(node.Children) > 0 {
+		if words[r.at] == "--json" { // may stand anywhere
+			r.at++
+			continue
+		}
 		child := childNamed(node, words[r.at])
 		if child == nil {
 			break
@@ -139,6 +143,8 @@ func (r *redactor) flag(dashes, bare string) {
 			r.key(value)
 		case flag.Tag.Has("address"):
 			r.url(value)
+		case flag.Tag.Has("account"):
+			r.account(value)
 		default:
 			r.userinfo(value)
 		}
@@ -161,6 +167,14 @@ func (r *redactor) userinfo(from int) {
 			r.secrets = append(r.secrets, w[from:at])
 			r.out[r.at] = w[:from] + hidden + w[at:]
 		}
+	}
+}
+
+// account hides what stands behind the colon of the word at hand, from byte from on: other
+// commands take a password there.
+func (r *redactor) account(from int) {
+	if name, _, pair := strings.Cut(r.words[r.at][from:], ":"); pair {
+		r.hide(r.at, from+len(name)+1, hidden)
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 type showEventsCmd struct {
 	Last     int    `default:"50" placeholder:"N" help:"at most so many events, the newest; up to 1000"`
 	Since    string `placeholder:"TIME" help:"2026-01-02, 2026-01-02T15:04 (UTC), or 90m, 24h ago"`
-	Source   string `placeholder:"NAME" help:"only what this gateway or management server tells of"`
+	Source   string `placeholder:"NAME" complete:"gateways" help:"only what this gateway or management server tells of"`
 	Severity string `enum:"informative,low,medium,high" default:"informative" placeholder:"{informative,low,medium,high}" values:"informative=everything|low=from low up|medium=from medium up|high=high alone" help:"leave out what is less"`
 }
 

@@ -50,7 +50,7 @@ func TestUser(t *testing.T) {
 		}
 	}
 	e, _, _ := newEnv(t, appliance.Gateway, Administrator)
-	list := Complete(e, words("impctl user remove ")).Candidates
+	list := Complete(t.Context(), e, words("impctl user remove ")).Candidates
 	if d := cmp.Diff([]control.Candidate{{Value: "anna", Help: "administrator"}, {Value: "otto", Help: "operator"}}, list[:2]); d != "" {
 		t.Error(d)
 	}

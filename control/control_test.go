@@ -49,6 +49,9 @@ func call(ctx context.Context, path string, req Request, ui UI) (Result, error) 
 	return Do(ctx, conn.(*net.UnixConn), req, ui)
 }
 
+// patience is how long tests wait for what comes in a moment where nothing else runs.
+const patience = time.Minute
+
 func serve(t *testing.T, h HandlerFunc) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "s")
@@ -67,7 +70,7 @@ func serve(t *testing.T, h HandlerFunc) string {
 			if err != nil {
 				t.Error(err)
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(patience):
 			t.Error("the server does not end")
 		}
 	})
@@ -157,7 +160,7 @@ func TestVanishedClientCancels(t *testing.T) {
 	conn.Close()
 	select {
 	case <-cancelled:
-	case <-time.After(5 * time.Second):
+	case <-time.After(patience):
 		t.Error("the command still waits for an answer")
 	}
 }
@@ -191,10 +194,12 @@ func TestHostileFrames(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer conn.Close()
-			conn.SetDeadline(time.Now().Add(5 * time.Second))
+			conn.SetDeadline(time.Now().Add(patience))
 			go func() { conn.Write(sent); conn.(*net.UnixConn).CloseWrite() }()
 			var e event
-			if err := readFrame(conn, MaxEvent, &e); err == nil && (e.Result == nil || e.Result.Exit != ExitUsage) {
+			if err := readFrame(conn, MaxEvent, &e); errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Error("it is not answered")
+			} else if err == nil && (e.Result == nil || e.Result.Exit != ExitUsage) {
 				t.Errorf("answer is %+v", e)
 			}
 		})
@@ -202,6 +207,24 @@ func TestHostileFrames(t *testing.T) {
 	if _, err := call(t.Context(), path, Request{Op: OpRun}, &recorder{}); err != nil {
 		t.Errorf("the server is gone: %v", err)
 	}
+}
+
+// A connection that says nothing does not hold the end of the server up.
+func TestSilentConnectionAtTheEnd(t *testing.T) {
+	defer func(was time.Duration) { requestTimeout = was }(requestTimeout)
+	requestTimeout = 24 * time.Hour
+	outer := t
+	t.Run("the end", func(t *testing.T) { // serve waits for it
+		path := serve(t, func(context.Context, Peer, Request, *Session) Result { return Result{} })
+		conn, err := net.Dial("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		outer.Cleanup(func() { conn.Close() })
+		if _, err := call(t.Context(), path, Request{Op: OpRun}, &recorder{}); err != nil { // connections are taken in their order
+			t.Fatal(err)
+		}
+	})
 }
 
 func TestManyConnections(t *testing.T) {

@@ -63,7 +63,7 @@ func pipeOf(t *testing.T, text string) (r *os.File, gone func() bool) {
 	}
 	t.Cleanup(func() { w.Close() })
 	return r, func() bool {
-		for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 			if _, err := w.Write([]byte{1}); err != nil {
 				return true
 			}

@@ -38,9 +38,11 @@ const (
 	maxConnsPerUID = 256
 	// maxStrangers is for all uids together that [Server.Known] does not know:
 	// they must not take the places of those who have rights.
-	maxStrangers   = 16
-	requestTimeout = 10 * time.Second // from accept to the whole request
+	maxStrangers = 16
 )
+
+// requestTimeout is from accept to the whole request. A test changes it.
+var requestTimeout = 10 * time.Second
 
 // Server answers connections of a unix socket.
 type Server struct {

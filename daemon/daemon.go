@@ -68,6 +68,7 @@ type Daemon struct {
 // Options are an appliance's surroundings.
 type Options struct {
 	Base      string          // the installation's own release
+	Within    time.Duration   // how long a start may take
 	Healthy   *os.File        // takes a byte when a release on trial is healthy; nil: nobody asks
 	Console   io.Writer       // what happens goes there as well as to the server log
 	Witnesses []audit.Witness // are told of the audit log's head
@@ -169,7 +170,7 @@ func Run(ctx context.Context, home appliance.Home, o Options) error {
 		defer cancel(nil)
 		served <- srv.Serve(ctx, ln)
 	}()
-	waits := d.takeHotfix(ctx, false)
+	waits := d.takeHotfix(ctx, o.Within/hotfixShare)
 	if err := d.role.Start(ctx); err != nil && ctx.Err() == nil {
 		log.Error("the role does not start, trying again", "role", config.Role, "error", err)
 		d.setUp.Step(ftl.Start, ftl.Waiting, commands.ResultOf(err).Error)

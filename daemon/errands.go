@@ -30,6 +30,11 @@ var abortable = map[string]bool{job.KindExport: true, job.KindSend: true, job.Ki
 
 func reported(kind string) bool { _, ok := abortable[kind]; return ok }
 
+// remembered are the kinds of jobs of which is told when they have ended.
+func remembered(kind string) bool {
+	return reported(kind) || kind == job.KindPatch || kind == job.KindRevert || kind == job.KindGateway
+}
+
 // errand is what the role hears of a job.
 func (r *runningJob) errand() errand.Job {
 	return errand.Job{ID: r.id, Kind: r.Kind, User: r.User, Since: r.Since, Abortable: abortable[r.Kind], Aborting: r.aborting}
@@ -45,7 +50,7 @@ func (j *jobs) tell() {
 func (j *jobs) report() []errand.Job {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	list := slices.Clone(j.ended)
+	list := slices.DeleteFunc(slices.Clone(j.ended), func(e errand.Job) bool { return !reported(e.Kind) })
 	for _, r := range j.running {
 		if reported(r.Kind) {
 			list = append(list, r.errand())

@@ -48,15 +48,22 @@ func TestAbortsDoNotFloodTheAuditLog(t *testing.T) {
 func TestTheEndOfAJobIsLogged(t *testing.T) {
 	var log strings.Builder
 	j := &jobs{log: slog.New(slog.NewTextHandler(&log, nil))}
-	for _, kind := range []string{job.KindSend, job.KindHistory} {
+	for _, kind := range []string{job.KindSend, job.KindHistory, job.KindPatch} {
 		entry, err := j.enter(kind, commands.Caller{Name: "anna"}, func(error) {})
 		if err != nil {
 			t.Fatal(err)
 		}
 		j.leave(entry, errors.New("no route"))
 	}
-	if text := log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, `msg="a job ended" kind=upload user=anna error="no route" took=`) {
+	if text := log.String(); strings.Count(text, "\n") != 2 || !strings.Contains(text, `msg="a job ended" kind=upload user=anna error="no route" took=`) {
 		t.Error(text)
+	}
+	past := j.past()
+	if len(past) != 2 || past[0].Kind != job.KindSend || past[0].Error != "no route" || past[0].Ended.IsZero() || past[1].Kind != job.KindPatch {
+		t.Errorf("support is told of %+v", past)
+	}
+	if told := j.report(); len(told) != 1 || told[0].Kind != job.KindSend {
+		t.Errorf("the REST API is told of %+v", told)
 	}
 }
 

@@ -41,9 +41,9 @@ func (d *Daemon) Serve(ctx context.Context, peer control.Peer, req control.Reque
 	case control.OpRun:
 		return d.run(ctx, e, req)
 	case control.OpComplete:
-		return commands.Complete(e, req.Words)
+		return commands.Complete(ctx, e, req.Words)
 	case control.OpHelp:
-		s.Text(control.Out, commands.Next(e, req.Words))
+		s.Text(control.Out, commands.Next(ctx, e, req.Words))
 		return control.Result{}
 	default:
 		return control.Result{Exit: control.ExitUsage, Error: "this release does not know that request"}

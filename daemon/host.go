@@ -78,6 +78,7 @@ func (d *Daemon) Status() commands.Status {
 		Started: d.started,
 		Service: d.role.Status(),
 		Jobs:    d.jobs.list(),
+		Ended:   d.jobs.past(),
 	}
 	s.Registration = d.registration()
 	s.Disk, _ = disk.Of(string(d.home))
@@ -154,6 +155,13 @@ func (d *Daemon) AskGateway(ctx context.Context, c commands.Caller, x commands.A
 	var r commands.GatewayAnswer
 	err := d.jobs.run(ctx, job.KindGateway, c, job.Spec{Home: d.home, Gateway: &x}, ui, &r)
 	return r, d.swept(err)
+}
+
+// SearchGateways finds gateways by how their names begin.
+func (d *Daemon) SearchGateways(ctx context.Context, c commands.Caller, x commands.SearchGateways) (commands.FoundGateways, error) {
+	var r commands.FoundGateways
+	err := d.jobs.run(ctx, job.KindSearch, c, job.Spec{Home: d.home, SearchGateways: &x}, silent{}, &r)
+	return r, err
 }
 
 // Revert goes back to a revision.

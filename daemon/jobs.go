@@ -25,7 +25,7 @@ import (
 )
 
 // maxJobs of a kind run at a time: an export takes both memory and disk.
-var maxJobs = map[string]int{job.KindExport: 1, job.KindImport: 1, job.KindSend: 4, job.KindHostKey: 4, job.KindTechInfo: 1, job.KindTest: 4, job.KindAWSLogs: 1, job.KindHistory: 4, job.KindEvents: 4, job.KindLicences: 4, job.KindRevert: 1, job.KindPatch: 1, job.KindGateway: 16, job.KindRegistration: 1}
+var maxJobs = map[string]int{job.KindExport: 1, job.KindImport: 1, job.KindSend: 4, job.KindHostKey: 4, job.KindTechInfo: 1, job.KindTest: 4, job.KindAWSLogs: 1, job.KindHistory: 4, job.KindEvents: 4, job.KindSearch: 4, job.KindLicences: 4, job.KindRevert: 1, job.KindPatch: 1, job.KindGateway: 16, job.KindRegistration: 1}
 
 // jobs are the children that run heavy commands.
 type jobs struct {
@@ -53,6 +53,17 @@ func (j *jobs) list() []commands.Job {
 	list := make([]commands.Job, 0, len(j.running))
 	for _, r := range j.running {
 		list = append(list, r.Job)
+	}
+	return list
+}
+
+// past are the jobs that ended lately.
+func (j *jobs) past() []commands.Job {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	list := make([]commands.Job, 0, len(j.ended))
+	for _, e := range j.ended {
+		list = append(list, commands.Job{Kind: e.Kind, User: e.User, Since: e.Since, Ended: e.Ended, Error: e.Error})
 	}
 	return list
 }
@@ -88,7 +99,7 @@ func (j *jobs) leave(entry *runningJob, err error) {
 	if err != nil {
 		ended.Error = commands.ResultOf(err).Error
 	}
-	tell := reported(entry.Kind)
+	tell := remembered(entry.Kind)
 	if tell {
 		j.ended = append(j.ended[max(len(j.ended)+1-maxEnded, 0):], ended)
 	}

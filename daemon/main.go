@@ -266,7 +266,7 @@ func (c *runCmd) Run(ctx context.Context, console console, stdout io.Writer, log
 			return lockHome(home)
 		},
 		Run: func(ctx context.Context) error {
-			return Run(ctx, home, Options{Base: control.Version, Console: console, SetUp: ftl.NewLog(home, stdout), Witnesses: []audit.Witness{audit.Syslog(c.Syslog)}})
+			return Run(ctx, home, Options{Base: control.Version, Within: c.HealthyWithin, Console: console, SetUp: ftl.NewLog(home, stdout), Witnesses: []audit.Witness{audit.Syslog(c.Syslog)}})
 		},
 	}
 	return c.again(l.Start(ctx), self)
@@ -291,7 +291,7 @@ type serveCmd struct {
 
 func (c *serveCmd) Run(ctx context.Context, console console, stdout io.Writer) error {
 	home := appliance.Home(c.Home)
-	o := Options{Base: c.Base, Console: console, SetUp: ftl.NewLog(home, stdout), Witnesses: []audit.Witness{audit.Syslog(c.Syslog)}}
+	o := Options{Base: c.Base, Within: c.HealthyWithin, Console: console, SetUp: ftl.NewLog(home, stdout), Witnesses: []audit.Witness{audit.Syslog(c.Syslog)}}
 	if c.Trial {
 		o.Healthy = os.NewFile(launch.TrialFD, "launcher")
 		unix.CloseOnExec(launch.TrialFD)

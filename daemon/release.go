@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -64,11 +65,25 @@ func (d *Daemon) waits(release func(), version string) {
 
 // Patch installs a release, which runs after a restart.
 func (d *Daemon) Patch(ctx context.Context, c commands.Caller, x commands.Patch, ui control.UI) (commands.PatchResult, error) {
+	if err := d.unproven(); err != nil {
+		return commands.PatchResult{}, err
+	}
 	release, err := d.role.hold(ctx, installing)
 	if err != nil {
 		return commands.PatchResult{}, err
 	}
 	return d.install(ctx, release, c, x, ui)
+}
+
+// unproven is an error while a release is on trial: a patch of it would leave nothing
+// to go back to that ever was healthy.
+func (d *Daemon) unproven() error {
+	t, err := patch.ReadTrial(d.home)
+	if err != nil || t.State != patch.OnTrial { // a patch mends a file that cannot be read
+		return nil
+	}
+	return appliance.Faultf(fmt.Sprintf("it is proven a moment after impctl %s start; impctl platform rollback goes back instead", d.role.word()),
+		"release %s is on trial", t.To)
 }
 
 // installing is why the role is held.
@@ -102,19 +117,34 @@ func (d *Daemon) RollbackRelease(ctx context.Context, c commands.Caller) (comman
 	switch t.State {
 	case patch.Pending:
 		r.Discarded = true
-		return r, d.forget(t.Ended())
+		return r, d.forget(t, patch.Trial.Ended)
 	case patch.Returning:
-		t.State, t.Note = patch.Proven, ""
-		return commands.RollbackResult{Release: t.To, Instead: t.From, Discarded: true}, d.forget(t)
+		return commands.RollbackResult{Release: t.To, Instead: t.From, Discarded: true}, d.forget(t, func(t patch.Trial) patch.Trial {
+			t.State, t.Note = patch.Proven, ""
+			return t
+		})
 	case patch.OnTrial, patch.Proven:
 		return r, d.goBack(ctx, c, t)
 	}
 	return r, appliance.Faultf("impctl platform show lists the releases", "there is no release to go back to")
 }
 
-// forget has the release that runs run on, as t says.
-func (d *Daemon) forget(t patch.Trial) error {
-	if err := t.Write(d.home); err != nil {
+// turn has another release run than was to run, unless that has changed since it was
+// looked at.
+func (d *Daemon) turn(was patch.Trial, to func(patch.Trial) patch.Trial) error {
+	_, err := patch.Change(d.home, func(t *patch.Trial) error {
+		if t.State != was.State || t.To != was.To {
+			return appliance.Faultf("status shows how it is now", "another release is to run since a moment ago")
+		}
+		*t = to(*t)
+		return nil
+	})
+	return err
+}
+
+// forget has the release that runs run on.
+func (d *Daemon) forget(was patch.Trial, to func(patch.Trial) patch.Trial) error {
+	if err := d.turn(was, to); err != nil {
 		return err
 	}
 	d.changing.end()
@@ -135,7 +165,7 @@ func (d *Daemon) goBack(ctx context.Context, c commands.Caller, t patch.Trial) e
 		return err
 	}
 	note := fmt.Sprintf("release %s runs again in the place of %s, as %s wanted", t.From, t.To, c.Name)
-	if err := t.Back(note, time.Now()).Write(d.home); err != nil {
+	if err := d.turn(t, func(t patch.Trial) patch.Trial { return t.Back(note, time.Now()) }); err != nil {
 		release()
 		return err
 	}
@@ -184,7 +214,7 @@ func (d *Daemon) releaseList() ([]commands.Release, string) {
 		}
 		list = append(list, r)
 	}
-	return list, t.Note
+	return list, strings.Join(slices.DeleteFunc([]string{t.Note, t.Hotfix}, func(s string) bool { return s == "" }), "; ")
 }
 
 // wentBack is the event of a release that gave way without anybody's command.
@@ -201,8 +231,11 @@ func (d *Daemon) tellOfRelease() {
 	if d.keep(audit.Record{Event: wentBack, Exit: &exit, Note: t.Note}) != nil {
 		return // the next start tries again
 	}
-	t.Untold = false
-	if err := t.Write(d.home); err != nil {
+	_, err = patch.Change(d.home, func(t *patch.Trial) error {
+		t.Untold = false
+		return nil
+	})
+	if err != nil {
 		d.log.Error("the audit log will say again why another release runs", "error", err.Error())
 	}
 }
@@ -275,10 +308,15 @@ func (d *Daemon) answers(ctx context.Context, address string) error {
 // hotfix is in whose name it is.
 const hotfix = "hotfix"
 
+// hotfixShare of the time that a start may take may pass before the role is started
+// without the hotfix: a slow server keeps no appliance from being of use.
+const hotfixShare = 5
+
 // takeHotfix installs the patch that the appliance was created with. waiting says that it
-// cannot be had yet; one that is refused is never asked for again. beside says that the
-// role may run meanwhile, or be stopped by somebody who wants it so.
-func (d *Daemon) takeHotfix(ctx context.Context, beside bool) (waiting bool) {
+// cannot be had yet; one that is refused is never asked for again. Where it must be had
+// within a time, the role waits for it; else it may run meanwhile, or be stopped by
+// somebody who wants it so.
+func (d *Daemon) takeHotfix(ctx context.Context, within time.Duration) (waiting bool) {
 	data, err := os.ReadFile(d.home.Hotfix())
 	if errors.Is(err, fs.ErrNotExist) {
 		return false
@@ -286,7 +324,7 @@ func (d *Daemon) takeHotfix(ctx context.Context, beside bool) (waiting bool) {
 	url := strings.TrimSpace(string(data))
 	var r commands.PatchResult
 	if err == nil {
-		r, waiting, err = d.patchFrom(ctx, url, beside)
+		r, waiting, err = d.patchFrom(ctx, url, within)
 	}
 	if ctx.Err() != nil {
 		return false
@@ -295,7 +333,7 @@ func (d *Daemon) takeHotfix(ctx context.Context, beside bool) (waiting bool) {
 	if waiting && !d.hotfix.set(sent.Error) {
 		return true
 	}
-	_ = d.keep(audit.Record{Event: audit.Command, User: hotfix, Words: []string{"patch-remote", url}, Exit: &sent.Exit}) // it is logged there
+	_ = d.keep(audit.Record{Event: audit.Command, User: hotfix, Words: commands.Redact([]string{"patch-remote", url}), Exit: &sent.Exit}) // it is logged there
 	if waiting {
 		d.log.Warn("the hotfix cannot be had, trying again", "error", sent.Error)
 		d.setUp.Step(ftl.Hotfix, ftl.Waiting, sent.Error)
@@ -318,14 +356,25 @@ func (d *Daemon) takeHotfix(ctx context.Context, beside bool) (waiting bool) {
 }
 
 // patchFrom downloads the hotfix while the role runs, and installs it while it does not.
-func (d *Daemon) patchFrom(ctx context.Context, url string, beside bool) (r commands.PatchResult, waiting bool, err error) {
+func (d *Daemon) patchFrom(ctx context.Context, url string, within time.Duration) (r commands.PatchResult, waiting bool, err error) {
+	if err := d.unproven(); err != nil {
+		return r, true, err
+	}
 	defer os.Remove(d.home.HotfixPatch())
 	c, from := commands.Caller{Name: hotfix}, commands.Download{URL: url}
-	if err := d.jobs.run(ctx, job.KindPatch, c, job.Spec{Home: d.home, Hotfix: &from}, silent{}, new(struct{})); err != nil {
+	downloading, cancel := ctx, context.CancelFunc(func() {})
+	if within > 0 {
+		downloading, cancel = context.WithTimeoutCause(ctx, within, fmt.Errorf("it does not come within %v", within))
+	}
+	defer cancel()
+	if err := d.jobs.run(downloading, job.KindPatch, c, job.Spec{Home: d.home, Hotfix: &from}, silent{}, new(struct{})); err != nil {
+		if late := context.Cause(downloading); late != nil {
+			return r, true, late
+		}
 		exit := commands.ResultOf(err).Exit
 		return r, exit != control.ExitUsage && exit != control.ExitDenied, err
 	}
-	if beside && d.inUse() {
+	if within == 0 && d.inUse() {
 		return r, true, errors.New("the role is stopped, or a job runs")
 	}
 	release, ran, err := d.role.take(ctx, installing)
@@ -349,7 +398,7 @@ func (d *Daemon) keepHotfix(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if !d.inUse() && !d.takeHotfix(ctx, true) {
+		if !d.inUse() && !d.takeHotfix(ctx, 0) {
 			return
 		}
 	}
@@ -358,13 +407,12 @@ func (d *Daemon) keepHotfix(ctx context.Context) {
 // inUse says whether a restart would come amiss.
 func (d *Daemon) inUse() bool { return d.role.Status().State == stopped || len(d.jobs.list()) > 0 }
 
-// note tells logins.
+// note tells logins of the hotfix.
 func (d *Daemon) note(text string) {
-	t, err := patch.ReadTrial(d.home)
-	if err == nil {
-		t.Note, t.At = text, time.Now().UTC()
-		err = t.Write(d.home)
-	}
+	_, err := patch.Change(d.home, func(t *patch.Trial) error {
+		t.Hotfix = text
+		return nil
+	})
 	if err != nil {
 		d.log.Error("logins are not told", "error", err.Error())
 	}

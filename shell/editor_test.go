@@ -120,13 +120,43 @@ func TestEditorSurvivesAnything(t *testing.T) {
 			if strings.IndexFunc(line, hidden) >= 0 {
 				t.Fatalf("the line %q", line)
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(enough):
 			t.Fatalf("the editor stands still after %q", text)
 		}
 		keys.forget()
 	}
 	if shown.Load() == 0 {
 		t.Error("nothing was drawn")
+	}
+}
+
+// The hole: a paste that is over when it stands still. The attack: a network, or who
+// wrote what is pasted, that stops in its midst and goes on with lines. What must hold:
+// they are inserted, and a paste without an end costs one Ctrl-C.
+func TestPasteThatStandsStill(t *testing.T) {
+	var d decoder
+	now := time.Now()
+	var keys []key
+	types := func(text string) {
+		for i := range len(text) {
+			keys = append(keys, d.feed(text[i], now)...)
+		}
+	}
+	types("\x1b[200~files list\x03")
+	now = now.Add(10 * time.Minute)
+	types("\nimpctl reboot --yes\n\x1b[201~")
+	if len(keys) != 1 || keys[0] != (key{keyPaste, "files list impctl reboot --yes"}) {
+		t.Fatalf("%+v", keys)
+	}
+	keys = nil
+	types("\x1b[200~files list\rx\x03")
+	if keys != nil {
+		t.Fatalf("%+v", keys)
+	}
+	now = now.Add(pasteWait + time.Second)
+	types("\x03v\r")
+	if len(keys) != 3 || keys[0].r != ctrlC || keys[1].r != 'v' || keys[2].r != keyEnter {
+		t.Fatalf("%+v", keys)
 	}
 }
 

@@ -62,7 +62,9 @@ const (
 const (
 	maxPaste = MaxLine
 	// escWait is after how long an escape is the key and not the start of a
-	// sequence; pasteWait after how long a paste that never ended is over.
+	// sequence. A network may well stand still in the midst of a paste, and what comes
+	// after it must not act: only a person's Ctrl-C, pasteWait after the last byte, ends
+	// a paste that has no end.
 	escWait   = 500 * time.Millisecond
 	pasteWait = 2 * time.Second
 )
@@ -95,34 +97,33 @@ const (
 func (d *decoder) feed(c byte, now time.Time) []key {
 	silence := now.Sub(d.last)
 	d.last = now
-	var keys []key
 	switch {
-	case d.state == inPaste && silence > pasteWait:
-		keys = d.endPaste()
+	case d.state == inPaste && c == ctrlC && silence > pasteWait:
+		d.endPaste()
 	case d.state != ground && d.state != inRune && d.state != inPaste && silence > escWait:
 		d.reset()
 	}
 	if d.state == inPaste {
-		return append(keys, d.feedPaste(c)...)
+		return d.feedPaste(c)
 	}
 	if c < ' ' || c == 0x7f && d.state != afterEsc {
-		return append(keys, d.control(c)...)
+		return d.control(c)
 	}
 	switch d.state {
 	case ground, inRune:
-		return append(keys, d.text(c)...)
+		return d.text(c)
 	case afterEsc:
-		return append(keys, d.escape(c)...)
+		return d.escape(c)
 	case inCSI:
-		return append(keys, d.csi(c)...)
+		return d.csi(c)
 	case inSS3:
 		d.reset()
-		return append(keys, cursorKey(c, nil)...)
+		return cursorKey(c, nil)
 	case afterBracket: // the Linux console's F1 to F5
 		d.reset()
 	case inString: // until a control ends it
 	}
-	return keys
+	return nil
 }
 
 func (d *decoder) reset() { d.state, d.seq = ground, d.seq[:0] }

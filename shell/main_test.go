@@ -55,7 +55,8 @@ type appliance struct {
 
 	mu        sync.Mutex
 	runs      []control.Request
-	cancelled chan string // the first word of each command that was cancelled
+	hung      chan struct{} // takes a value when Tab hangs
+	cancelled chan string   // the first word of each command that was cancelled
 }
 
 func newAppliance(t testing.TB) *appliance {
@@ -66,7 +67,7 @@ func newAppliance(t testing.TB) *appliance {
 	}
 	t.Cleanup(func() { os.RemoveAll(home) })
 	os.Mkdir(filepath.Join(home, "run"), 0o755)
-	return &appliance{home: home, cancelled: make(chan string, 16), stop: func() {}}
+	return &appliance{home: home, hung: make(chan struct{}, 16), cancelled: make(chan string, 16), stop: func() {}}
 }
 
 func startAppliance(t testing.TB) *appliance {
@@ -131,6 +132,10 @@ func (a *appliance) serve(ctx context.Context, _ control.Peer, req control.Reque
 		}
 		if req.Words[0] == "many" {
 			return many(req.Words[len(req.Words)-1])
+		}
+		if req.Words[0] == "hang" {
+			a.hung <- struct{}{}
+			<-ctx.Done()
 		}
 		return control.Result{Candidates: completions(req.Words)}
 	case control.OpHelp:
@@ -258,9 +263,6 @@ func completions(words []string) []control.Candidate {
 		all = []control.Candidate{
 			{Value: "my file"}, {Value: "my folder/", Open: true}, {Value: "it's"}, {Value: "--pwd=", Open: true},
 			{Value: "--mode=active"}, {Value: "--mode=so so"}, {Value: "plain"}, {Value: "evil\x1b[2J"}, {Value: "evil\nversion"},
-		}
-		if words[0] == "hang" {
-			time.Sleep(5 * time.Second)
 		}
 	}
 	var some []control.Candidate

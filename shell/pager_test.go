@@ -125,14 +125,14 @@ func TestIdle(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			a := newAppliance(t)
-			a.idle = 2
+			a.idle = 6
 			a.start(t)
 			p := sitDown(t, a)
 			p.sees("mx> ")
 			p.types(c.keys)
 			p.sees(c.before)
-			p.sees("sealgate: this session is idle: it ends in 1 second unless a key is pressed\r\n")
-			p.sees("sealgate: this session was idle for 2 seconds and ends\r\n")
+			p.sees("sealgate: this session is idle: it ends in 3 seconds unless a key is pressed\r\n")
+			p.sees("sealgate: this session was idle for 6 seconds and ends\r\n")
 			if code := p.exit(); code != 0 {
 				t.Errorf("exit status %d", code)
 			}
@@ -148,7 +148,7 @@ func TestIdle(t *testing.T) {
 func TestNotIdle(t *testing.T) {
 	t.Parallel()
 	a := newAppliance(t)
-	a.idle = 2
+	a.idle = 6
 	a.start(t)
 	p := sitDown(t, a)
 	p.sees("mx> ")
@@ -160,7 +160,7 @@ func TestNotIdle(t *testing.T) {
 	p.sees("mx> ")
 	p.types("slow\r")
 	p.sees("%")
-	time.Sleep(2500 * time.Millisecond)
+	time.Sleep(time.Duration(a.idle+1) * time.Second)
 	if out := p.output(); strings.Count(out, "idle") != 1 {
 		t.Errorf("a command that runs was idle: %q", out)
 	}

@@ -1,6 +1,7 @@
 package shell
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"net"
@@ -10,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"sealgate/control"
 )
@@ -235,12 +235,14 @@ func TestSignalWhileWaitingForALine(t *testing.T) {
 	cmd := exec.Command(filepath.Join(bin, "sealsh"), "--home", a.home)
 	stdin, _ := cmd.StdinPipe()
 	defer stdin.Close()
+	stdout, _ := cmd.StdoutPipe()
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	stdin.Write([]byte("version\n"))
-	want(t, a, `["version"]`)
-	time.Sleep(20 * time.Millisecond)
+	if line, err := bufio.NewReader(stdout).ReadString('\n'); err != nil {
+		t.Fatalf("%q, %v", line, err)
+	}
 	cmd.Process.Signal(syscall.SIGTERM)
 	cmd.Wait()
 	if code := cmd.ProcessState.ExitCode(); code != 143 {

@@ -20,15 +20,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// enough is how long tests wait for what comes in a moment where nothing else runs.
+const enough = time.Minute
+
 // person is somebody at a terminal where sealsh runs.
 type person struct {
-	t        *testing.T
-	master   *os.File
-	tty      *os.File // kept open, to look at its settings afterwards
-	cmd      *exec.Cmd
-	before   unix.Termios
-	exited   chan struct{}
-	deadline time.Duration
+	t      *testing.T
+	master *os.File
+	tty    *os.File // kept open, to look at its settings afterwards
+	cmd    *exec.Cmd
+	before unix.Termios
+	exited chan struct{}
 
 	mu   sync.Mutex
 	out  bytes.Buffer
@@ -63,7 +65,7 @@ func newPerson(t *testing.T, columns int) *person {
 	}
 	pty.Setsize(master, &pty.Winsize{Rows: 24, Cols: uint16(columns)})
 	master = pollable(t, master)
-	p := &person{t: t, master: master, tty: tty, exited: make(chan struct{}), deadline: 5 * time.Second}
+	p := &person{t: t, master: master, tty: tty, exited: make(chan struct{})}
 	p.before = p.termios()
 	return p
 }
@@ -135,7 +137,7 @@ func (p *person) types(keys string) {
 // sees waits for text after what was seen before.
 func (p *person) sees(text string) {
 	p.t.Helper()
-	for end := time.Now().Add(p.deadline); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(enough); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
 		out := p.output()
 		if i := strings.Index(out[p.seen:], text); i >= 0 {
 			p.seen += i + len(text)
@@ -158,7 +160,7 @@ func (p *person) exit() int {
 	select {
 	case <-p.exited:
 		return p.cmd.ProcessState.ExitCode()
-	case <-time.After(p.deadline):
+	case <-time.After(enough):
 		p.t.Fatal("sealsh does not end")
 		return 0
 	}
@@ -185,7 +187,7 @@ func (p *person) findsTerminalRestored() {
 
 func want(t *testing.T, a *appliance, lines ...string) {
 	t.Helper()
-	for end := time.Now().Add(3 * time.Second); len(a.ran()) < len(lines) && time.Now().Before(end); {
+	for end := time.Now().Add(enough); len(a.ran()) < len(lines) && time.Now().Before(end); {
 		time.Sleep(2 * time.Millisecond)
 	}
 	if diff := cmp.Diff(lines, a.ran()); diff != "" {
@@ -278,25 +280,31 @@ func TestTabLists(t *testing.T) {
 	want(t, a, `["export-local"]`)
 }
 
+// A daemon that never answers Tab costs the completion, and Ctrl-C does not wait for it.
 func TestTabNeverHangs(t *testing.T) {
 	t.Parallel()
 	a := startAppliance(t)
 	p := sitDown(t, a)
 	p.sees("mx> ")
-	began := time.Now()
 	p.types("hang x\ty\r")
-	want(t, a, `["hang","xy"]`)
-	if d := time.Since(began); d < quickWait || d > quickWait+8*time.Second {
-		t.Errorf("the daemon was given %v, want about %v", d, quickWait)
-	}
+	<-a.hung
+	ran := []string{`["hang","xy"]`}
+	want(t, a, ran...)
 	p.sees("mx> ")
-	p.types("hang x\t")
-	time.Sleep(100 * time.Millisecond)
-	began = time.Now()
-	p.types("\x03z\r") // Ctrl-C gives up the completion and clears the line
-	want(t, a, `["hang","xy"]`, `["z"]`)
-	if d := time.Since(began); d > quickWait-200*time.Millisecond {
-		t.Errorf("Ctrl-C took %v", d)
+	// A machine with more to do may be slow once, and not again and again.
+	for try := 0; ; try++ {
+		p.types("hang x\t")
+		<-a.hung
+		began := time.Now()
+		p.types("\x03z\r") // gives up the completion and clears the line
+		ran = append(ran, `["z"]`)
+		want(t, a, ran...)
+		if time.Since(began) < quickWait/2 {
+			return
+		}
+		if try == 9 {
+			t.Fatal("Ctrl-C waits for the daemon")
+		}
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"testing"
 
 	"filippo.io/age"
+	"github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sys/unix"
 
@@ -374,6 +375,42 @@ func TestPayloadsThatAreRefused(t *testing.T) {
 		t.Errorf("another's recipient: %v", err)
 	}
 	untouched(t, v)
+}
+
+// A patch that is refused in its midst leaves the release to go back to.
+func TestTheReleaseBeforeStays(t *testing.T) {
+	v := newVendor(t)
+	r := v.releases()
+	next := func(from, to string, sequence uint64) Manifest {
+		return Manifest{Product: Product, From: []string{from}, To: to, Sequence: sequence}
+	}
+	for n, m := range []Manifest{next("1.0", "1.1", 1), next("1.1", "1.2", 2)} {
+		if err := install(v, v.forge(t, m, program)); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Activate(m.To); err != nil {
+			t.Fatal(n, err)
+		}
+	}
+	m := next("1.2", "1.3", 3)
+	lies := m
+	lies.Files = []File{fileOf(program)}
+	changed := program
+	changed.body = strings.ToUpper(program.body)
+	if err := install(v, v.forge(t, lies, changed)); err == nil || !strings.Contains(err.Error(), "is not what was signed") {
+		t.Errorf("another content: %v", err)
+	}
+	list, err := r.List()
+	if diff := cmp.Diff([]string{"1.0", "1.1", "1.2"}, list); err != nil || diff != "" {
+		t.Errorf("%v, %s", err, diff)
+	}
+	if err := install(v, v.forge(t, m, program)); err != nil {
+		t.Fatal(err)
+	}
+	list, err = r.List()
+	if diff := cmp.Diff([]string{"1.0", "1.2", "1.3"}, list); err != nil || diff != "" {
+		t.Errorf("%v, %s", err, diff)
+	}
 }
 
 // A bomb is as large as its manifest says, and stops there.

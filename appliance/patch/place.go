@@ -55,7 +55,7 @@ func (p *Patch) Place(ctx context.Context, r Releases, progress func(done, total
 	if err := p.Room(r, 0); err != nil {
 		return err
 	}
-	if err := r.sweep(); err != nil {
+	if err := r.Tidy(); err != nil {
 		return err
 	}
 	part := filepath.Join(r.dir(), "."+p.Manifest.To+atomicfile.Suffix)
@@ -65,7 +65,12 @@ func (p *Patch) Place(ctx context.Context, r Releases, progress func(done, total
 	if err := p.Unpack(ctx, part, progress); err != nil {
 		return errors.Join(err, os.RemoveAll(part))
 	}
-	if err := errors.Join(os.Chmod(part, 0o755), os.Rename(part, r.folder(p.Manifest.To)), atomicfile.SyncDir(r.dir())); err != nil {
+	// Until here whoever runs can go back to what ran before.
+	err := r.sweep(filepath.Base(part))
+	if err == nil {
+		err = errors.Join(os.Chmod(part, 0o755), os.Rename(part, r.folder(p.Manifest.To)), atomicfile.SyncDir(r.dir()))
+	}
+	if err != nil {
 		return errors.Join(err, os.RemoveAll(part))
 	}
 	return r.raise(p.Key, p.Manifest)

@@ -105,8 +105,8 @@ func (r Releases) Activate(release string) error {
 	return atomicfile.Symlink(release, r.link())
 }
 
-// sweep removes every release but the one that runs, and what was never finished.
-func (r Releases) sweep() error {
+// sweep removes every release but the one that runs, and the folder that is to be one.
+func (r Releases) sweep(next string) error {
 	running, err := r.Running()
 	if err != nil {
 		return err
@@ -117,7 +117,7 @@ func (r Releases) sweep() error {
 	}
 	var errs []error
 	for _, e := range entries {
-		if e.Name() == running || !e.IsDir() && !strings.HasSuffix(e.Name(), atomicfile.Suffix) {
+		if e.Name() == running || e.Name() == next || !e.IsDir() {
 			continue
 		}
 		errs = append(errs, r.remove(e.Name()))

@@ -45,6 +45,8 @@ type Trial struct {
 	// Note is what logins are told, and when that was.
 	Note string    `json:"note,omitempty"`
 	At   time.Time `json:"at,omitzero"`
+	// Hotfix is what they are told of the patch that the appliance was created with.
+	Hotfix string `json:"hotfix,omitempty"`
 	// Untold is that the audit log has no record of Note yet: nobody's command led to it.
 	Untold bool `json:"untold,omitempty"`
 }
@@ -74,7 +76,42 @@ func ReadTrial(home appliance.Home) (Trial, error) {
 	return t, nil
 }
 
-// Write keeps it.
+// Lock has whoever else changes the trial wait, in this process or another one, until
+// it is closed.
+func Lock(home appliance.Home) (io.Closer, error) {
+	folder, err := os.Open(string(home)) // the file itself is another one after each change
+	if err != nil {
+		return nil, err
+	}
+	err = unix.EINTR
+	for err == unix.EINTR {
+		err = unix.Flock(int(folder.Fd()), unix.LOCK_EX)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("lock %s: %w", home, err), folder.Close())
+	}
+	return folder, nil
+}
+
+// Change changes the trial as it is now, and returns what it is then. An error of
+// change leaves it as it was.
+func Change(home appliance.Home, change func(*Trial) error) (Trial, error) {
+	lock, err := Lock(home)
+	if err != nil {
+		return Trial{}, err
+	}
+	defer lock.Close()
+	t, err := ReadTrial(home)
+	if err != nil {
+		return t, err
+	}
+	if err := change(&t); err != nil {
+		return t, err
+	}
+	return t, t.Write(home)
+}
+
+// Write keeps it. Whoever changes what may be there already has locked it.
 func (t Trial) Write(home appliance.Home) error {
 	t.Format = trialFormat
 	data, err := json.Marshal(t)
@@ -103,5 +140,5 @@ func (t Trial) Keeps() []string {
 
 // Ended is the state when the release before runs again: what was said stays.
 func (t Trial) Ended() Trial {
-	return Trial{Base: t.Base, Note: t.Note, At: t.At, Untold: t.Untold}
+	return Trial{Base: t.Base, Note: t.Note, At: t.At, Hotfix: t.Hotfix, Untold: t.Untold}
 }

@@ -124,12 +124,12 @@ func (b *bundle) header(name string, size int64) error {
 }
 
 func (b *bundle) file(i item) error {
-	content, closeIt, err := i.open()
+	content, err := i.open()
 	if err != nil {
-		b.manifest.Notes = append(b.manifest.Notes, Note{"bundle", err.Error()})
+		b.note(err)
 		return nil
 	}
-	defer closeIt()
+	defer content.Close()
 	if err := b.header(i.name, i.size); err != nil {
 		return err
 	}
@@ -143,26 +143,65 @@ func (b *bundle) file(i item) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", i.name, err)
 	}
+	if content.failed != nil {
+		b.note(fmt.Errorf("%s ends in zeros: %w", i.name, content.failed))
+	}
 	b.manifest.Files = append(b.manifest.Files, File{i.name, i.size, hex.EncodeToString(h.Sum(nil))})
 	return nil
 }
 
+func (b *bundle) note(err error) {
+	b.manifest.Notes = append(b.manifest.Notes, Note{"bundle", err.Error()})
+}
+
+// content is what a file of a bundle holds, and its failed why reading ended early.
+type content struct {
+	io.Reader
+	failed error
+	close  []func() error
+}
+
+// Close closes what the content comes from.
+func (c *content) Close() {
+	for _, f := range c.close {
+		_ = f() // it was only read
+	}
+}
+
 // open is the content, as many bytes as were announced: what was cut off since it was
-// measured is made up with zeros.
-func (i item) open() (io.Reader, func(), error) {
+// measured, or cannot be read, is made up with zeros.
+func (i item) open() (*content, error) {
 	if i.path == "" {
-		return bytes.NewReader(i.data), func() {}, nil
+		return &content{Reader: bytes.NewReader(i.data)}, nil
 	}
 	file, err := ownership.OpenShared(i.path)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	content := io.MultiReader(io.NewSectionReader(file, i.from, math.MaxInt64-i.from), zeros{})
+	c := &content{}
+	whole := io.MultiReader(readable{io.NewSectionReader(file, i.from, math.MaxInt64-i.from), c}, zeros{})
 	if i.seal == nil {
-		return io.LimitReader(content, i.size), func() { file.Close() }, nil
+		c.Reader = io.LimitReader(whole, i.size)
+	} else {
+		sealed := sealing(io.LimitReader(whole, i.plain), i.seal)
+		c.Reader, c.close = sealed, append(c.close, sealed.Close)
 	}
-	sealed := sealing(io.LimitReader(content, i.plain), i.seal)
-	return sealed, func() { sealed.Close(); file.Close() }, nil
+	c.close = append(c.close, file.Close)
+	return c, nil
+}
+
+// readable is what can be read of a file. A disk that fails is what support looks for.
+type readable struct {
+	io.Reader
+	of *content
+}
+
+func (r readable) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	if err != nil && err != io.EOF {
+		r.of.failed, err = err, io.EOF
+	}
+	return n, err
 }
 
 // told tells progress, and ends when the bundle is cancelled.
@@ -226,12 +265,12 @@ func (i item) report(w io.Writer, m *masker) error {
 		i.from, i.data = i.from+skipped, i.data[min(int64(len(i.data)), skipped):]
 		i.size = reportedLog
 	}
-	content, closeIt, err := i.open()
+	content, err := i.open()
 	if err != nil {
 		_, err = fmt.Fprintf(w, "%v\n", err)
 		return err
 	}
-	defer closeIt()
+	defer content.Close()
 	if skipped > 0 {
 		fmt.Fprintf(w, "… the last %d bytes:\n", reportedLog)
 	}
@@ -240,7 +279,12 @@ func (i item) report(w io.Writer, m *masker) error {
 		return err
 	}
 	if last.b != '\n' {
-		_, err = fmt.Fprintln(w)
+		if _, err := fmt.Fprintln(w); err != nil {
+			return err
+		}
+	}
+	if content.failed != nil {
+		_, err = fmt.Fprintf(w, "(it ends in zeros: %v)\n", content.failed)
 	}
 	return err
 }

@@ -50,7 +50,13 @@ func bundleOf(t *testing.T, src Source, o Options) (map[string]string, Manifest)
 	if err != nil {
 		t.Fatal(err)
 	}
-	gz, err := gzip.NewReader(&b)
+	return unpacked(t, &b), m
+}
+
+// unpacked are the files of a bundle, by name.
+func unpacked(t *testing.T, b io.Reader) map[string]string {
+	t.Helper()
+	gz, err := gzip.NewReader(b)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +64,7 @@ func bundleOf(t *testing.T, src Source, o Options) (map[string]string, Manifest)
 	for in := tar.NewReader(gz); ; {
 		h, err := in.Next()
 		if err == io.EOF {
-			return files, m
+			return files
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -68,6 +74,44 @@ func bundleOf(t *testing.T, src Source, o Options) (map[string]string, Manifest)
 			t.Fatal(err)
 		}
 		files[h.Name] = string(data)
+	}
+}
+
+// A file that the disk does not give leaves a note, and the rest is there. The memory
+// of this process has nothing at 0.
+func TestFilesThatCannotBeRead(t *testing.T) {
+	identity, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed, err := sealedSize(10, identity.Recipient())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const bad = "/proc/self/mem"
+	items := []item{
+		{name: "a", data: []byte("before"), size: 6},
+		{name: "b", path: bad, size: 10},
+		{name: "c.age", path: bad, size: sealed, plain: 10, seal: identity.Recipient()},
+		{name: "d", data: []byte("after"), size: 5},
+	}
+	m := manifestOf(Source{}, Options{}, time.Now())
+	var b bytes.Buffer
+	if err := m.write(t.Context(), Source{}, items, &b, func(done, total int64) {}); err != nil {
+		t.Fatal(err)
+	}
+	files := unpacked(t, &b)
+	if files["a"] != "before" || files["b"] != strings.Repeat("\x00", 10) || int64(len(files["c.age"])) != sealed || files["d"] != "after" {
+		t.Errorf("%q", files)
+	}
+	for _, name := range []string{"b", "c.age"} {
+		if notes := notesOf(m, "bundle"); !strings.Contains(notes, name+" ends in zeros: read "+bad) || !strings.Contains(files[ManifestName], name+" ends in zeros") {
+			t.Errorf("of %s it is said: %s", name, notes)
+		}
+	}
+	var said strings.Builder
+	if err := items[1].report(&said, newMasker(nil)); err != nil || !strings.Contains(said.String(), "(it ends in zeros: read "+bad) {
+		t.Errorf("%q, %v", said.String(), err)
 	}
 }
 
@@ -242,11 +286,11 @@ func TestSealedSizes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	content, closeIt, err := item{path: path, size: size, plain: 200_000, seal: identity.Recipient()}.open()
+	content, err := item{path: path, size: size, plain: 200_000, seal: identity.Recipient()}.open()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer closeIt()
+	defer content.Close()
 	if sealed, err := io.ReadAll(content); err != nil || int64(len(sealed)) != size {
 		t.Errorf("%d bytes, not %d, %v", len(sealed), size, err)
 	}

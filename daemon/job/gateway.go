@@ -78,6 +78,37 @@ func registered(ctx context.Context, db *store.Store, name string) (store.Object
 	return list[at], nil
 }
 
+// searchGateways finds the gateways that have a key here, whether the role runs or not.
+func searchGateways(ctx context.Context, home appliance.Home, x commands.SearchGateways) (r commands.FoundGateways, err error) {
+	db, err := store.Open(ctx, string(home), store.Options{ReadOnly: true})
+	if err != nil {
+		return r, err
+	}
+	defer closing(db)
+	list, err := db.Gateways(ctx)
+	if err != nil {
+		return r, err
+	}
+	list = slices.DeleteFunc(list, func(o store.Object) bool { return !strings.HasPrefix(o.Name, x.Prefix) })
+	if len(list) == 0 {
+		return r, nil
+	}
+	r.Last = list[len(list)-1].Name
+	r.More = max(len(list)-x.Most, 0)
+	groups := make(map[string]string)
+	for _, o := range list[:len(list)-r.More] {
+		if _, known := groups[o.ParentID]; !known {
+			group, err := db.Get(ctx, o.ParentID)
+			if err != nil {
+				return r, err
+			}
+			groups[o.ParentID] = group.Name
+		}
+		r.Gateways = append(r.Gateways, commands.FoundGateway{Name: o.Name, Group: groups[o.ParentID]})
+	}
+	return r, nil
+}
+
 // ended waits until a command has ended.
 func ended(ctx context.Context, db *store.Store, x commands.AskGateway, id string, most time.Duration, ui control.UI) error {
 	given := false

@@ -34,6 +34,7 @@ const (
 	KindImport   = "import"
 	KindHistory  = "history"
 	KindEvents   = "list of events"
+	KindSearch   = "search for gateways"
 	KindLicences = "licence check"
 	KindRevert   = "revert"
 	KindPatch    = "patch"
@@ -44,23 +45,24 @@ const (
 
 // Spec is what a job is to do: exactly one of its fields besides Home is set.
 type Spec struct {
-	Home          appliance.Home           `json:"home"`
-	Export        *commands.Export         `json:"export,omitempty"`
-	Send          *commands.Send           `json:"send,omitempty"`
-	TechInfo      *commands.TechInfo       `json:"tech_info,omitempty"`
-	AcceptHostKey *commands.AcceptHostKey  `json:"accept_host_key,omitempty"`
-	Test          *commands.ConnectionTest `json:"test,omitempty"`
-	AWSLogs       *commands.AWSLogs        `json:"aws_logs,omitempty"`
-	Import        *commands.Import         `json:"import,omitempty"`
-	History       *commands.History        `json:"history,omitempty"`
-	Events        *commands.Events         `json:"events,omitempty"`
-	Revert        *commands.Revert         `json:"revert,omitempty"`
-	Licences      bool                     `json:"licences,omitempty"`
-	Patch         *commands.Patch          `json:"patch,omitempty"`
-	Hotfix        *commands.Download       `json:"hotfix,omitempty"`
-	Gateway       *commands.AskGateway     `json:"gateway,omitempty"`
-	Register      *Register                `json:"register,omitempty"`
-	Leave         *Leave                   `json:"leave,omitempty"`
+	Home           appliance.Home           `json:"home"`
+	Export         *commands.Export         `json:"export,omitempty"`
+	Send           *commands.Send           `json:"send,omitempty"`
+	TechInfo       *commands.TechInfo       `json:"tech_info,omitempty"`
+	AcceptHostKey  *commands.AcceptHostKey  `json:"accept_host_key,omitempty"`
+	Test           *commands.ConnectionTest `json:"test,omitempty"`
+	AWSLogs        *commands.AWSLogs        `json:"aws_logs,omitempty"`
+	Import         *commands.Import         `json:"import,omitempty"`
+	History        *commands.History        `json:"history,omitempty"`
+	Events         *commands.Events         `json:"events,omitempty"`
+	Revert         *commands.Revert         `json:"revert,omitempty"`
+	Licences       bool                     `json:"licences,omitempty"`
+	Patch          *commands.Patch          `json:"patch,omitempty"`
+	Hotfix         *commands.Download       `json:"hotfix,omitempty"`
+	Gateway        *commands.AskGateway     `json:"gateway,omitempty"`
+	SearchGateways *commands.SearchGateways `json:"search_gateways,omitempty"`
+	Register       *Register                `json:"register,omitempty"`
+	Leave          *Leave                   `json:"leave,omitempty"`
 }
 
 const (
@@ -138,6 +140,8 @@ func serve(ctx context.Context, _ control.Peer, req control.Request, s *control.
 		out, err = revert(ctx, spec.Home, *spec.Revert)
 	case spec.Gateway != nil:
 		out, err = askGateway(ctx, spec.Home, *spec.Gateway, s)
+	case spec.SearchGateways != nil:
+		out, err = searchGateways(ctx, spec.Home, *spec.SearchGateways)
 	case spec.Register != nil:
 		out, err = register(ctx, spec.Home, *spec.Register)
 	case spec.Leave != nil:

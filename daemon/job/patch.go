@@ -55,6 +55,10 @@ func installPatch(ctx context.Context, releases patch.Releases, file *os.File, w
 	if t.From, err = releases.Running(); err != nil {
 		return r, err
 	}
+	if t.DataBefore, t.Data, err = copyData(ctx, releases.Home, ui); err != nil {
+		return r, err
+	}
+	// It ends with the removal of the release that could be gone back to until then.
 	if rootd.Needed(releases.Home) {
 		err = rootd.Client{For: who}.PlaceRelease(ctx, file, ui)
 	} else {
@@ -63,13 +67,23 @@ func installPatch(ctx context.Context, releases patch.Releases, file *os.File, w
 	if err != nil {
 		return r, err
 	}
-	if t.DataBefore, t.Data, err = copyData(ctx, releases.Home, ui); err != nil {
-		return r, err
-	}
-	if err := t.Write(releases.Home); err != nil {
+	if err := want(ctx, releases.Home, t); err != nil {
 		return r, err
 	}
 	return commands.PatchResult{Release: m.To, Before: t.From, Sequence: m.Sequence, Files: len(m.Files), Bytes: m.Unpacked(), Key: p.Key.String()}, nil
+}
+
+// want has the next start activate what t says.
+func want(ctx context.Context, home appliance.Home, t patch.Trial) error {
+	lock, err := patch.Lock(home)
+	if err != nil {
+		return err
+	}
+	defer closing(lock)
+	if ctx.Err() != nil { // nobody keeps the role stopped any more
+		return context.Cause(ctx)
+	}
+	return t.Write(home)
 }
 
 // provenPatch is a patch of which everything was checked that can be, while nothing

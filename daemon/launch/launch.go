@@ -96,6 +96,11 @@ func (l *Launcher) Start(ctx context.Context) error {
 
 // next is the program that is to run, or "" for the installation's own.
 func (l *Launcher) next() (patch.Trial, string, error) {
+	lock, err := patch.Lock(l.Home) // a job whose daemon was killed may be at its last step
+	if err != nil {
+		return patch.Trial{}, "", err
+	}
+	defer lock.Close()
 	t, err := l.settle()
 	if err != nil {
 		return t, "", err
@@ -227,8 +232,7 @@ func (l *Launcher) args(more ...string) []string {
 // try runs a release on trial. Unless that was all, what is to run is looked at
 // again.
 func (l *Launcher) try(ctx context.Context, program string, t patch.Trial) (over bool, err error) {
-	t.Starts++
-	if err := t.Write(l.Home); err != nil {
+	if t, err = l.judge(t, func(t *patch.Trial) { t.Starts++ }); err != nil {
 		return true, err
 	}
 	l.Log.Info("a release is on trial", "release", t.To, "start", t.Starts)
@@ -242,8 +246,9 @@ func (l *Launcher) try(ctx context.Context, program string, t patch.Trial) (over
 	defer deadline.Stop()
 	select {
 	case <-ctx.Done():
-		t.Starts-- // nothing speaks against it
-		return true, errors.Join(c.stop(), t.Write(l.Home))
+		end := c.stop()
+		_, err := l.judge(t, func(t *patch.Trial) { t.Starts-- }) // nothing speaks against it
+		return true, errors.Join(end, err)
 	case end := <-c.ended:
 		return l.failed(t, endOf(end))
 	case <-deadline.C:
@@ -251,13 +256,26 @@ func (l *Launcher) try(ctx context.Context, program string, t patch.Trial) (over
 		return l.giveUp(t, "it was not healthy within "+l.Deadline.String())
 	case <-c.healthy:
 	}
-	t.State, t.Starts = patch.Proven, 0
-	if err := errors.Join(t.Write(l.Home), KeepData(l.Home)); err != nil { // the next start tries again
+	if _, err = l.judge(t, func(t *patch.Trial) { t.State, t.Starts = patch.Proven, 0 }); err == nil {
+		err = KeepData(l.Home)
+	}
+	if err != nil { // the next start tries again
 		l.Log.Error("it is not kept that the release is healthy", "error", err.Error())
 	}
 	l.Log.Info("the release is healthy", "release", t.To)
 	notify(sd.SdNotifyReady)
 	return true, c.wait(ctx)
+}
+
+// judge changes what is known of the release that t has on trial. Where an
+// administrator has decided otherwise meanwhile, that stays.
+func (l *Launcher) judge(t patch.Trial, change func(*patch.Trial)) (patch.Trial, error) {
+	return patch.Change(l.Home, func(now *patch.Trial) error {
+		if now.State == patch.OnTrial && now.To == t.To {
+			change(now)
+		}
+		return nil
+	})
 }
 
 // failed counts a start that failed.
@@ -271,9 +289,9 @@ func (l *Launcher) failed(t patch.Trial, end string) (over bool, err error) {
 }
 
 func (l *Launcher) giveUp(t patch.Trial, why string) (over bool, err error) {
-	t = back(t, failed(t, why))
-	l.Log.Error(t.Note)
-	err = t.Write(l.Home)
+	note := failed(t, why)
+	l.Log.Error(note)
+	_, err = l.judge(t, func(t *patch.Trial) { *t = back(*t, note) })
 	return err != nil, err
 }
 

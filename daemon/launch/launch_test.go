@@ -93,6 +93,60 @@ func TestProven(t *testing.T) {
 	}
 }
 
+// What an administrator decides while a release is on trial is not undone by how the
+// trial ends: neither by its last failure nor by its proof.
+func TestDecidedOnTrial(t *testing.T) {
+	for name, end := range map[string]string{"failure": "exit 3\n", "proof": "printf x >&3\nexec 3>&-\nexit 75\n"} {
+		t.Run(name, func(t *testing.T) {
+			home := newHome(t, "#!/bin/sh\ntouch \"$3/up\"\nuntil [ -e \"$3/decided\" ]; do sleep 0.05; done\n"+end)
+			p := pending(t, home)
+			l := launcher(home)
+			l.Args = []string{"--home", string(home)}
+			settled, err := l.settle()
+			if err != nil {
+				t.Fatal(err)
+			}
+			settled.Starts = MaxStarts - 1
+			if err := settled.Write(home); err != nil {
+				t.Fatal(err)
+			}
+			ended := make(chan error, 1)
+			go func() { ended <- l.Start(context.Background()) }()
+			for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+				if _, err := os.Stat(filepath.Join(string(home), "up")); err == nil {
+					break
+				}
+				if time.Now().After(deadline) {
+					t.Fatal("it does not start")
+				}
+			}
+			_, err = patch.Change(home, func(t *patch.Trial) error {
+				*t = t.Back("as root wanted", time.Now())
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(string(home), "decided"), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := <-ended; errors.Is(err, ErrAgain) {
+				err = l.Start(t.Context())
+				if !errors.Is(err, errBase) {
+					t.Fatal(err)
+				}
+			}
+			after, err := patch.ReadTrial(home)
+			if err != nil || after.State != patch.None || after.Note != "as root wanted" {
+				t.Errorf("%+v, %v", after, err)
+			}
+			if now, err := store.Current(string(home)); err != nil || now != p.DataBefore {
+				t.Errorf("the data are %s, %v", now, err)
+			}
+		})
+	}
+}
+
 // Whoever installs a new release on the machine has it, whatever was patched.
 func TestInstallationIsReplaced(t *testing.T) {
 	home := newHome(t, "#!/bin/sh\n")

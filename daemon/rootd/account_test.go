@@ -20,6 +20,7 @@ import (
 	"sealgate/appliance/account"
 	"sealgate/commands"
 	"sealgate/control"
+	"sealgate/internal/trial"
 )
 
 const goodPassword = "Good-pw-17"
@@ -122,7 +123,7 @@ func TestHostileRequests(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		conn.SetDeadline(time.Now().Add(20 * time.Second))
+		conn.SetDeadline(time.Now().Add(trial.Patience))
 		conn.Write(sent)
 		conn.(*net.UnixConn).CloseWrite()
 		if _, err := conn.Read(make([]byte, 4)); errors.Is(err, os.ErrDeadlineExceeded) {
@@ -138,7 +139,7 @@ func TestHostileRequests(t *testing.T) {
 	if _, err := (Client{}).Accounts(t.Context()); err != nil {
 		t.Errorf("the service is gone: %v", err)
 	}
-	idle.SetReadDeadline(time.Now().Add(20 * time.Second))
+	idle.SetReadDeadline(time.Now().Add(trial.Patience))
 	if _, err := idle.Read(make([]byte, 4)); errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Error("a silent connection stays")
 	}

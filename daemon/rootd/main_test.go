@@ -135,7 +135,7 @@ func newApplianceOf(t *testing.T, role, name string) *trial.Appliance {
 // wait waits for what must come, and never for what must not.
 func wait(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !is(); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(trial.Patience); !is(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("it does not come to it that %s", what)
 		}

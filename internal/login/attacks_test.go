@@ -15,6 +15,7 @@ import (
 
 	"sealgate/internal/machine"
 	"sealgate/internal/peers"
+	"sealgate/internal/trial"
 )
 
 // Every script tells how somebody tries to get out of the sealed shell with the
@@ -245,7 +246,7 @@ func TestCutConnection(t *testing.T) {
 				t.Fatal("there is no sealsh")
 			}
 			c.Close()
-			for deadline := time.Now().Add(10 * time.Second); shellRuns(); time.Sleep(10 * time.Millisecond) {
+			for deadline := time.Now().Add(trial.Patience); shellRuns(); time.Sleep(10 * time.Millisecond) {
 				if time.Now().After(deadline) {
 					t.Fatal("sealsh is still there")
 				}

@@ -34,7 +34,7 @@ func TestUnitForbidsNothingNeeded(t *testing.T) {
 		strace.Process.Signal(syscall.SIGINT)
 		strace.Wait()
 	}
-	for deadline := time.Now().Add(10 * time.Second); tracer(t, app.PID()) != strace.Process.Pid; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(trial.Patience); tracer(t, app.PID()) != strace.Process.Pid; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			stop()
 			t.Fatal("strace does not get hold of the daemon")

@@ -35,7 +35,7 @@ func TestHeadsGoToSyslog(t *testing.T) {
 	kept := filepath.Join(t.TempDir(), "auth.log")
 	hears := func(want string) {
 		t.Helper()
-		socket.SetReadDeadline(time.Now().Add(time.Minute))
+		socket.SetReadDeadline(time.Now().Add(trial.Patience))
 		said := make([]byte, 1000)
 		n, err := socket.Read(said)
 		line := string(said[:n])

@@ -12,6 +12,9 @@ import (
 	"unicode/utf8"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"sealgate/appliance/model"
+	"sealgate/appliance/store"
 )
 
 // attack holds what terminals obey: a clipboard write, a cleared screen, an
@@ -66,11 +69,41 @@ func plain(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// The hole: completion draws what others named. The attack: files whose names
-// reorder, clear or write to the clipboard, offered by Tab and explained by ?.
+// registerGateways has a management server know gateways by these names.
+func registerGateways(t *testing.T, home string, names ...string) {
+	t.Helper()
+	db, err := store.Open(t.Context(), home, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	_, err = db.Write(t.Context(), store.Change{}, func(tx *store.Tx) error {
+		group, err := tx.Create(t.Context(), store.Object{ParentID: model.RootID, Kind: model.GatewayGroup, Name: "Edge"})
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			id, err := tx.Create(t.Context(), store.Object{ParentID: group, Kind: model.Gateway, Name: name})
+			if err != nil {
+				return err
+			}
+			if err := tx.PutGatewayKey(t.Context(), store.GatewayKey{GatewayID: id, Pin: "pin of " + name, Sealing: "key", Kind: "byol"}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The hole: completion draws what others named. The attack: files and gateways whose
+// names reorder, clear or write to the clipboard, offered by Tab and explained by ?.
 // What must hold: they are shown as escapes or not at all, and the prompt goes on.
 func TestHostileNamesInCompletion(t *testing.T) {
 	app := newAppliance(t)
+	registerGateways(t, app.Home, "gw-a\u202egpj", "gw-b\u009b2J", "gw-c\x1b]52;c;aWQ=\x07", "gw-e\u200bf", "gw-fine")
 	if err := app.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -86,6 +119,12 @@ func TestHostileNamesInCompletion(t *testing.T) {
 	shown := term.until("mx1_fine.tgz")
 	term.send("\x15files delete ?")
 	shown += term.until("mx1_fine.tgz")
+	term.send("\x15impctl gateway drain gw-\t\t")
+	shown += term.until("gw-fine")
+	term.send("\x15impctl gateway drain ?")
+	shown += term.until("in gateway group \"Edge\"\r\n  --json")
+	term.send("\x15impctl gateway drain gw-f\t")
+	shown += term.until("drain gw-fine ")
 	term.send("\x15version\r")
 	term.expect("Sealgate dev")
 	term.send("exit\r")

@@ -70,7 +70,20 @@ func TestKilledWhileItIsPatched(t *testing.T) {
 // patchable is an appliance, and where a patch for it is.
 func patchable(t *testing.T) (app *trial.Appliance, url string) {
 	t.Helper()
-	dir, home := t.TempDir(), filepath.Join(t.TempDir(), "app")
+	home := filepath.Join(t.TempDir(), "app")
+	srv := httptest.NewServer(http.FileServer(http.Dir(filepath.Dir(patchFor(t, home)))))
+	t.Cleanup(srv.Close)
+	app, err := trial.New(bin, home, "mx", "mx1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return app, srv.URL + "/patch"
+}
+
+// patchFor is a patch that the appliance which will be in home takes.
+func patchFor(t *testing.T, home string) (file string) {
+	t.Helper()
+	dir := t.TempDir()
 	v, err := trial.NewVendor(bin, dir)
 	if err != nil {
 		t.Fatal(err)
@@ -82,15 +95,11 @@ func patchable(t *testing.T) (app *trial.Appliance, url string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := v.Patch(release, "dev", "1.1", 1, filepath.Join(dir, "patch")); err != nil {
+	file = filepath.Join(dir, "patch")
+	if err := v.Patch(release, "dev", "1.1", 1, file); err != nil {
 		t.Fatal(err)
 	}
-	srv := httptest.NewServer(http.FileServer(http.Dir(dir)))
-	t.Cleanup(srv.Close)
-	if app, err = trial.New(bin, home, "mx", "mx1"); err != nil {
-		t.Fatal(err)
-	}
-	return app, srv.URL + "/patch"
+	return file
 }
 
 // patchAndRestart is what an administrator says; some of it to nobody, when the

@@ -379,11 +379,10 @@ func (w *world) pid(ts *testscript.TestScript, which string) int {
 	return pid
 }
 
-// until TEXT LINE runs a line again and again, a minute at most, until its
-// output holds TEXT.
+// until TEXT LINE runs a line again and again until its output holds TEXT.
 func until(ts *testscript.TestScript, neg bool, args []string) {
 	out := ""
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(trial.Patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		out, _ = of(ts).app.Run(args[1])
 		if strings.Contains(out, args[0]) {
 			return
@@ -476,10 +475,10 @@ func background(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(w.running.Start())
 }
 
-// said TEXT waits, a minute at most, until it has written TEXT.
+// said TEXT waits until it has written TEXT.
 func said(ts *testscript.TestScript, neg bool, args []string) {
 	w := of(ts)
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(trial.Patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		if strings.Contains(w.out.String(), args[0]) {
 			return
 		}
@@ -508,7 +507,7 @@ func ended(ts *testscript.TestScript, neg bool, args []string) {
 
 // uploading waits until the server has some of a file.
 func uploading(ts *testscript.TestScript, neg bool, args []string) {
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(trial.Patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		found, _ := filepath.Glob(filepath.Join(of(ts).server.Root, "*"))
 		for _, path := range found {
 			if info, err := os.Stat(path); err == nil && info.Size() > 0 {

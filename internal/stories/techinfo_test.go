@@ -26,6 +26,7 @@ import (
 	"sealgate/appliance/secret"
 	"sealgate/appliance/store"
 	"sealgate/appliance/techinfo"
+	"sealgate/commands"
 	"sealgate/internal/trial"
 )
 
@@ -86,6 +87,9 @@ func TestBundleHoldsWhatItSays(t *testing.T) {
 	}
 	defer app.Stop()
 	ask(t, app, "/v1/conf/sites?token=x")
+	if out, err := app.Run("gti-remote --dump"); err != nil || !strings.Contains(out, "== log/server.log") || !strings.Contains(out, "the appliance runs") {
+		t.Errorf("the report: %v\n%.500s", err, out)
+	}
 	files, m := bundleOf(t, app, "--case-number CASE-7 --upgrade --get-access-log --agents-traffic-analysis --server-debug")
 	for _, name := range []string{"appliance/appliance.json", "appliance/status.json", "appliance/version.json", "system/os-release", "system/meminfo",
 		"network/interfaces", "log/server.log", "audit/verify.json", "config/objects.jsonl", "config/users.jsonl", "database/check", "database/counts.json",
@@ -126,8 +130,9 @@ func TestBundleHoldsWhatItSays(t *testing.T) {
 	if processes < 2 {
 		t.Errorf("%d processes of ours are in it, at least the daemon and its role run", processes)
 	}
-	if out, err := app.Run("gti-remote --dump"); err != nil || !strings.Contains(out, "== log/server.log") || !strings.Contains(out, "the appliance runs") {
-		t.Errorf("the report: %v\n%.500s", err, out)
+	var status commands.Status
+	if err := json.Unmarshal(files["appliance/status.json"], &status); err != nil || len(status.Ended) != 1 || status.Ended[0].Kind != "get-tech-info" || status.Ended[0].Ended.IsZero() {
+		t.Errorf("the jobs that ended: %+v, %v", status.Ended, err)
 	}
 }
 
@@ -164,7 +169,7 @@ func ask(t *testing.T, app *trial.Appliance, path string) {
 	}
 	do(http.MethodGet, path, session.ID)
 	// The access log is written in batches.
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(trial.Patience); ; time.Sleep(20 * time.Millisecond) {
 		log, _ := os.ReadFile(filepath.Join(app.Home, "spool", "access.log"))
 		if target, _, _ := strings.Cut(path, "?"); strings.Contains(string(log), "GET /SecureSphere/api"+target) {
 			return
@@ -293,7 +298,7 @@ func TestBundleOfAManagementServer(t *testing.T) {
 	}
 	defer gw.Stop()
 	out := ""
-	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(out, "connected:         since"); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(trial.Patience); !strings.Contains(out, "connected:         since"); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("the gateway is not connected:\n%s", out)
 		}

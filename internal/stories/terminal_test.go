@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
 
 	"sealgate/internal/peers"
 	"sealgate/internal/trial"
@@ -60,6 +61,23 @@ func (term *terminal) send(keys string) {
 	term.t.Helper()
 	if _, err := term.tty.WriteString(keys); err != nil {
 		term.t.Fatal(err)
+	}
+}
+
+// echoes waits until the terminal shows what is typed and takes it line by line.
+func (term *terminal) echoes() {
+	term.t.Helper()
+	for deadline := time.Now().Add(trial.Patience); ; time.Sleep(20 * time.Millisecond) {
+		mode, err := unix.IoctlGetTermios(int(term.tty.Fd()), unix.TCGETS)
+		if err != nil {
+			term.t.Fatal(err)
+		}
+		if mode.Lflag&unix.ECHO != 0 && mode.Lflag&unix.ICANON != 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			term.t.Fatal("the terminal stays raw")
+		}
 	}
 }
 
@@ -219,6 +237,7 @@ func TestRunLeavesNothing(t *testing.T) {
 		"the shell is killed": func(t *testing.T, term *terminal) {
 			term.expect(`mx1> `)
 			kill(t, "-9", "sealsh", "mx1")
+			term.echoes()
 		},
 		"the script is ended": func(t *testing.T, term *terminal) {
 			term.expect(`mx1> `)

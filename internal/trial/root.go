@@ -50,7 +50,7 @@ func StartRootService() (*RootService, error) {
 		return nil, err
 	}
 	go func() { r.ended <- r.cmd.Wait() }()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(Patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if conn, err := net.Dial("unix", rootSocket); err == nil {
 			return r, conn.Close()
 		}

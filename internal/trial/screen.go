@@ -31,10 +31,10 @@ func NewScreen(r io.Reader) *Screen {
 	return s
 }
 
-// Expect waits a minute for a pattern and returns what its groups matched.
+// Expect waits for a pattern and returns what its groups matched.
 func (s *Screen) Expect(pattern string) ([]string, error) {
 	re := regexp.MustCompile(pattern)
-	deadline := time.After(time.Minute)
+	deadline := time.After(Patience)
 	for {
 		if at := re.FindStringSubmatchIndex(s.seen); at != nil {
 			found := re.FindStringSubmatch(s.seen)

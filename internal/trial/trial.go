@@ -35,6 +35,9 @@ const (
 	Admin  = "Admin-pw-17"
 )
 
+// Patience is how long tests wait for what comes in a moment where nothing else runs.
+const Patience = time.Minute
+
 // Appliance is one that was created in Home.
 type Appliance struct {
 	Bin  string // folder of the programs; empty: what is installed
@@ -90,7 +93,7 @@ func (a *Appliance) Start() error {
 	a.mu.Lock()
 	a.cmd, a.ended = cmd, ended
 	a.mu.Unlock()
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(Patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		select {
 		case err := <-ended:
 			return fmt.Errorf("the daemon ended: %v\n%s", err, a.log.String())
