@@ -13,7 +13,7 @@ import (
 // Blocks are those whom the gateway keeps out.
 func (d *Daemon) Blocks(ctx context.Context) (list model.Blocks, err error) {
 	answer, _, err := diagnosis.Ask(ctx, d.home, diagnosis.Blocks)
-	return list, d.answered(answer, err, &list)
+	return list, d.answered(ctx, answer, err, &list)
 }
 
 // Unblock lets some of them in again.
@@ -23,16 +23,16 @@ func (d *Daemon) Unblock(ctx context.Context, u model.Unblock) (done model.Unblo
 		return done, err
 	}
 	answer, err := diagnosis.Tell(ctx, d.home, diagnosis.Unblock, about)
-	return done, d.answered(answer, err, &done)
+	return done, d.answered(ctx, answer, err, &done)
 }
 
 // answered reads what the gateway's process has answered.
-func (d *Daemon) answered(answer []byte, err error, into any) error {
+func (d *Daemon) answered(ctx context.Context, answer []byte, err error, into any) error {
 	if err == nil {
 		err = json.Unmarshal(answer, into)
 	}
-	if err == nil {
-		return nil
+	if err == nil || ctx.Err() != nil {
+		return err
 	}
 	d.log.Error("the gateway's process cannot be asked for its blocks", "error", err.Error())
 	return &commands.Failure{Exit: control.ExitFailed, Text: "the gateway's process does not answer",

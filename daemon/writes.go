@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -14,7 +15,7 @@ const written audit.Event = "write"
 
 // The audit log forgets its oldest records, so a role that was taken over must not be
 // able to push them out: beyond so many writes they are only counted. The history of the
-// configuration has each.
+// configuration has each that changed it.
 const (
 	writesAtOnce  = 40_000 // some 16 MiB of the log's 128
 	writesASecond = 2      // some 64 MiB a day
@@ -29,8 +30,9 @@ type writes struct {
 	mu     sync.Mutex
 	spent  float64 // of writesAtOnce
 	at     time.Time
-	untold int64
+	untold int64 // writes of the configuration that are only counted
 	upto   int64 // the last revision of those
+	others int64 // further writes, of which nothing else tells
 	timer  *time.Timer
 }
 
@@ -70,11 +72,15 @@ func (w *writes) count(list []errand.Write) {
 	if len(list) == 0 {
 		return
 	}
-	if w.untold == 0 {
+	if w.untold+w.others == 0 {
 		w.timer = time.AfterFunc(untoldEvery, w.flush)
 	}
-	w.untold += int64(len(list))
 	for _, x := range list {
+		if x.Revision == 0 {
+			w.others++
+			continue
+		}
+		w.untold++
 		w.upto = max(w.upto, x.Revision)
 	}
 }
@@ -82,19 +88,23 @@ func (w *writes) count(list []errand.Write) {
 // flush keeps how many writes were only counted.
 func (w *writes) flush() {
 	w.mu.Lock()
-	n, upto := w.untold, w.upto
-	w.untold, w.upto = 0, 0
+	n, upto, others := w.untold, w.upto, w.others
+	w.untold, w.upto, w.others = 0, 0, 0
 	if w.timer != nil {
 		w.timer.Stop()
 	}
 	w.mu.Unlock()
-	if n == 0 {
+	var notes []string
+	if n > 0 {
+		notes = append(notes, fmt.Sprintf("and %d more writes up to revision %d: impctl server history shows each", n, upto))
+	}
+	if others > 0 {
+		notes = append(notes, fmt.Sprintf("and %d more that did not change the configuration", others))
+	}
+	if len(notes) == 0 {
 		return
 	}
-	note := fmt.Sprintf("and %d more writes: impctl server history shows each", n)
-	if upto > 0 {
-		note += fmt.Sprintf(", up to revision %d", upto)
-	}
+	note := strings.Join(notes, "; ")
 	_ = w.keep(audit.Record{Event: written, User: restUser, Note: note}) // it is logged there
 }
 

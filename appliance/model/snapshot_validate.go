@@ -181,10 +181,17 @@ const (
 	ActionSyslog       = "syslog"
 )
 
+// UsualBlock is how long a block lasts whose action does not say it, in seconds.
+const UsualBlock = 300
+
 func (a Action) check() error {
 	switch a.Type {
 	case ActionIPBlock, ActionSessionBlock, ActionUserBlock:
-		if a.Seconds < 1 || a.Seconds > 365*24*3600 {
+		least := 1
+		if a.Type == ActionUserBlock {
+			least = 0 // releases that did not carry it out left its length open
+		}
+		if a.Seconds < least || a.Seconds > 365*24*3600 {
 			return fmt.Errorf("a block of %d seconds", a.Seconds)
 		}
 	case ActionSyslog:

@@ -186,8 +186,8 @@ func (p *Proxy) Unblock(u model.Unblock) model.Unblocked {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	before := len(b.of)
-	maps.DeleteFunc(b.of, func(key blocked, one *block) bool {
-		return u.All || u.Who != "" && (u.Who == one.shown || u.Who == key.name || u.Who == one.event)
+	maps.DeleteFunc(b.of, func(_ blocked, one *block) bool {
+		return u.All || u.Who != "" && (u.Who == one.shown || u.Who == one.event)
 	})
 	b.some.Store(len(b.of) > 0)
 	return model.Unblocked{Lifted: before - len(b.of)}

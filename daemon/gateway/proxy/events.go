@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -85,7 +86,8 @@ func (p *Proxy) follow(b *binding, client netip.Addr, header http.Header, policy
 	for _, a := range b.config.actions[name].Actions {
 		for _, who := range whoAsks(client, header) {
 			if who.kind == a.Type {
-				p.blocks.add(b.service.ServerGroup, who, time.Duration(a.Seconds)*time.Second, block{policy: policy, followed: name, shown: b.shown(client, who, header)})
+				length := time.Duration(cmp.Or(a.Seconds, model.UsualBlock)) * time.Second
+				p.blocks.add(b.service.ServerGroup, who, length, block{policy: policy, followed: name, shown: b.shown(client, who, header)})
 			}
 		}
 	}

@@ -572,7 +572,11 @@ func TestBlocksAreSeenAndLifted(t *testing.T) {
 	g := newGate(t, origin(t, echo).Addr, withEngine(blockAttack))
 	sets, rules := map[string]model.ActionSetSettings{}, []string{}
 	for _, kind := range []string{model.ActionIPBlock, model.ActionSessionBlock, model.ActionUserBlock} {
-		sets[kind] = model.ActionSetSettings{Actions: []model.Action{{Name: "b", Type: kind, Seconds: 3600}}}
+		seconds := 3600
+		if kind == model.ActionUserBlock {
+			seconds = 0 // as releases sent it that did not carry it out
+		}
+		sets[kind] = model.ActionSetSettings{Actions: []model.Action{{Name: "b", Type: kind, Seconds: seconds}}}
 		rules = append(rules, fmt.Sprintf(`{"followedAction":%q}`, kind))
 	}
 	g.snapshot.ActionSets = sets
@@ -620,8 +624,10 @@ func TestBlocksAreSeenAndLifted(t *testing.T) {
 			if got := g.Blocks(); got.Total != 1 || got.Blocks[0].Event != event {
 				t.Errorf("%s: %+v", name, got)
 			}
-			if done := g.Unblock(model.Unblock{Who: "192.0.2.77"}); done.Lifted != 0 {
-				t.Errorf("%s: somebody else lifts %+v", name, done)
+			for _, other := range []string{"192.0.2.77", "JSESSIONID=secret", "secret"} {
+				if done := g.Unblock(model.Unblock{Who: other}); done.Lifted != 0 {
+					t.Errorf("%s: %s lifts %+v", name, other, done)
+				}
 			}
 			u := model.Unblock{Who: way}
 			switch way {

@@ -64,11 +64,8 @@ func as[T any](b *builder) func(*store.Object) T {
 	}
 }
 
-// What an action does that does not say it.
-const (
-	usualBlock  = 300 // seconds
-	usualSyslog = 514 // port
-)
+// usualSyslog is the port of an action that does not say it.
+const usualSyslog = 514
 
 func (b *builder) actionSet(o *store.Object) model.ActionSetSettings {
 	var set model.ActionSetSettings
@@ -77,7 +74,7 @@ func (b *builder) actionSet(o *store.Object) model.ActionSetSettings {
 		a := &set.Actions[i]
 		switch a.Type {
 		case model.ActionIPBlock, model.ActionSessionBlock, model.ActionUserBlock:
-			a.Seconds = cmp.Or(a.Seconds, usualBlock)
+			a.Seconds = cmp.Or(a.Seconds, model.UsualBlock)
 		case model.ActionSyslog:
 			a.Port = cmp.Or(a.Port, usualSyslog)
 		}
