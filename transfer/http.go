@@ -46,6 +46,7 @@ func (u *upload) http(ctx context.Context) error {
 
 func (u *upload) httpOnce(ctx context.Context, transport *http.Transport) error {
 	u.begin()
+	u.login = newLogin(u.target, u.o) // what https was told at once after a redirect, http is not
 	to := u.target
 	for range maxHops {
 		answer, err := u.exchange(ctx, transport, to, true)
@@ -255,11 +256,16 @@ func newAnswer(response *http.Response, cancel func()) *httpAnswer {
 	return answer
 }
 
-// follow is the target that a redirect names. For an upload the host must stay the same, since the credentials and the
-// file were meant for it alone; going from http to https is welcome, the way back is not.
+// follow is the target that a redirect names. For an upload the server must stay the same, since the file was meant for
+// it alone; a download may lead elsewhere, where the password is not told. Going from http to https is welcome, the way
+// back is not.
 func (s *session) follow(from Target, location string, upload bool) (Target, error) {
+	op := OpReceive
+	if upload {
+		op = OpWrite
+	}
 	refuse := func(why string) (Target, error) {
-		return from, s.wrap(OpWrite, Refused, fmt.Errorf("the server redirects to %q: %s", location, why), "use the address that the server names, if you trust it")
+		return from, s.wrap(op, Refused, fmt.Errorf("the server redirects to %q: %s", location, why), "use the address that the server names, if you trust it")
 	}
 	next, err := from.url().Parse(location)
 	if err != nil || location == "" {
@@ -278,7 +284,8 @@ func (s *session) follow(from Target, location string, upload bool) (Target, err
 		return refuse("that is no host")
 	}
 	to.Path, to.RawPath, to.Query = next.Path, next.EscapedPath(), next.RawQuery
-	switch upgraded := from.Protocol == "http" && to.Protocol == "https"; {
+	upgraded := from.Protocol == "http" && to.Protocol == "https"
+	switch {
 	case from.Protocol == "https" && to.Protocol == "http":
 		return refuse("that would give up TLS")
 	case !upload:
@@ -290,8 +297,11 @@ func (s *session) follow(from Target, location string, upload bool) (Target, err
 	if err := to.check(); err != nil {
 		return refuse(plainWords(errors.Unwrap(err)))
 	}
-	if from.Protocol == "http" && to.Protocol == "https" {
+	switch {
+	case to.Host == from.Host && upgraded:
 		s.login.protected()
+	case to.addr() != from.addr():
+		s.login = &authorization{} // the password was meant for the server that was named
 	}
 	return to, nil
 }

@@ -24,14 +24,9 @@ func (d *download) http(ctx context.Context) error {
 		case d.proxySaid(to, answer.Response):
 			return d.proxyRefused(answer.Response, to.addr())
 		case answer.StatusCode/100 == 3 && answer.Header.Get("Location") != "":
-			next, err := d.follow(to, answer.Header.Get("Location"), false)
-			if err != nil {
+			if to, err = d.follow(to, answer.Header.Get("Location"), false); err != nil {
 				return err
 			}
-			if next.addr() != to.addr() && !(next.Host == to.Host && next.Protocol == "https") {
-				d.login = &authorization{} // the password was meant for the host that was named
-			}
-			to = next
 		case answer.StatusCode == http.StatusRequestedRangeNotSatisfiable && d.at > 0:
 			if err := d.startAgain(); err != nil {
 				return err
