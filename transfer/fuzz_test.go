@@ -165,7 +165,7 @@ func FuzzConnectAnswer(f *testing.F) {
 				t.Fatalf("%q is behind the answer, %v", behind, err)
 			}
 		default:
-			s.proxy.learn(answer.Header.Values("Proxy-Authenticate"))
+			s.proxy.learn(challengesOf(answer.Header, "Proxy-Authenticate"))
 			mustBeClear(t, s.proxyRefused(answer, "backup.example.com:22"))
 		}
 	})

@@ -90,9 +90,9 @@ func (u *upload) exchange(ctx context.Context, transport *http.Transport, to Tar
 func (s *session) learns(to Target, answer *http.Response) bool {
 	switch {
 	case s.proxied(to) && answer.StatusCode == http.StatusProxyAuthRequired:
-		return s.proxy.learn(answer.Header.Values("Proxy-Authenticate"))
+		return s.proxy.learn(challengesOf(answer.Header, "Proxy-Authenticate"))
 	case answer.StatusCode == http.StatusUnauthorized && !s.proxySaid(to, answer):
-		return s.login.learn(answer.Header.Values("WWW-Authenticate"))
+		return s.login.learn(challengesOf(answer.Header, "WWW-Authenticate"))
 	}
 	return false
 }
@@ -315,8 +315,8 @@ func (s *session) statusFault(answer *httpAnswer, op Op) error {
 	kind := Refused
 	if answer.StatusCode == http.StatusUnauthorized {
 		op, kind = OpLogin, LoginRefused
-		if asks := answer.Header.Values("WWW-Authenticate"); len(asks) > 0 && !slices.ContainsFunc(asks, isKnown) {
-			words, hint = "that it wants "+foreign(asks), "Basic and Digest are supported"
+		if asks := challengesOf(answer.Header, "WWW-Authenticate"); len(asks) > 0 && !slices.ContainsFunc(asks, isKnown) {
+			words, hint = "that it wants "+foreign(asks), supported
 		}
 	}
 	if s.login.unasked() && (answer.StatusCode == http.StatusForbidden || answer.StatusCode == http.StatusNotFound) {
