@@ -225,7 +225,8 @@ func (u *upload) verifyHTTP(ctx context.Context, transport *http.Transport, to T
 	if ctx.Err() != nil {
 		return u.fault(ctx, OpVerify, err)
 	}
-	if err != nil || answer.StatusCode != http.StatusOK || markOf(answer.Header) == "" || answer.ContentLength < 0 {
+	isFile := err == nil && answer.StatusCode == http.StatusOK && answer.Header.Get("ETag")+answer.Header.Get("Last-Modified") != ""
+	if !isFile || answer.ContentLength < 0 {
 		return nil
 	}
 	return u.verify(answer.ContentLength)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // http makes one attempt with GET, and with Range and If-Range where an earlier one came so far.
@@ -73,6 +74,13 @@ func (d *download) getOnce(ctx context.Context, transport *http.Transport, to Ta
 		}
 		d.size, d.mark = response.ContentLength, markOf(response.Header)
 	case http.StatusPartialContent:
+		if d.isAnother(response) {
+			response.Body.Close()
+			if err := d.startAgain(); err != nil {
+				return nil, err
+			}
+			return d.getOnce(ctx, transport, to)
+		}
 		if err := d.goesOn(response); err != nil {
 			return nil, err
 		}
@@ -81,6 +89,16 @@ func (d *download) getOnce(ctx context.Context, transport *http.Transport, to Ta
 	}
 	_, err = d.ReadFrom(response.Body)
 	return nil, d.received(ctx, err)
+}
+
+// isAnother says whether a part is of another file than what is here: some servers know Range and not If-Range.
+func (d *download) isAnother(response *http.Response) bool {
+	name := "Last-Modified"
+	if strings.HasPrefix(d.mark, `"`) {
+		name = "ETag"
+	}
+	mark := response.Header.Get(name)
+	return d.at > 0 && mark != "" && mark != d.mark
 }
 
 // goesOn checks that a part is the one that was asked for.
@@ -95,12 +113,19 @@ func (d *download) goesOn(response *http.Response) error {
 	return nil
 }
 
-// markOf is what If-Range may name: a strong entity tag, else the date of the last change.
+// markOf is what If-Range may name: a strong entity tag, else the date of the last change, where the file cannot have
+// changed once more within that second (RFC 9110, 8.8.2.2).
 func markOf(header http.Header) string {
 	if tag := header.Get("ETag"); strings.HasPrefix(tag, `"`) {
 		return tag
 	}
-	return header.Get("Last-Modified")
+	said := header.Get("Last-Modified")
+	changed, err := http.ParseTime(said)
+	now, dateErr := http.ParseTime(header.Get("Date"))
+	if err != nil || dateErr != nil || now.Sub(changed) < time.Second {
+		return ""
+	}
+	return said
 }
 
 // ftpGateway has the proxy speak ftp for us: GET with an ftp URL. refused is what CONNECT gave.
