@@ -285,6 +285,9 @@ func (s *session) follow(from Target, location string, upload bool) (Target, err
 		return refuse("that is no host")
 	}
 	to.Path, to.RawPath, to.Query = next.Path, next.EscapedPath(), next.RawQuery
+	if !slices.Contains(s.queries, to.Query) {
+		s.queries = append(s.queries, to.Query)
+	}
 	upgraded := from.Protocol == "http" && to.Protocol == "https"
 	switch {
 	case from.Protocol == "https" && to.Protocol == "http":
