@@ -59,7 +59,7 @@ func (u *upload) httpOnce(ctx context.Context, transport *http.Transport) error 
 			return nil // it took the file, and does not say that it lies there
 		case u.proxySaid(to, answer.Response):
 			return u.proxyRefused(answer.Response, to.addr())
-		case answer.StatusCode == http.StatusTemporaryRedirect || answer.StatusCode == http.StatusPermanentRedirect:
+		case repeats(answer.Response):
 			if to, err = u.follow(to, answer.Header.Get("Location"), true); err != nil {
 				return err
 			}
@@ -68,6 +68,11 @@ func (u *upload) httpOnce(ctx context.Context, transport *http.Transport) error 
 		}
 	}
 	return u.wrap(OpWrite, Refused, fmt.Errorf("the server redirected more than %d times", maxHops), "")
+}
+
+// repeats says whether answer wants the same request elsewhere.
+func repeats(answer *http.Response) bool {
+	return answer.StatusCode == http.StatusTemporaryRedirect || answer.StatusCode == http.StatusPermanentRedirect
 }
 
 // exchange sends the file until the answer is neither a question for authorization that can be answered nor a
