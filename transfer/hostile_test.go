@@ -50,7 +50,7 @@ func newFakeAt(t *testing.T, addr string, serve func(f *fake, c net.Conn)) *fake
 			}
 			all.Go(func() {
 				defer c.Close()
-				c.SetDeadline(time.Now().Add(10 * time.Second))
+				c.SetDeadline(time.Now().Add(2 * patience))
 				serve(f, c)
 			})
 		}
@@ -105,12 +105,18 @@ const nasty = "\x1b]52;c;aGk=\x07\x1b[2J\u202eno\u200b\u009b31m"
 
 func send(t *testing.T, protocol string, f *fake, src transfer.Source) error {
 	t.Helper()
+	return sendWithin(t, protocol, f, src, patience)
+}
+
+// sendWithin gives up when nothing moves for limit.
+func sendWithin(t *testing.T, protocol string, f *fake, src transfer.Source, limit time.Duration) error {
+	t.Helper()
 	target, err := transfer.ParseTarget(protocol, f.addr+"/file", "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, err = transfer.Upload(t.Context(), target, src, transfer.Options{
-		Policy: loopback, User: "user", Password: "hunter2", ConnectTimeout: 2 * time.Second, IdleTimeout: 2 * time.Second, Retries: -1,
+		Policy: loopback, User: "user", Password: "hunter2", ConnectTimeout: patience, IdleTimeout: limit, Retries: -1,
 		KnownHosts: filepath.Join(t.TempDir(), "known_hosts"),
 	})
 	return err
