@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"net/textproto"
 	"net/url"
 	"slices"
 	"strings"
@@ -27,7 +28,7 @@ const (
 	userAgent = "sealgate"
 	// maxHTTPHeader and maxHTTPBody bound what an answer may bring.
 	maxHTTPHeader = 64 << 10
-	maxHTTPBody   = 4 << 10
+	maxHTTPBody   = 16 << 10
 	// httpBuffer is what lies between net/http and a connection, in bytes; a file passes it by.
 	httpBuffer = 64 << 10
 )
@@ -180,7 +181,8 @@ func (s *session) request(ctx context.Context, method string, to Target, body io
 // httpAnswer is what is kept of a response.
 type httpAnswer struct {
 	*http.Response
-	text string // the beginning of a plain text body
+	text  string           // the beginning of a plain text body
+	reply *textproto.Error // of an ftp server, where a proxy's FTP gateway tells it
 }
 
 // put sends the file once from its beginning.
@@ -250,13 +252,20 @@ func (u *upload) head(ctx context.Context, transport *http.Transport, to Target)
 	return answer, nil
 }
 
-// newAnswer keeps the beginning of a plain text. cancel ends the request when the server drips.
+// newAnswer keeps the beginning of a plain text, and what a gateway's page says. cancel ends the request when the server drips.
 func newAnswer(response *http.Response, cancel func()) *httpAnswer {
 	answer := &httpAnswer{Response: response}
-	if kind, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type")); kind == "text/plain" {
-		// Pages of HTML say less than the status; when reading fails the status is still there.
-		defer time.AfterFunc(goodbyeTime, cancel).Stop()
-		text, _ := io.ReadAll(io.LimitReader(response.Body, maxHTTPBody))
+	kind, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type"))
+	gateway := strings.HasPrefix(response.Header.Get("X-Squid-Error"), "ERR_FTP_")
+	if kind != "text/plain" && !gateway {
+		return answer // pages of HTML say less than the status
+	}
+	// When reading fails the status is still there.
+	defer time.AfterFunc(goodbyeTime, cancel).Stop()
+	text, _ := io.ReadAll(io.LimitReader(response.Body, maxHTTPBody))
+	if gateway {
+		answer.reply = ftpReply(string(text))
+	} else {
 		answer.text = strings.TrimSpace(string(text))
 	}
 	return answer

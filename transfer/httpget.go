@@ -145,5 +145,5 @@ func (d *download) ftpGateway(ctx context.Context, refused error) error {
 	case answer.StatusCode == http.StatusProxyAuthRequired:
 		return d.proxyRefused(answer.Response, d.target.addr())
 	}
-	return d.statusFault(answer, OpReceive)
+	return d.gatewayFault(ctx, answer, OpReceive)
 }

@@ -210,7 +210,16 @@ func TestFTPGatewayRefuses(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(p.folder, "closed"), 0o555); err != nil {
 		t.Fatal(err)
 	}
-	mustFail(t, second(p.upload(t, t.Context(), "closed/x", text("x"))), transfer.OpWrite, transfer.Refused, p.options.Password)
+	p.again()
+	p.options.Notice = func(line string) {
+		if strings.Contains(line, "again") {
+			t.Errorf("said: %s", line)
+		}
+	}
+	fault := mustFail(t, second(p.upload(t, t.Context(), "closed/x", text("x"))), transfer.OpWrite, transfer.Refused, p.options.Password)
+	if !strings.Contains(fault.Error(), "the server answered 553 Could not create file") || !strings.Contains(fault.Hint, "may write there") {
+		t.Errorf("%v (%s)", fault, fault.Hint)
+	}
 	p.options.Password = "not-the-password"
 	mustFail(t, second(p.upload(t, t.Context(), "x", text("x"))), transfer.OpLogin, transfer.LoginRefused, p.options.Password)
 
