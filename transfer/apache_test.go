@@ -271,7 +271,7 @@ func TestHTTPWithoutEnd(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			noGoroutineLeft(t)
-			mustFail(t, send(t, "http", newFake(t, test.serve), text("x")), transfer.OpWrite, test.kind)
+			mustFail(t, sendWithin(t, "http", newFake(t, test.serve), text("x"), 2*time.Second), transfer.OpWrite, test.kind)
 		})
 	}
 }

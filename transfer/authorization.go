@@ -1,7 +1,13 @@
 package transfer
 
 import (
+	"crypto/md5"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/base64"
+	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -15,26 +21,64 @@ const maxAsked = 3
 type authorization struct {
 	user, password string
 
-	basic  bool
-	digest *digest.Challenge // nil: not asked for
-	count  int               // of requests that used its nonce
+	basic   bool
+	digest  *digest.Challenge // nil: not asked for
+	session string            // what a -sess algorithm makes its key of beside the password
+	count   int               // of requests that used its nonce
 }
+
+// supported is the hint where nothing is asked for that can be given.
+const supported = "Basic and Digest are supported, Digest with qop=auth and MD5, SHA-256 or SHA-512"
 
 // header authorizes one request. It is empty as long as nothing was asked for.
 func (a *authorization) header(method, uri string) string {
 	switch {
 	case a.digest != nil:
 		a.count++
-		answer, err := digest.Digest(a.digest, digest.Options{
-			Method: method, URI: uri, Count: a.count, Username: a.user, Password: a.password})
-		if err != nil {
-			return "" // learn takes only what can be answered
-		}
-		return answer.String()
+		return a.answer(method, uri)
 	case a.basic:
 		return "Basic " + basicToken(a.user, a.password)
 	}
 	return ""
+}
+
+// answer is the answer to the digest that was asked for. The library knows no -sess, whose key holds both nonces.
+func (a *authorization) answer(method, uri string) string {
+	asked := *a.digest
+	o := digest.Options{Method: method, URI: uri, Count: a.count, Username: a.user, Password: a.password}
+	if plain, ok := cutSession(asked.Algorithm); ok {
+		asked.Algorithm, o.Cnonce = plain, a.session
+		o.A1 = hashed(plain, hashed(plain, a.user, asked.Realm, a.password), asked.Nonce, a.session)
+	}
+	answer, err := digest.Digest(&asked, o)
+	if err != nil {
+		return "" // learn takes only what can be answered
+	}
+	answer.Algorithm = a.digest.Algorithm
+	return answer.String()
+}
+
+// cutSession takes the -sess off an algorithm.
+func cutSession(algorithm string) (plain string, ok bool) {
+	const suffix = "-SESS"
+	if upper := strings.ToUpper(algorithm); strings.HasSuffix(upper, suffix) {
+		return strings.TrimSuffix(upper, suffix), true
+	}
+	return algorithm, false
+}
+
+// hashed is what RFC 7616 calls H, of parts with colons between them.
+func hashed(algorithm string, parts ...string) string {
+	text := []byte(strings.Join(parts, ":"))
+	switch algorithm {
+	case "SHA-256":
+		return fmt.Sprintf("%x", sha256.Sum256(text))
+	case "SHA-512":
+		return fmt.Sprintf("%x", sha512.Sum512(text))
+	case "SHA-512-256":
+		return fmt.Sprintf("%x", sha512.Sum512_256(text))
+	}
+	return fmt.Sprintf("%x", md5.Sum(text))
 }
 
 // protected says that TLS protects the password now, which may be told before it is asked for.
@@ -42,6 +86,49 @@ func (a *authorization) protected() { a.basic = a.user != "" && a.digest == nil 
 
 // unasked says whether there is a password that nobody has asked for yet.
 func (a *authorization) unasked() bool { return a.user != "" && !a.basic && a.digest == nil }
+
+// challengesOf are the challenges in a refusal's header. One line may hold several with commas between them, as each of
+// them holds commas between its parameters: a new one begins with a word that no = follows.
+func challengesOf(header http.Header, name string) []string {
+	var all []string
+	for _, line := range header.Values(name) {
+		first := true
+		for _, part := range splitList(line) {
+			if first || beginsChallenge(part) {
+				all = append(all, part)
+			} else {
+				all[len(all)-1] += ", " + part
+			}
+			first = false
+		}
+	}
+	return all
+}
+
+// splitList are the members of a list, without those that are empty. Commas within quotes separate nothing.
+func splitList(line string) []string {
+	quoted, escaped := false, false
+	parts := strings.FieldsFunc(line, func(r rune) bool {
+		switch {
+		case escaped:
+			escaped = false
+		case quoted && r == '\\':
+			escaped = true
+		case r == '"':
+			quoted = !quoted
+		}
+		return r == ',' && !quoted
+	})
+	for i, part := range parts {
+		parts[i] = strings.TrimSpace(part)
+	}
+	return slices.DeleteFunc(parts, func(part string) bool { return part == "" })
+}
+
+func beginsChallenge(part string) bool {
+	name, rest, _ := strings.Cut(part, " ")
+	return !strings.Contains(name, "=") && !strings.HasPrefix(strings.TrimSpace(rest), "=")
+}
 
 // learn takes the challenges of a refusal and says whether another try is worth it. Whoever asked for Digest once is
 // not told the password in the clear any more.
@@ -53,7 +140,7 @@ func (a *authorization) learn(challenges []string) bool {
 	for _, challenge := range challenges {
 		if asked := usableDigest(challenge); asked != nil {
 			again := a.digest == nil || asked.Stale
-			a.digest, a.count = asked, 0
+			a.digest, a.session, a.count = asked, rand.Text(), 0
 			return again
 		}
 		basic = basic || strings.EqualFold(scheme(challenge), "Basic")
@@ -74,21 +161,44 @@ func usableDigest(challenge string) *digest.Challenge {
 	for i, qop := range asked.QOP {
 		asked.QOP[i] = strings.TrimSpace(qop)
 	}
-	if !digest.CanDigest(asked) || len(asked.QOP) > 0 && !asked.SupportsQOP("auth") {
+	plain := *asked
+	session := false
+	if plain.Algorithm, session = cutSession(asked.Algorithm); session && len(asked.QOP) == 0 {
+		return nil // it would not be told our nonce
+	}
+	if !digest.CanDigest(&plain) || len(asked.QOP) > 0 && !asked.SupportsQOP("auth") {
 		return nil
 	}
 	return asked
 }
 
-// foreign are the schemes of challenges that are not known here, for an error's words.
+// foreign is what challenges ask for and is not known here, for an error's words.
 func foreign(challenges []string) string {
 	var names []string
 	for _, challenge := range challenges {
-		if name := scheme(challenge); !isKnown(challenge) && !slices.Contains(names, name) {
+		if name := foreignName(challenge); !isKnown(challenge) && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}
+	if len(names) == 0 {
+		return "a login that it does not describe"
+	}
 	return strings.Join(names, ", ")
+}
+
+func foreignName(challenge string) string {
+	name := scheme(challenge)
+	asked, err := digest.ParseChallenge(challenge)
+	if err != nil {
+		return name
+	}
+	if asked.Algorithm != "" {
+		name += " with algorithm=" + asked.Algorithm
+	}
+	if len(asked.QOP) > 0 {
+		name += " with qop=" + strings.Join(asked.QOP, ",")
+	}
+	return name
 }
 
 // isKnown says whether challenge can be answered by who has the password.

@@ -5,10 +5,15 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -260,6 +265,60 @@ func TestDownloadRedirect(t *testing.T) {
 	dst, _, err = p.download(t, t.Context(), "file")
 	mustFail(t, err, "", transfer.Refused, p.options.Password)
 	mustBeGone(t, dst)
+}
+
+// A server that knows Range and not If-Range gives a part of what is now another file: the halves are not put together.
+// A date that says no more than this second is nothing to go on with.
+func TestDownloadWithoutIfRange(t *testing.T) {
+	now := time.Now()
+	date := func(t time.Time) string { return t.UTC().Format(http.TimeFormat) }
+	const before, after = "0123456789", "abcdefghij"
+	for _, test := range []struct {
+		name, header  string
+		first, second string // what the header says, and then
+		content       string // then
+		asks          bool   // for the rest
+	}{
+		{"another tag", "ETag", `"1"`, `"2"`, after, true},
+		{"another tag and size", "ETag", `"1"`, `"2"`, after + after, true},
+		{"another date", "Last-Modified", date(now.Add(-time.Hour)), date(now.Add(-time.Minute)), after, true},
+		{"this second", "Last-Modified", date(now), date(now), after, false},
+		{"a weak tag", "ETag", `W/"1"`, `W/"1"`, after, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var asked atomic.Int32
+			var asks atomic.Bool
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Date", date(now))
+				if asked.Add(1) == 1 {
+					w.Header().Set(test.header, test.first)
+					w.Header().Set("Content-Length", strconv.Itoa(len(before)))
+					io.WriteString(w, before[:5]) // and it hangs up
+					return
+				}
+				w.Header().Set(test.header, test.second)
+				content := test.content
+				if r.Header.Get("Range") != "" {
+					asks.Store(true)
+					w.Header().Set("Content-Range", fmt.Sprintf("bytes 5-%d/%d", len(content)-1, len(content)))
+					w.WriteHeader(http.StatusPartialContent)
+					content = content[5:]
+				}
+				io.WriteString(w, content)
+			}))
+			t.Cleanup(server.Close)
+			target, err := transfer.ParseURL(server.URL + "/file")
+			if err != nil {
+				t.Fatal(err)
+			}
+			dst := filepath.Join(t.TempDir(), "x.part")
+			fetched, err := transfer.Download(t.Context(), target, dst, transfer.Options{Policy: loopback, Retries: 1, RetryWait: time.Millisecond})
+			mustBe(t, dst, fetched, err, sha256.Sum256([]byte(test.content)))
+			if asks.Load() != test.asks {
+				t.Errorf("the rest was asked for: %v", asks.Load())
+			}
+		})
+	}
 }
 
 // Servers that are wrong about parts, sizes and marks: the file is right or there is none.

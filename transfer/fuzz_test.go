@@ -165,7 +165,7 @@ func FuzzConnectAnswer(f *testing.F) {
 				t.Fatalf("%q is behind the answer, %v", behind, err)
 			}
 		default:
-			s.proxy.learn(answer.Header.Values("Proxy-Authenticate"))
+			s.proxy.learn(challengesOf(answer.Header, "Proxy-Authenticate"))
 			mustBeClear(t, s.proxyRefused(answer, "backup.example.com:22"))
 		}
 	})
@@ -176,6 +176,7 @@ func FuzzHTTPAnswer(f *testing.F) {
 		"HTTP/1.1 503 x\r\nRetry-After: 5\r\nContent-Type: text/plain\r\n\r\nlater " + fuzzSecret,
 		"HTTP/1.1 307 x\r\nLocation: //other:81/x?" + fuzzSecret + "\r\n\r\n", "HTTP/1.1 302 x\r\nLocation: https://backup.example.com/\r\n\r\n",
 		"HTTP/1.1 401 x\r\nWWW-Authenticate: Basic realm=x\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 502 x\r\nX-Squid-Error: ERR\r\nProxy-Status: x; error=y\r\n\r\n",
+		"HTTP/1.1 502 x\r\nX-Squid-Error: ERR_FTP_FAILURE 0\r\n\r\n<pre>STOR x\n</pre><pre>553 &lt;no&gt; " + fuzzSecret + "\n</pre>",
 	} {
 		f.Add([]byte(seed), true)
 		f.Add([]byte(seed), false)
@@ -193,7 +194,7 @@ func FuzzHTTPAnswer(f *testing.F) {
 			op = OpWrite
 		}
 		answer := newAnswer(response, func() {})
-		mustBeClear(t, s.statusFault(answer, op))
+		mustBeClear(t, s.gatewayFault(t.Context(), answer, op))
 		mustBeClear(t, s.proxyRefused(response, s.target.addr()))
 		s.learns(s.target, response)
 		notAGateway(response)

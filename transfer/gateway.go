@@ -4,7 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"html"
 	"net/http"
+	"net/textproto"
+	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -35,11 +39,33 @@ func (u *upload) ftpGateway(ctx context.Context, refused error) error {
 	case answer.StatusCode == http.StatusProxyAuthRequired:
 		return u.proxyRefused(answer.Response, u.target.addr())
 	}
-	fault := u.statusFault(answer, OpWrite)
+	fault := u.gatewayFault(ctx, answer, OpWrite)
 	if u.reader.count() > 0 {
 		return u.mayHaveStayed(fault)
 	}
 	return fault
+}
+
+// gatewayFault is the server's own answer where the gateway repeats it; its status then says no more than that there was
+// one, and not whether time may heal it.
+func (s *session) gatewayFault(ctx context.Context, answer *httpAnswer, op Op) error {
+	if answer.StatusCode/100 == 5 && answer.reply != nil {
+		return s.ftpFault(ctx, op, answer.reply)
+	}
+	return s.statusFault(answer, op)
+}
+
+var ftpReplyLine = regexp.MustCompile(`<pre>([45][0-9]{2})[ -]([^<]*)</pre>`)
+
+// ftpReply is the server's refusal in squid's page about it, nil when there is none.
+func ftpReply(page string) *textproto.Error {
+	found := ftpReplyLine.FindAllStringSubmatch(page, -1)
+	if len(found) == 0 {
+		return nil
+	}
+	last := found[len(found)-1] // what the user sent stands before it
+	code, _ := strconv.Atoi(last[1])
+	return &textproto.Error{Code: code, Msg: strings.TrimSpace(html.UnescapeString(last[2]))}
 }
 
 func (u *upload) mayHaveStayed(err error) error {

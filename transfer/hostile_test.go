@@ -9,6 +9,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -48,7 +50,7 @@ func newFakeAt(t *testing.T, addr string, serve func(f *fake, c net.Conn)) *fake
 			}
 			all.Go(func() {
 				defer c.Close()
-				c.SetDeadline(time.Now().Add(10 * time.Second))
+				c.SetDeadline(time.Now().Add(2 * patience))
 				serve(f, c)
 			})
 		}
@@ -103,12 +105,18 @@ const nasty = "\x1b]52;c;aGk=\x07\x1b[2J\u202eno\u200b\u009b31m"
 
 func send(t *testing.T, protocol string, f *fake, src transfer.Source) error {
 	t.Helper()
+	return sendWithin(t, protocol, f, src, patience)
+}
+
+// sendWithin gives up when nothing moves for limit.
+func sendWithin(t *testing.T, protocol string, f *fake, src transfer.Source, limit time.Duration) error {
+	t.Helper()
 	target, err := transfer.ParseTarget(protocol, f.addr+"/file", "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, err = transfer.Upload(t.Context(), target, src, transfer.Options{
-		Policy: loopback, User: "user", Password: "hunter2", ConnectTimeout: 2 * time.Second, IdleTimeout: 2 * time.Second, Retries: -1,
+		Policy: loopback, User: "user", Password: "hunter2", ConnectTimeout: patience, IdleTimeout: limit, Retries: -1,
 		KnownHosts: filepath.Join(t.TempDir(), "known_hosts"),
 	})
 	return err
@@ -217,6 +225,40 @@ func TestHostileHTTP(t *testing.T) {
 				t.Errorf("%v (%s) does not say %q", fault, fault.Hint, test.says)
 			}
 		})
+	}
+}
+
+// What gives permission is not repeated, however a server spells it back: the password, and the signature in a URL, the
+// user's or a redirect's.
+func TestSecretsComeBack(t *testing.T) {
+	const password, signature, later = `p"ss wörd/2`, "c2lnbmF0dXJl/bG9uZw==", "the-signature-of-another"
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/file" && r.URL.Query().Get("to") != "" {
+			w.Header().Set("Location", "/next?sig="+later)
+			w.WriteHeader(http.StatusTemporaryRedirect)
+			return
+		}
+		user, said, _ := r.BasicAuth()
+		if user == "" {
+			w.Header().Set("WWW-Authenticate", `Basic realm="r"`)
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		w.Header().Set("Content-Type", "text/plain")
+		w.WriteHeader(http.StatusForbidden)
+		fmt.Fprintf(w, "no %s %q %s %s %s %s", r.RequestURI, said, said, url.QueryEscape(said), url.PathEscape(said), r.URL.Query().Get("sig"))
+	}))
+	t.Cleanup(server.Close)
+	secrets := []string{password, `p\"ss`, "p%22ss", "ss+w", signature, url.QueryEscape(signature), later}
+	for _, query := range []string{"?sig=" + url.QueryEscape(signature), "?to=next&sig=" + url.QueryEscape(signature)} {
+		target, err := transfer.ParseURL(server.URL + "/file" + query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		options := transfer.Options{Policy: loopback, User: "user", Password: password, Retries: -1}
+		mustFail(t, second(transfer.Upload(t.Context(), target, text("x"), options)), transfer.OpWrite, transfer.Refused, secrets...)
+		_, err = transfer.Download(t.Context(), target, filepath.Join(t.TempDir(), "x.part"), options)
+		mustFail(t, err, transfer.OpReceive, transfer.Refused, secrets...)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"net/textproto"
 	"net/url"
 	"slices"
 	"strings"
@@ -27,7 +28,7 @@ const (
 	userAgent = "sealgate"
 	// maxHTTPHeader and maxHTTPBody bound what an answer may bring.
 	maxHTTPHeader = 64 << 10
-	maxHTTPBody   = 4 << 10
+	maxHTTPBody   = 16 << 10
 	// httpBuffer is what lies between net/http and a connection, in bytes; a file passes it by.
 	httpBuffer = 64 << 10
 )
@@ -46,6 +47,7 @@ func (u *upload) http(ctx context.Context) error {
 
 func (u *upload) httpOnce(ctx context.Context, transport *http.Transport) error {
 	u.begin()
+	u.login = newLogin(u.target, u.o) // what https was told at once after a redirect, http is not
 	to := u.target
 	for range maxHops {
 		answer, err := u.exchange(ctx, transport, to, true)
@@ -58,7 +60,7 @@ func (u *upload) httpOnce(ctx context.Context, transport *http.Transport) error 
 			return nil // it took the file, and does not say that it lies there
 		case u.proxySaid(to, answer.Response):
 			return u.proxyRefused(answer.Response, to.addr())
-		case answer.StatusCode == http.StatusTemporaryRedirect || answer.StatusCode == http.StatusPermanentRedirect:
+		case repeats(answer.Response):
 			if to, err = u.follow(to, answer.Header.Get("Location"), true); err != nil {
 				return err
 			}
@@ -67,6 +69,11 @@ func (u *upload) httpOnce(ctx context.Context, transport *http.Transport) error 
 		}
 	}
 	return u.wrap(OpWrite, Refused, fmt.Errorf("the server redirected more than %d times", maxHops), "")
+}
+
+// repeats says whether answer wants the same request elsewhere.
+func repeats(answer *http.Response) bool {
+	return answer.StatusCode == http.StatusTemporaryRedirect || answer.StatusCode == http.StatusPermanentRedirect
 }
 
 // exchange sends the file until the answer is neither a question for authorization that can be answered nor a
@@ -89,9 +96,9 @@ func (u *upload) exchange(ctx context.Context, transport *http.Transport, to Tar
 func (s *session) learns(to Target, answer *http.Response) bool {
 	switch {
 	case s.proxied(to) && answer.StatusCode == http.StatusProxyAuthRequired:
-		return s.proxy.learn(answer.Header.Values("Proxy-Authenticate"))
+		return s.proxy.learn(challengesOf(answer.Header, "Proxy-Authenticate"))
 	case answer.StatusCode == http.StatusUnauthorized && !s.proxySaid(to, answer):
-		return s.login.learn(answer.Header.Values("WWW-Authenticate"))
+		return s.login.learn(challengesOf(answer.Header, "WWW-Authenticate"))
 	}
 	return false
 }
@@ -174,7 +181,8 @@ func (s *session) request(ctx context.Context, method string, to Target, body io
 // httpAnswer is what is kept of a response.
 type httpAnswer struct {
 	*http.Response
-	text string // the beginning of a plain text body
+	text  string           // the beginning of a plain text body
+	reply *textproto.Error // of an ftp server, where a proxy's FTP gateway tells it
 }
 
 // put sends the file once from its beginning.
@@ -224,7 +232,8 @@ func (u *upload) verifyHTTP(ctx context.Context, transport *http.Transport, to T
 	if ctx.Err() != nil {
 		return u.fault(ctx, OpVerify, err)
 	}
-	if err != nil || answer.StatusCode != http.StatusOK || markOf(answer.Header) == "" || answer.ContentLength < 0 {
+	isFile := err == nil && answer.StatusCode == http.StatusOK && answer.Header.Get("ETag")+answer.Header.Get("Last-Modified") != ""
+	if !isFile || answer.ContentLength < 0 {
 		return nil
 	}
 	return u.verify(answer.ContentLength)
@@ -243,23 +252,35 @@ func (u *upload) head(ctx context.Context, transport *http.Transport, to Target)
 	return answer, nil
 }
 
-// newAnswer keeps the beginning of a plain text. cancel ends the request when the server drips.
+// newAnswer keeps the beginning of a plain text, and what a gateway's page says. cancel ends the request when the server drips.
 func newAnswer(response *http.Response, cancel func()) *httpAnswer {
 	answer := &httpAnswer{Response: response}
-	if kind, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type")); kind == "text/plain" {
-		// Pages of HTML say less than the status; when reading fails the status is still there.
-		defer time.AfterFunc(goodbyeTime, cancel).Stop()
-		text, _ := io.ReadAll(io.LimitReader(response.Body, maxHTTPBody))
+	kind, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type"))
+	gateway := strings.HasPrefix(response.Header.Get("X-Squid-Error"), "ERR_FTP_")
+	if kind != "text/plain" && !gateway {
+		return answer // pages of HTML say less than the status
+	}
+	// When reading fails the status is still there.
+	defer time.AfterFunc(goodbyeTime, cancel).Stop()
+	text, _ := io.ReadAll(io.LimitReader(response.Body, maxHTTPBody))
+	if gateway {
+		answer.reply = ftpReply(string(text))
+	} else {
 		answer.text = strings.TrimSpace(string(text))
 	}
 	return answer
 }
 
-// follow is the target that a redirect names. For an upload the host must stay the same, since the credentials and the
-// file were meant for it alone; going from http to https is welcome, the way back is not.
+// follow is the target that a redirect names. For an upload the server must stay the same, since the file was meant for
+// it alone; a download may lead elsewhere, where the password is not told. Going from http to https is welcome, the way
+// back is not.
 func (s *session) follow(from Target, location string, upload bool) (Target, error) {
+	op := OpReceive
+	if upload {
+		op = OpWrite
+	}
 	refuse := func(why string) (Target, error) {
-		return from, s.wrap(OpWrite, Refused, fmt.Errorf("the server redirects to %q: %s", location, why), "use the address that the server names, if you trust it")
+		return from, s.wrap(op, Refused, fmt.Errorf("the server redirects to %q: %s", location, why), "use the address that the server names, if you trust it")
 	}
 	next, err := from.url().Parse(location)
 	if err != nil || location == "" {
@@ -278,7 +299,11 @@ func (s *session) follow(from Target, location string, upload bool) (Target, err
 		return refuse("that is no host")
 	}
 	to.Path, to.RawPath, to.Query = next.Path, next.EscapedPath(), next.RawQuery
-	switch upgraded := from.Protocol == "http" && to.Protocol == "https"; {
+	if !slices.Contains(s.queries, to.Query) {
+		s.queries = append(s.queries, to.Query)
+	}
+	upgraded := from.Protocol == "http" && to.Protocol == "https"
+	switch {
 	case from.Protocol == "https" && to.Protocol == "http":
 		return refuse("that would give up TLS")
 	case !upload:
@@ -290,8 +315,11 @@ func (s *session) follow(from Target, location string, upload bool) (Target, err
 	if err := to.check(); err != nil {
 		return refuse(plainWords(errors.Unwrap(err)))
 	}
-	if from.Protocol == "http" && to.Protocol == "https" {
+	switch {
+	case to.Host == from.Host && upgraded:
 		s.login.protected()
+	case to.addr() != from.addr():
+		s.login = &authorization{} // the password was meant for the server that was named
 	}
 	return to, nil
 }
@@ -305,8 +333,8 @@ func (s *session) statusFault(answer *httpAnswer, op Op) error {
 	kind := Refused
 	if answer.StatusCode == http.StatusUnauthorized {
 		op, kind = OpLogin, LoginRefused
-		if asks := answer.Header.Values("WWW-Authenticate"); len(asks) > 0 && !slices.ContainsFunc(asks, isKnown) {
-			words, hint = "that it wants "+foreign(asks), "Basic and Digest are supported"
+		if asks := challengesOf(answer.Header, "WWW-Authenticate"); len(asks) > 0 && !slices.ContainsFunc(asks, isKnown) {
+			words, hint = "that it wants "+foreign(asks), supported
 		}
 	}
 	if s.login.unasked() && (answer.StatusCode == http.StatusForbidden || answer.StatusCode == http.StatusNotFound) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // http makes one attempt with GET, and with Range and If-Range where an earlier one came so far.
@@ -24,14 +25,9 @@ func (d *download) http(ctx context.Context) error {
 		case d.proxySaid(to, answer.Response):
 			return d.proxyRefused(answer.Response, to.addr())
 		case answer.StatusCode/100 == 3 && answer.Header.Get("Location") != "":
-			next, err := d.follow(to, answer.Header.Get("Location"), false)
-			if err != nil {
+			if to, err = d.follow(to, answer.Header.Get("Location"), false); err != nil {
 				return err
 			}
-			if next.addr() != to.addr() && !(next.Host == to.Host && next.Protocol == "https") {
-				d.login = &authorization{} // the password was meant for the host that was named
-			}
-			to = next
 		case answer.StatusCode == http.StatusRequestedRangeNotSatisfiable && d.at > 0:
 			if err := d.startAgain(); err != nil {
 				return err
@@ -78,6 +74,13 @@ func (d *download) getOnce(ctx context.Context, transport *http.Transport, to Ta
 		}
 		d.size, d.mark = response.ContentLength, markOf(response.Header)
 	case http.StatusPartialContent:
+		if d.isAnother(response) {
+			response.Body.Close()
+			if err := d.startAgain(); err != nil {
+				return nil, err
+			}
+			return d.getOnce(ctx, transport, to)
+		}
 		if err := d.goesOn(response); err != nil {
 			return nil, err
 		}
@@ -86,6 +89,16 @@ func (d *download) getOnce(ctx context.Context, transport *http.Transport, to Ta
 	}
 	_, err = d.ReadFrom(response.Body)
 	return nil, d.received(ctx, err)
+}
+
+// isAnother says whether a part is of another file than what is here: some servers know Range and not If-Range.
+func (d *download) isAnother(response *http.Response) bool {
+	name := "Last-Modified"
+	if strings.HasPrefix(d.mark, `"`) {
+		name = "ETag"
+	}
+	mark := response.Header.Get(name)
+	return d.at > 0 && mark != "" && mark != d.mark
 }
 
 // goesOn checks that a part is the one that was asked for.
@@ -100,12 +113,19 @@ func (d *download) goesOn(response *http.Response) error {
 	return nil
 }
 
-// markOf is what If-Range may name: a strong entity tag, else the date of the last change.
+// markOf is what If-Range may name: a strong entity tag, else the date of the last change, where the file cannot have
+// changed once more within that second (RFC 9110, 8.8.2.2).
 func markOf(header http.Header) string {
 	if tag := header.Get("ETag"); strings.HasPrefix(tag, `"`) {
 		return tag
 	}
-	return header.Get("Last-Modified")
+	said := header.Get("Last-Modified")
+	changed, err := http.ParseTime(said)
+	now, dateErr := http.ParseTime(header.Get("Date"))
+	if err != nil || dateErr != nil || now.Sub(changed) < time.Second {
+		return ""
+	}
+	return said
 }
 
 // ftpGateway has the proxy speak ftp for us: GET with an ftp URL. refused is what CONNECT gave.
@@ -125,5 +145,5 @@ func (d *download) ftpGateway(ctx context.Context, refused error) error {
 	case answer.StatusCode == http.StatusProxyAuthRequired:
 		return d.proxyRefused(answer.Response, d.target.addr())
 	}
-	return d.statusFault(answer, OpReceive)
+	return d.gatewayFault(ctx, answer, OpReceive)
 }

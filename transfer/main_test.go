@@ -143,7 +143,7 @@ func on(t *testing.T, e endpoint, server *peers.Server) *place {
 	p := &place{endpoint: e, server: server, folder: folder, addr: server.Addr}
 	p.options = transfer.Options{
 		User: server.User, Password: server.Password, RootCAs: server.CAs, Policy: loopback,
-		ConnectTimeout: 5 * time.Second, IdleTimeout: 10 * time.Second, Retries: -1,
+		Retries: -1,
 	}
 	if e.protocol == "scp" {
 		p.options.KnownHosts = filepath.Join(t.TempDir(), "known_hosts")
@@ -197,11 +197,14 @@ func (p *place) names(t *testing.T) []string {
 	return names
 }
 
-// mustBeEmpty waits a moment: a server whose connection broke needs one to notice.
+// patience is longer than anything takes that does not hang, however busy the machine is.
+const patience = 30 * time.Second
+
+// mustBeEmpty waits: a server whose connection broke needs a moment to notice.
 func (p *place) mustBeEmpty(t *testing.T) {
 	t.Helper()
 	var names []string
-	for range 50 {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
 		if names = p.names(t); len(names) == 0 {
 			return
 		}
@@ -326,7 +329,7 @@ func noGoroutineLeft(t *testing.T) {
 	t.Helper()
 	t.Cleanup(func() {
 		var stacks string
-		for range 100 {
+		for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
 			buffer := make([]byte, 1<<20)
 			stacks = string(buffer[:runtime.Stack(buffer, true)])
 			left := 0

@@ -71,7 +71,9 @@ func TestBadNetwork(t *testing.T) {
 func TestDataConnectionDies(t *testing.T) {
 	for _, kind := range []faultproxy.Kind{faultproxy.Cut, faultproxy.Hole} {
 		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
 			n := newNetwork(t, endpoints()[0], "127.0.0.2")
+			n.options.ConnectTimeout, n.options.IdleTimeout = 0, 5*time.Second
 			source := &random{size: 1 << 20}
 			defer n.follow(t, faultproxy.Plan{Faults: []faultproxy.Fault{{Kind: kind, Direction: faultproxy.Up, At: source.size / 2}}})()
 			if _, err := n.place.upload(t, t.Context(), "file", source); err != nil {

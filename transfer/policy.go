@@ -26,15 +26,19 @@ type Policy []Rule
 var builtIn = Policy{
 	{netip.MustParsePrefix("0.0.0.0/0"), true},
 	{netip.MustParsePrefix("::/0"), true},
-	{netip.MustParsePrefix("0.0.0.0/8"), false}, // unspecified: Linux takes it for loopback
+	{netip.MustParsePrefix("0.0.0.0/8"), false},          // unspecified: Linux takes it for loopback
+	{netip.MustParsePrefix("100.100.100.200/32"), false}, // metadata of Alibaba Cloud
 	{netip.MustParsePrefix("127.0.0.0/8"), false},
+	{netip.MustParsePrefix("168.63.129.16/32"), false}, // of Azure, beside the link-local one
 	{netip.MustParsePrefix("169.254.0.0/16"), false},
 	{netip.MustParsePrefix("169.254.169.254/32"), false},
+	{netip.MustParsePrefix("192.0.0.192/32"), false}, // of Oracle Cloud, the old one
 	{netip.MustParsePrefix("224.0.0.0/4"), false},
 	{netip.MustParsePrefix("255.255.255.255/32"), false},
 	{netip.MustParsePrefix("::/127"), false}, // unspecified and loopback
 	{netip.MustParsePrefix("::1/128"), false},
-	{netip.MustParsePrefix("fd00:ec2::254/128"), false},
+	{netip.MustParsePrefix("fd00:ec2::254/128"), false}, // of AWS
+	{netip.MustParsePrefix("fd20:ce::254/128"), false},  // of Google Cloud
 	{netip.MustParsePrefix("fe80::/10"), false},
 	{netip.MustParsePrefix("ff00::/8"), false},
 }
@@ -115,6 +119,9 @@ func (s *session) judgeDial(_ context.Context, _, address string, _ syscall.RawC
 	return s.judge(dialled.Addr())
 }
 
+// metadataNames are what clouds' own name servers resolve to 169.254.169.254.
+var metadataNames = []string{"metadata", "metadata.google.internal", "metadata.goog", "instance-data", "instance-data.ec2.internal"}
+
 // judgeForProxy looks at what a proxy is asked to reach, as far as that can be known here: the proxy resolves names
 // itself. What it may take for an address in an old spelling (127.1, 0x7f000001) is refused.
 func (s *session) judgeForProxy(host string) error {
@@ -125,6 +132,9 @@ func (s *session) judgeForProxy(host string) error {
 	last := host[strings.LastIndexByte(host, '.')+1:]
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
 		return s.judge(netip.AddrFrom4([4]byte{127, 0, 0, 1}))
+	}
+	if slices.Contains(metadataNames, host) {
+		return s.judge(netip.AddrFrom4([4]byte{169, 254, 169, 254}))
 	}
 	if last == "" || strings.Trim(last, "0123456789") == "" || strings.HasPrefix(last, "0x") {
 		return badTarget("write an address as 192.0.2.7", "a proxy may take %q for an address", host)

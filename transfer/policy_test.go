@@ -44,6 +44,12 @@ func TestPolicyDecides(t *testing.T) {
 		"::ffff:169.254.169.254":   {false, false},
 		"64:ff9b::169.254.169.254": {false, false},
 		"fd00:ec2::254":            {false, false},
+		"fd20:ce::254":             {false, false},
+		"100.100.100.200":          {false, false},
+		"64:ff9b::100.100.100.200": {false, false},
+		"168.63.129.16":            {false, false},
+		"168.63.129.17":            {true, true},
+		"192.0.0.192":              {false, false},
 		"fd00:ec2::253":            {true, true},
 		"fe80::1%lo":               {false, false},
 		"224.0.0.1":                {false, false},
@@ -155,7 +161,7 @@ func TestPolicyThroughProxy(t *testing.T) {
 		t.Fatal(err)
 	}
 	for host, kind := range map[string]transfer.Kind{
-		"127.0.0.2": transfer.Forbidden, "[::1]": transfer.Forbidden, "[::ffff:127.0.0.2]": transfer.Forbidden, "169.254.169.254": transfer.Forbidden,
+		"127.0.0.2": transfer.Forbidden, "[::1]": transfer.Forbidden, "[::ffff:127.0.0.2]": transfer.Forbidden, "169.254.169.254": transfer.Forbidden, "metadata.google.internal": transfer.Forbidden, "Metadata.Google.Internal.": transfer.Forbidden,
 		"127.1": transfer.BadTarget, "2130706434": transfer.BadTarget, "0x7f000002": transfer.BadTarget, "127.0.0.2.": transfer.BadTarget,
 	} {
 		for _, protocol := range []string{"ftp", "http", "https", "scp"} {

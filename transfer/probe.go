@@ -315,12 +315,12 @@ func (p *probe) mayDelete(ctx context.Context) error {
 	case p.target.Protocol == "ftp" || p.target.Protocol == "scp":
 		return p.mayRemove(ctx)
 	}
-	answer, err := p.ask(ctx, http.MethodDelete, p.target, OpWrite)
+	answer, err := p.askToDelete(ctx, OpWrite)
 	if err != nil {
 		return err
 	}
-	switch answer.StatusCode {
-	case http.StatusForbidden, http.StatusMethodNotAllowed, http.StatusNotImplemented:
+	switch code := answer.StatusCode; {
+	case code/100 == 3, code == http.StatusForbidden, code == http.StatusMethodNotAllowed, code == http.StatusNotImplemented:
 		return &notTried{fmt.Sprintf("the server answers DELETE with %s, so the probe would stay; an upload may work", answer.Status)}
 	}
 	return nil
@@ -374,11 +374,26 @@ func (p *probe) remove(ctx context.Context) error {
 		}
 		return nil
 	}
-	answer, err := p.ask(ctx, http.MethodDelete, p.target, OpDelete)
+	answer, err := p.askToDelete(ctx, OpDelete)
 	if err == nil && answer.StatusCode/100 != 2 && answer.StatusCode != http.StatusNotFound {
 		err = p.statusFault(answer, OpDelete)
 	}
 	return err
+}
+
+// askToDelete asks where redirects lead, as the upload does.
+func (p *probe) askToDelete(ctx context.Context, op Op) (*httpAnswer, error) {
+	p.login = newLogin(p.target, p.o)
+	to := p.target
+	for hops := 0; ; hops++ {
+		answer, err := p.ask(ctx, http.MethodDelete, to, op)
+		if err != nil || !repeats(answer.Response) || hops == maxHops {
+			return answer, err
+		}
+		if to, err = p.follow(to, answer.Header.Get("Location"), true); err != nil {
+			return nil, err
+		}
+	}
 }
 
 // folderTarget is where the probe is to be written.

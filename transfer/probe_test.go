@@ -180,6 +180,34 @@ func TestProbeThatWouldStay(t *testing.T) {
 	p.mustBeEmpty(t)
 }
 
+// Where uploads are redirected, what is written is deleted; where deleting is not, nothing is written.
+func TestProbeIsRedirected(t *testing.T) {
+	p := alone(t, endpoint{"http", "http", func() (*peers.Server, error) {
+		return peers.StartNginx(peers.NginxConfig{Account: account, Server: []string{
+			`location ~ ^/both/(.*)$ { return 307 /$1; }`,
+			`location ~ ^/put/(.*)$ { if ($request_method = DELETE) { return 302 /$1; } return 308 /$1; }`,
+		}})
+	}, false})
+	for folder, want := range map[string]string{"both": way["http"], "put": "resolve connect login write?"} {
+		target, err := transfer.ParseTarget("http", p.addr+"/"+folder+"/"+filepath.Base(p.folder)+"/", "x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var steps []string
+		err = transfer.Probe(t.Context(), target, p.options, func(s transfer.Step) {
+			word := string(s.Name)
+			if s.Skipped {
+				word += "?"
+			}
+			steps = append(steps, word)
+		})
+		if got := strings.Join(steps, " "); err != nil || got != want {
+			t.Errorf("%s: %v after %s", folder, err, got)
+		}
+		p.mustBeEmpty(t)
+	}
+}
+
 // The old scp has rm, or nothing is written.
 func TestProbeWithoutSFTP(t *testing.T) {
 	for extra, want := range map[string]string{"PrintMotd no": way["scp"], "SetEnv PATH=/nowhere": "resolve connect host key login write?"} {

@@ -77,7 +77,7 @@ func (s *session) tunnel(ctx context.Context, address string) (*conn, error) {
 			return c, nil
 		}
 		c.Close()
-		if answer.StatusCode != http.StatusProxyAuthRequired || !s.proxy.learn(answer.Header.Values("Proxy-Authenticate")) {
+		if answer.StatusCode != http.StatusProxyAuthRequired || !s.proxy.learn(challengesOf(answer.Header, "Proxy-Authenticate")) {
 			return nil, s.proxyRefused(answer, address)
 		}
 	}
@@ -139,13 +139,13 @@ func (s *session) proxyRefused(answer *http.Response, address string) error {
 	refuse := func(op Op, kind Kind, hint, format string, args ...any) error {
 		return s.wrap(op, kind, &proxyRefusal{fmt.Sprintf(format, args...) + " " + said, address}, hint)
 	}
-	challenges := answer.Header.Values("Proxy-Authenticate")
+	challenges := challengesOf(answer.Header, "Proxy-Authenticate")
 	_, port, _ := net.SplitHostPort(address)
 	code := answer.StatusCode
 	login := code == http.StatusProxyAuthRequired || code == http.StatusUnauthorized // tinyproxy, for a wrong password
 	switch {
 	case login && !s.proxy.basic && s.proxy.digest == nil && s.proxy.user != "":
-		return refuse(OpProxy, LoginRefused, "Basic and Digest are supported",
+		return refuse(OpProxy, LoginRefused, supported,
 			"the proxy %s wants %s", s.o.Proxy, foreign(challenges))
 	case login && s.proxy.user == "":
 		return refuse(OpProxy, LoginRefused, "add --proxy-user USER:PASSWORD", "the proxy %s wants a user and a password", s.o.Proxy)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -57,6 +58,9 @@ func (s *session) worthAnother(err error) bool {
 	if !ok {
 		return false
 	}
+	if fault.Kind == LoginRefused {
+		return false
+	}
 	if reply, ok := errors.AsType[*textproto.Error](err); ok {
 		return reply.Code/100 == 4 && reply.Code != 430 && reply.Code != 452 // user or password; disk full
 	}
@@ -101,8 +105,9 @@ func retryAfter(err error) time.Duration {
 
 // parseRetryAfter reads seconds or a date; what cannot be read asks for nothing.
 func parseRetryAfter(value string, now time.Time) time.Duration {
-	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
-		return time.Duration(seconds) * time.Second
+	const most = math.MaxInt64 / uint64(time.Second)
+	if seconds, err := strconv.ParseUint(value, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
+		return time.Duration(min(seconds, most)) * time.Second
 	}
 	if date, err := http.ParseTime(value); err == nil {
 		return max(0, date.Sub(now))

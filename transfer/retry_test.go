@@ -154,6 +154,7 @@ func TestStatusIsTriedAgain(t *testing.T) {
 		{"503 x\r\nRetry-After: 1", true, time.Second},
 		{"503 x\r\nRetry-After: 61", false, 0},
 		{"503 x\r\nRetry-After: Fri, 31 Dec 2199 23:59:59 GMT", false, 0},
+		{"503 x\r\nRetry-After: 99999999999999999999999", false, 0},
 		{"503 x\r\nRetry-After: -1", true, 0},
 		{"403 x", false, 0}, {"404 x", false, 0}, {"409 x", false, 0}, {"413 x", false, 0}, {"501 x", false, 0}, {"507 x", false, 0},
 	} {
@@ -185,15 +186,22 @@ func TestStatusIsTriedAgain(t *testing.T) {
 	}
 }
 
-// FTP's 4xx are for now, 5xx for good.
+// FTP's 4xx are for now, 5xx for good. A login that is refused is not tried again, whatever the number: that could lock
+// the account.
 func TestReplyIsTriedAgain(t *testing.T) {
-	for reply, again := range map[string]bool{"421 later": true, "450 busy": true, "530 no": false, "430 no": false} {
+	for reply, again := range map[string]bool{
+		"AUTH 431 later": true, "PASS 421 later": true, "CWD 450 busy": true, "CWD 550 no": false,
+		"PASS 530 no": false, "PASS 430 no": false, "PASS 450 no": false, "PASS 451 no": false, "USER 421 no": false,
+	} {
 		var greeted atomic.Int32
 		f := newFake(t, func(f *fake, c net.Conn) {
 			greeted.Add(1)
-			speakFTP("220 hi\r\n", map[string]string{"USER": "331 go on\r\n", "PASS": reply + "\r\n"})(f, c)
+			answers := map[string]string{"USER": "331 go on\r\n", "PASS": "230 ok\r\n", "TYPE": "200 ok\r\n"}
+			command, answer, _ := strings.Cut(reply, " ")
+			answers[command] = answer + "\r\n"
+			speakFTP("220 hi\r\n", answers)(f, c)
 		})
-		target, err := transfer.ParseTarget("ftp", f.addr+"/file", "")
+		target, err := transfer.ParseTarget("ftp", f.addr+"/folder/file", "")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -3,7 +3,10 @@ package transfer
 import (
 	"crypto/tls"
 	"errors"
+	"maps"
+	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 
@@ -24,6 +27,7 @@ type session struct {
 	control *ftpControl   // of the last login to an ftp server
 	noSFTP  bool          // the ssh server has been asked for sftp and offers none
 	trusted ssh.PublicKey // the host key that was accepted during this transfer
+	queries []string      // of all URLs that were asked for
 
 	// ours is this side's own failure, nil as long as there is none: what the network says then only follows from it.
 	ours func() error
@@ -78,13 +82,28 @@ func (s *session) notice(line string) {
 	}
 }
 
-// secrets are the forms in which a server or a proxy could hand our passwords back.
+// secrets are the forms in which a server or a proxy could hand our passwords back, and the signatures of URLs.
 func (s *session) secrets() []string {
 	var forms []string
 	for _, login := range [][2]string{{s.o.User, s.o.Password}, {s.o.Proxy.User, s.o.Proxy.Password}} {
-		if login[1] != "" {
-			forms = append(forms, login[1], basicToken(login[0], login[1]))
+		if password := login[1]; password != "" {
+			quoted := strconv.Quote(password)
+			forms = append(forms, password, basicToken(login[0], password), url.QueryEscape(password), url.PathEscape(password), quoted[1:len(quoted)-1])
+		}
+	}
+	for _, query := range slices.Concat(s.queries, []string{s.target.Query}) {
+		if query != "" {
+			forms = append(forms, query)
+		}
+		values, _ := url.ParseQuery(query) // what of it can be read
+		for _, value := range slices.Concat(slices.Collect(maps.Values(values))...) {
+			if len(value) >= shortestSignature {
+				forms = append(forms, value, url.QueryEscape(value))
+			}
 		}
 	}
 	return forms
 }
+
+// shortestSignature tells the values in a query that give permission from those that are words.
+const shortestSignature = 16

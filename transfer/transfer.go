@@ -91,7 +91,8 @@ type Options struct {
 	TotalTimeout time.Duration
 
 	// Retries is how many attempts in a row may get no further after what time may heal: lost connections, time-outs,
-	// the HTTP statuses 408, 429, 500, 502, 503 and 504, and FTP's 4xx. Zero means DefaultRetries, less none.
+	// the HTTP statuses 408, 429, 500, 502, 503 and 504, and FTP's 4xx but to a password. Zero means DefaultRetries,
+	// less none.
 	Retries int
 	// RetryWait is the first wait between two attempts. It doubles up to 30 s, and up to half of it is left out at
 	// random; a Retry-After of up to 60 s is obeyed. Zero means DefaultRetryWait.

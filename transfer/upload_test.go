@@ -81,11 +81,11 @@ func TestUploadArrives(t *testing.T) {
 func TestUploadOfGrowingSource(t *testing.T) {
 	eachPlace(t, func(t *testing.T, p *place) {
 		t.Parallel()
-		p.options.IdleTimeout = 2500 * time.Millisecond
+		p.options.IdleTimeout = 5 * time.Second
 		source := &random{size: 3 << 20, hidden: true, at: func(ctx context.Context, offset int64) error {
 			if offset == 1<<20 {
 				select {
-				case <-time.After(6 * time.Second):
+				case <-time.After(11 * time.Second):
 				case <-ctx.Done():
 					return ctx.Err()
 				}
