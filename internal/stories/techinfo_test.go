@@ -134,6 +134,9 @@ func TestBundleHoldsWhatItSays(t *testing.T) {
 	if err := json.Unmarshal(files["appliance/status.json"], &status); err != nil || len(status.Ended) != 1 || status.Ended[0].Kind != "get-tech-info" || status.Ended[0].Ended.IsZero() {
 		t.Errorf("the jobs that ended: %+v, %v", status.Ended, err)
 	}
+	if out, err := app.Run("status --json"); err != nil || strings.Contains(out, "ended") { // operators see it
+		t.Errorf("%v, %s", err, out)
+	}
 }
 
 // A database that cannot be read is what support is asked about: there is a bundle all
