@@ -17,7 +17,7 @@ type historyCmd struct {
 func (historyCmd) Help() string {
 	return `Each write over the REST API is one revision. What it changed is shown as the
 documents hold it, other objects by id and no secrets, each cut after 400 bytes;
-with --json it is whole.`
+with --json it is whole, up to 2 MiB of all.`
 }
 
 // History is the work of impctl server history.
@@ -44,6 +44,8 @@ type Difference struct {
 	Was    string `json:"was,omitempty"`
 	Before string `json:"before,omitempty"`
 	After  string `json:"after,omitempty"`
+
+	LeftOut bool `json:"left_out,omitempty"` // both are too large to be told
 }
 
 func (c *historyCmd) Run(ctx context.Context, e *Env) error {
@@ -71,6 +73,9 @@ func (d Difference) lines() string {
 	text := fmt.Sprintf("        %s %s %s", d.What, d.Kind, quote(d.Name))
 	if d.Was != "" {
 		text += ", was " + quote(d.Was)
+	}
+	if d.LeftOut {
+		text += ", by documents that are too large to be shown"
 	}
 	text += "\n"
 	if d.Before != "" {

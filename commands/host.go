@@ -224,8 +224,10 @@ type Status struct {
 	Started time.Time      `json:"started"` // the daemon
 	Service Service        `json:"service"`
 	Jobs    []Job          `json:"jobs"`
-	Ended   []Job          `json:"ended_jobs"` // lately, the last one at the end
-	Disk    disk.Space     `json:"disk"`
+	// Ended are jobs that ended lately, the last one at the end: in bundles alone, for
+	// their errors name servers and accounts, which are not every caller's business.
+	Ended []Job      `json:"ended_jobs,omitempty"`
+	Disk  disk.Space `json:"disk"`
 
 	Releases     []Release     `json:"releases"`
 	Note         string        `json:"note,omitempty"`         // what became of a patch, if not what was wanted

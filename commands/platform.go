@@ -37,6 +37,8 @@ type platform struct {
 	Gateways   *int      `json:"gateways,omitempty"` // that licences let register; a management server's
 	Features   []string  `json:"features,omitempty"`
 	Licences   []Licence `json:"licences,omitempty"`
+
+	Unknown string `json:"licences_unknown,omitempty"` // why licences cannot be told
 }
 
 // Licences are those that a management server has loaded, and what they are good for.
@@ -62,10 +64,14 @@ func (platformShowCmd) Run(ctx context.Context, e *Env) error {
 		Sealed: s.Sealed, Addresses: addresses(), Listening: s.Service.Address, Releases: s.Releases}
 	if s.Role == appliance.ManagementServer {
 		l, err := e.Host.Licences(ctx, e.Caller, e.UI)
-		if err != nil {
+		switch {
+		case ctx.Err() != nil:
 			return err
+		case err != nil: // of the database; the rest is what helps then
+			p.Unknown = ResultOf(err).Error
+		default:
+			p.Gateways, p.Features, p.Licences = &l.Gateways, l.Features, l.Loaded
 		}
-		p.Gateways, p.Features, p.Licences = &l.Gateways, l.Features, l.Loaded
 	}
 	return e.Out(p, p.lines())
 }
@@ -95,6 +101,9 @@ func (p *platform) lines() string {
 	text += row("challenge", "%s", p.Challenge)
 	if p.Deployment != "" {
 		text += row("deployment", "%s", p.Deployment)
+	}
+	if p.Unknown != "" {
+		text += row("licences", "cannot be told: %s", p.Unknown)
 	}
 	if p.Gateways != nil {
 		text += row("gateways", "licences let %d register (On-Demand ones need none)", *p.Gateways)

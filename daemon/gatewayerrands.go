@@ -106,7 +106,9 @@ func (e *gatewayErrands) TechInfo(ctx context.Context) (string, error) {
 		return "", err
 	}
 	var r commands.TechInfoResult
-	spec := job.Spec{Home: e.home, TechInfo: &commands.TechInfo{Status: e.Status()}}
+	status := e.Status()
+	status.Ended = e.jobs.past()
+	spec := job.Spec{Home: e.home, TechInfo: &commands.TechInfo{Status: status}}
 	if err := e.swept(e.jobs.run(ctx, job.KindTechInfo, commands.Caller{Name: managementServer}, spec, silent{}, &r)); err != nil {
 		return "", errors.New(commands.ResultOf(err).Error)
 	}

@@ -78,7 +78,6 @@ func (d *Daemon) Status() commands.Status {
 		Started: d.started,
 		Service: d.role.Status(),
 		Jobs:    d.jobs.list(),
-		Ended:   d.jobs.past(),
 	}
 	s.Registration = d.registration()
 	s.Disk, _ = disk.Of(string(d.home))
@@ -103,6 +102,7 @@ func (d *Daemon) Send(ctx context.Context, c commands.Caller, x commands.Send, u
 // TechInfo makes a support bundle, or shows it.
 func (d *Daemon) TechInfo(ctx context.Context, c commands.Caller, x commands.TechInfo, ui control.UI) (commands.TechInfoResult, error) {
 	var r commands.TechInfoResult
+	x.Status.Ended = d.jobs.past()
 	err := d.jobs.run(ctx, job.KindTechInfo, c, job.Spec{Home: d.home, TechInfo: &x}, ui, &r)
 	return r, d.swept(err)
 }

@@ -321,6 +321,9 @@ func (d *Daemon) takeHotfix(ctx context.Context, within time.Duration) (waiting 
 	if errors.Is(err, fs.ErrNotExist) {
 		return false
 	}
+	if within > 0 && d.missedHotfix() {
+		return true
+	}
 	url := strings.TrimSpace(string(data))
 	var r commands.PatchResult
 	if err == nil {
@@ -353,6 +356,13 @@ func (d *Daemon) takeHotfix(ctx context.Context, within time.Duration) (waiting 
 	d.setUp.Step(ftl.Hotfix, ftl.Done, "release "+r.Release)
 	d.end(launch.ErrAgain)
 	return false
+}
+
+// missedHotfix says whether it could not be had at an earlier start: then the role has
+// run without it, and does not wait for it again.
+func (d *Daemon) missedHotfix() bool {
+	t, err := patch.ReadTrial(d.home)
+	return err == nil && t.Hotfix != ""
 }
 
 // patchFrom downloads the hotfix while the role runs, and installs it while it does not.

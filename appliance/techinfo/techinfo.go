@@ -66,6 +66,7 @@ type Source struct {
 	Status  any          // how the daemon says it is; marshals to JSON
 	Store   *store.Store // nil where there is none
 	Secrets [][]byte     // that must not be in the bundle, whoever wrote them there
+	Notes   []Note       // what is missing from the beginning
 	// Ask asks the running role: heap, cpu, goroutine, runtime, counters,
 	// configuration or gateways.
 	Ask func(ctx context.Context, what string) (answer []byte, cut bool, err error)
@@ -104,7 +105,7 @@ const format = 1
 func manifestOf(src Source, o Options, now time.Time) Manifest {
 	return Manifest{
 		Format: format, Product: "Sealgate", Version: src.Version, Appliance: src.Config.Name, ID: src.Config.ID,
-		Role: src.Config.Role, Created: now.UTC().Truncate(time.Second), Options: o, Files: []File{}, Notes: []Note{},
+		Role: src.Config.Role, Created: now.UTC().Truncate(time.Second), Options: o, Files: []File{}, Notes: append([]Note{}, src.Notes...),
 	}
 }
 

@@ -2,6 +2,7 @@ package job
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -33,8 +34,32 @@ func history(ctx context.Context, home appliance.Home, x commands.History) (_ []
 	list := []commands.Revision{}
 	for _, r := range revisions {
 		list = append(list, shown(r, x.Number != 0))
+		if err := leaveOut(list[len(list)-1].Difference); err != nil {
+			return nil, err
+		}
 	}
 	return list, nil
+}
+
+// maxDocuments is how much of documents goes into the one answer of a job, in bytes as
+// JSON.
+const maxDocuments = control.MaxEvent / 2
+
+// leaveOut takes the documents that are beyond it out.
+func leaveOut(list []commands.Difference) error {
+	size := 0
+	for i, d := range list {
+		text, err := json.Marshal(d)
+		if err != nil {
+			return err
+		}
+		if size+len(text) > maxDocuments {
+			list[i].Before, list[i].After, list[i].LeftOut = "", "", true
+			continue
+		}
+		size += len(text)
+	}
+	return nil
 }
 
 func noRevision(number int64) error {

@@ -93,7 +93,8 @@ func keepAndSend(ctx context.Context, home appliance.Home, base string, write fu
 	return r, m, nil
 }
 
-// techInfoSource opens what a bundle is about.
+// techInfoSource opens what a bundle is about. A database that cannot be read is what a
+// bundle may be made for: it has none of it then.
 func techInfoSource(ctx context.Context, home appliance.Home, status commands.Status) (src techinfo.Source, done func(), err error) {
 	config, err := home.Load()
 	if err != nil {
@@ -101,23 +102,45 @@ func techInfoSource(ctx context.Context, home appliance.Home, status commands.St
 	}
 	src = techinfo.Source{Version: control.Version, Home: home, Config: config, Status: status}
 	src.Ask = func(ctx context.Context, what string) ([]byte, bool, error) { return diagnosis.Ask(ctx, home, what) }
-	done = func() {}
-	if config.Role == appliance.ManagementServer {
-		db, err := store.Open(ctx, string(home), store.Options{ReadOnly: true})
-		if err != nil {
-			return src, nil, err
-		}
-		src.Store, done = db, func() { closing(db) }
+	keys, err := secret.Open(string(home))
+	if err == nil {
+		src.Secrets, err = keptSecrets(home)
 	}
-	if src.Secrets, err = knownSecrets(ctx, home, src.Store); err != nil {
-		done()
+	if err != nil {
 		return src, nil, fmt.Errorf("no bundle is made, because the secrets that must not be in it cannot be read: %w", err)
 	}
-	return src, done, nil
+	if config.Role == appliance.Gateway {
+		src.Secrets = append(src.Secrets, gatewaySecrets(home, keys)...)
+		return src, func() {}, nil
+	}
+	db, stored, err := openSearched(ctx, home, keys)
+	switch {
+	case ctx.Err() != nil:
+		return src, nil, context.Cause(ctx)
+	case err != nil:
+		src.Notes = []techinfo.Note{{Collector: "database", Text: fmt.Sprintf("nothing of it is here, and its secrets were not searched for: %v", err)}}
+		return src, func() {}, nil
+	}
+	src.Store, src.Secrets = db, append(src.Secrets, stored...)
+	return src, func() { closing(db) }, nil
 }
 
-// knownSecrets is every secret that the appliance can read.
-func knownSecrets(ctx context.Context, home appliance.Home, db *store.Store) ([][]byte, error) {
+// openSearched opens the database, and reads the secrets in it.
+func openSearched(ctx context.Context, home appliance.Home, keys *secret.Keys) (*store.Store, [][]byte, error) {
+	db, err := store.Open(ctx, string(home), store.Options{ReadOnly: true})
+	if err != nil {
+		return nil, nil, err
+	}
+	list, err := storedSecrets(ctx, keys, db)
+	if err != nil {
+		closing(db)
+		return nil, nil, err
+	}
+	return db, list, nil
+}
+
+// keptSecrets are those in files of either role.
+func keptSecrets(home appliance.Home) ([][]byte, error) {
 	list, err := secret.Known(string(home))
 	if err != nil {
 		return nil, err
@@ -131,16 +154,7 @@ func knownSecrets(ctx context.Context, home appliance.Home, db *store.Store) ([]
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	list = append(list, sealed)
-	sealer, err := secret.Open(string(home))
-	if err != nil {
-		return nil, err
-	}
-	if db == nil {
-		return append(list, gatewaySecrets(home, sealer)...), nil
-	}
-	stored, err := storedSecrets(ctx, sealer, db)
-	return append(list, stored...), err
+	return append(list, sealed), nil
 }
 
 // gatewaySecrets are the keys that a gateway has of its own and was given, and what it

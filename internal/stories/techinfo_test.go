@@ -134,6 +134,58 @@ func TestBundleHoldsWhatItSays(t *testing.T) {
 	if err := json.Unmarshal(files["appliance/status.json"], &status); err != nil || len(status.Ended) != 1 || status.Ended[0].Kind != "get-tech-info" || status.Ended[0].Ended.IsZero() {
 		t.Errorf("the jobs that ended: %+v, %v", status.Ended, err)
 	}
+	if out, err := app.Run("status --json"); err != nil || strings.Contains(out, "ended") { // operators see it
+		t.Errorf("%v, %s", err, out)
+	}
+}
+
+// A database that cannot be read is what support is asked about: there is a bundle all
+// the same, without it, and what is left tells of the rest.
+func TestBundleWithoutADatabase(t *testing.T) {
+	app, err := trial.New(bin, filepath.Join(t.TempDir(), "home"), "mx", "box")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := app.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer app.Stop()
+	if out, err := app.Run("impctl server stop"); err != nil {
+		t.Fatal(out)
+	}
+	database := filepath.Join(app.Home, "data", "current", "config.db")
+	whole, err := os.ReadFile(database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(app.Home, "data", "current")
+	for _, c := range []struct {
+		name  string
+		spoil func() error
+	}{
+		{"damaged", func() error { return os.WriteFile(database, bytes.Repeat([]byte("x"), len(whole)), 0o600) }},
+		{"gone", func() error { return os.Rename(link, link+".away") }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if err := c.spoil(); err != nil {
+				t.Fatal(err)
+			}
+			files, m := bundleOf(t, app, "--upgrade")
+			for _, name := range []string{"appliance/status.json", "log/server.log", "audit/verify.json", "upgrade/releases"} {
+				if len(files[name]) == 0 {
+					t.Errorf("%s is not in it, or empty", name)
+				}
+			}
+			if !slices.ContainsFunc(m.Notes, func(n techinfo.Note) bool {
+				return n.Collector == "database" && strings.HasPrefix(n.Text, "nothing of it is here, and its secrets were not searched for: ")
+			}) {
+				t.Errorf("the notes: %v", m.Notes)
+			}
+			if out, err := app.Run("impctl platform show"); err != nil || !strings.Contains(out, "licences:          cannot be told: ") || !strings.Contains(out, "release:") {
+				t.Errorf("impctl platform show: %v, %s", err, out)
+			}
+		})
+	}
 }
 
 // ask logs in to the REST API and gets path.

@@ -95,11 +95,10 @@ func makeRun(t *testing.T) *terminal {
 func nothingRuns(t *testing.T) {
 	t.Helper()
 	var left string
-	for range 200 {
+	for deadline := time.Now().Add(trial.Patience); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 		if left = ofRun(t, "", ""); left == "" {
 			return
 		}
-		time.Sleep(100 * time.Millisecond)
 	}
 	t.Errorf("still running: %s", left)
 }
@@ -140,8 +139,7 @@ func TestFirstSession(t *testing.T) {
 		t.Fatalf("%s is not blocked", attack)
 	}
 	told := ""
-	for i := 0; !strings.Contains(told, blocked[1]) && i < 100; i++ {
-		time.Sleep(100 * time.Millisecond)
+	for deadline := time.Now().Add(trial.Patience); !strings.Contains(told, blocked[1]) && time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 		told = paste(t, violations)
 	}
 	for _, want := range []string{blocked[1], `"violationType":"SQL Injection"`, `"action":"block"`, `"gatewayName":"gw1"`} {
