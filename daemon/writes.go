@@ -20,6 +20,7 @@ const (
 	writesAtOnce  = 40_000 // some 16 MiB of the log's 128
 	writesASecond = 2      // some 64 MiB a day
 	untoldEvery   = time.Minute
+	toldLate      = time.Minute // after which a record's own time says too little
 )
 
 // writes say which writes get a record of their own.
@@ -48,7 +49,7 @@ func (w *writes) take(list []errand.Write) error {
 	if n > 0 {
 		records := make([]audit.Record, n)
 		for i, x := range list[:n] {
-			records[i] = recordOf(x)
+			records[i] = recordOf(x, now)
 		}
 		if err := w.keep(records...); err != nil {
 			return err
@@ -59,10 +60,13 @@ func (w *writes) take(list []errand.Write) error {
 	return nil
 }
 
-func recordOf(x errand.Write) audit.Record {
+func recordOf(x errand.Write, now time.Time) audit.Record {
 	note := x.Summary
 	if x.Revision > 0 {
 		note += fmt.Sprintf(", revision %d", x.Revision)
+	}
+	if at := time.UnixMilli(x.At); now.Sub(at) > toldLate {
+		note += ", told late: it was at " + at.UTC().Format(time.DateTime)
 	}
 	return audit.Record{Event: written, User: restUser + ": " + x.User, Origin: x.Address, Words: []string{x.Method, x.Path}, Note: note}
 }

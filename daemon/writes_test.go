@@ -36,7 +36,7 @@ func TestWritesDoNotFloodTheAuditLog(t *testing.T) {
 		for n := range flood / each {
 			list := make([]errand.Write, each)
 			for i := range list {
-				list[i] = errand.Write{User: "zoe", Address: "192.0.2.7", Method: "POST", Path: "/v1/conf/sites/{siteName}", Summary: "create site x", Revision: int64(n*each + i + 1)}
+				list[i] = errand.Write{At: time.Now().UnixMilli(), User: "zoe", Address: "192.0.2.7", Method: "POST", Path: "/v1/conf/sites/{siteName}", Summary: "create site x", Revision: int64(n*each + i + 1)}
 			}
 			if err := w.take(list); err != nil {
 				t.Fatal(err)
@@ -94,5 +94,20 @@ func TestWritesThatAreNotKeptCostNothing(t *testing.T) {
 	}
 	if w.flush(); len(kept) != writesAtOnce {
 		t.Errorf("counted too: %+v", kept[len(kept)-1])
+	}
+}
+
+// A write that was told of late, because somebody was killed, says when it was.
+func TestLateWritesSayWhenTheyWere(t *testing.T) {
+	at := time.Date(2026, 3, 1, 2, 0, 0, 0, time.UTC)
+	for ago, want := range map[time.Duration]string{
+		time.Second:   "create site x, revision 7",
+		6 * time.Hour: "create site x, revision 7, told late: it was at 2026-03-01 02:00:00",
+		-time.Hour:    "create site x, revision 7", // a clock that was set back
+	} {
+		x := errand.Write{At: at.UnixMilli(), Summary: "create site x", Revision: 7}
+		if got := recordOf(x, at.Add(ago)).Note; got != want {
+			t.Errorf("%v later: %q", ago, got)
+		}
 	}
 }

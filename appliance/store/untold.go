@@ -24,6 +24,7 @@ type Witness interface {
 // the write itself: whoever is killed after that tells later.
 type UntoldWrite struct {
 	ID string
+	At int64 // when it was stored, in milliseconds
 	Origin
 	User     string
 	Summary  string
@@ -52,19 +53,19 @@ func (s *Store) leave(ctx context.Context, tx execer, change Change, revision in
 	if !ok {
 		return false, nil
 	}
-	_, err := tx.ExecContext(ctx, "INSERT INTO untold_writes (id, user_name, address, method, path, summary, revision) VALUES ($1, $2, $3, $4, $5, $6, $7)",
-		NewID(), change.Author, from.Address, from.Method, from.Path, change.Summary, revision)
+	_, err := tx.ExecContext(ctx, "INSERT INTO untold_writes (id, at, user_name, address, method, path, summary, revision) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+		NewID(), s.milliseconds(), change.Author, from.Address, from.Method, from.Path, change.Summary, revision)
 	return err == nil, err
 }
 
 // UntoldWrites lists up to limit of them, oldest first.
 func (s *Store) UntoldWrites(ctx context.Context, limit int) ([]UntoldWrite, error) {
-	rows, err := s.reader.QueryContext(ctx, "SELECT id, user_name, address, method, path, summary, revision FROM untold_writes ORDER BY id LIMIT $1", limit)
+	rows, err := s.reader.QueryContext(ctx, "SELECT id, at, user_name, address, method, path, summary, revision FROM untold_writes ORDER BY id LIMIT $1", limit)
 	if err != nil {
 		return nil, err
 	}
 	return collect(rows, func(w *UntoldWrite) error {
-		return rows.Scan(&w.ID, &w.User, &w.Address, &w.Method, &w.Path, &w.Summary, &w.Revision)
+		return rows.Scan(&w.ID, &w.At, &w.User, &w.Address, &w.Method, &w.Path, &w.Summary, &w.Revision)
 	})
 }
 

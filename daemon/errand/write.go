@@ -9,6 +9,7 @@ import (
 
 // Write is what a request to the REST API did, as the process tells it.
 type Write struct {
+	At       int64  `json:"at"` // milliseconds since 1970
 	User     string `json:"user"`
 	Address  string `json:"address"`
 	Method   string `json:"method"`
@@ -16,6 +17,9 @@ type Write struct {
 	Summary  string `json:"summary"`
 	Revision int64  `json:"revision"` // 0: it changed no configuration
 }
+
+// maxAt is the last millisecond of the year 9999.
+const maxAt = 253_402_300_799_999
 
 // maxText bounds each text of a write, in bytes.
 const maxText = 256
@@ -36,7 +40,7 @@ func (w Write) Bounded() Write {
 }
 
 func (w Write) taken() bool {
-	return max(len(w.User), len(w.Address), len(w.Method), len(w.Path), len(w.Summary)) <= maxText && w.Revision >= 0
+	return max(len(w.User), len(w.Address), len(w.Method), len(w.Path), len(w.Summary)) <= maxText && w.Revision >= 0 && w.At >= 0 && w.At <= maxAt
 }
 
 // maxWrites bounds the writes of one message, in bytes of JSON.

@@ -52,8 +52,6 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 		return fmt.Errorf("open the database: %w", err)
 	}
 	defer db.Close()
-	audit.run(db)
-	defer audit.end()
 	if err := db.AddDefaults(ctx); err != nil {
 		return fmt.Errorf("predefined objects: %w", err)
 	}
@@ -88,11 +86,15 @@ func Run(ctx context.Context, home appliance.Home, ln net.Listener, ready func()
 	}
 	gateways.Attach(srv)
 	known.Attach(gateways)
-	served := make(chan error, 1)
-	go func() { served <- srv.ServeTLS(newCrowd(ln, log), "", "") }()
+	// The daemon hears that first, whatever requests, which wait meanwhile, may have it
+	// asked.
 	if err := ready(); err != nil {
 		return err
 	}
+	audit.run(db)
+	defer audit.end()
+	served := make(chan error, 1)
+	go func() { served <- srv.ServeTLS(newCrowd(ln, log), "", "") }()
 	log.Info("the management server is ready", "address", ln.Addr().String())
 	var beside sync.WaitGroup
 	defer beside.Wait()

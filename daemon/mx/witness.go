@@ -112,7 +112,7 @@ func (w *witness) tell() bool {
 func (w *witness) hand(list []store.UntoldWrite) error {
 	told := make([]errand.Write, len(list))
 	for i, x := range list {
-		told[i] = errand.Write{User: x.User, Address: x.Address, Method: x.Method, Path: x.Path, Summary: x.Summary, Revision: x.Revision}.Bounded()
+		told[i] = errand.Write{At: x.At, User: x.User, Address: x.Address, Method: x.Method, Path: x.Path, Summary: x.Summary, Revision: x.Revision}.Bounded()
 	}
 	for len(list) > 0 {
 		n := errand.Fit(told)

@@ -107,8 +107,8 @@ func TestWritesAreTold(t *testing.T) {
 		t.Fatalf("%d writes are told, not %d", len(daemon.writes), all)
 	}
 	first := daemon.writes[0]
-	want := errand.Write{User: "zoe", Address: "192.0.2.1", Method: "POST", Path: "/v1/test/{name}", Summary: "create site 0", Revision: first.Revision}
-	if first != want || first.Revision == 0 {
+	want := errand.Write{At: first.At, User: "zoe", Address: "192.0.2.1", Method: "POST", Path: "/v1/test/{name}", Summary: "create site 0", Revision: first.Revision}
+	if first != want || first.Revision == 0 || time.Since(time.UnixMilli(first.At)) > time.Hour {
 		t.Errorf("told %+v", first)
 	}
 	for i, x := range daemon.writes[1:] {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -80,14 +81,22 @@ func untoldWrites(t *testing.T, open func(*testing.T) *store.Store) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	list, err := s.UntoldWrites(t.Context(), 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, w := range list {
+		if ago := time.Since(time.UnixMilli(w.At)); ago < 0 || ago > time.Hour {
+			t.Errorf("write %d was stored %v ago", i, ago)
+		}
+	}
 	want := []store.UntoldWrite{
 		{Origin: from, User: "zoe", Summary: "first", Revision: newest - 2},
 		{Origin: from, User: "zoe", Summary: "second", Revision: newest},
 		{Origin: from, User: "zoe", Summary: "a deed"},
 	}
-	list, err := s.UntoldWrites(t.Context(), 10)
-	if diff := cmp.Diff(want, list, cmpopts.IgnoreFields(store.UntoldWrite{}, "ID")); diff != "" || err != nil {
-		t.Fatal(err, diff)
+	if diff := cmp.Diff(want, list, cmpopts.IgnoreFields(store.UntoldWrite{}, "ID", "At")); diff != "" {
+		t.Fatal(diff)
 	}
 	if strings.Contains(taken(t, s, store.SnapshotOptions{Unseal: unseal}), "marker") {
 		t.Error("a snapshot has them")

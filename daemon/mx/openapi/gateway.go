@@ -40,7 +40,10 @@ func (a *API) live(o store.Object) (store.Object, error) {
 			document[field] = value
 		}
 	}
-	if len(said.Addresses) > 0 {
+	switch {
+	case len(said.Interfaces) > 0:
+		document["networkInterfaceList"] = said.Interfaces
+	case len(said.Addresses) > 0: // of an older release, which tells interfaces with them
 		document["networkInterfaceList"] = said.Addresses
 	}
 	o.Document, err = model.AppendJSON(nil, document)

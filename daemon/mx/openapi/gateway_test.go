@@ -68,6 +68,9 @@ func TestAddressesAreOnInterfaces(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.said[gw.ID] = link.Poll{Interfaces: []string{"lo", "eth0", "eth1"}, Addresses: []string{"eth0 10.0.0.8"}}
+	if body := s.ok("GET", "/v1/conf/gateways/gw", ""); !strings.Contains(body, `"networkInterfaceList":["lo","eth0","eth1"]`) {
+		t.Error(body)
+	}
 	for _, body := range []string{`{"networkInterface":"eth1"}`, `{"networkInterface":""}`, `{"comment":"as it is"}`} {
 		s.ok("PUT", address, body)
 	}

@@ -4,6 +4,7 @@
 -- +goose Up
 CREATE TABLE untold_writes (
     id        TEXT   NOT NULL PRIMARY KEY,
+    at        BIGINT NOT NULL,
     user_name TEXT   NOT NULL,
     address   TEXT   NOT NULL,
     method    TEXT   NOT NULL,
