@@ -132,7 +132,8 @@ func TestExamplesOfHelp(t *testing.T) {
 		at, elsewhere := app, elsewhere
 		if strings.Contains(path, "/gateway/") {
 			at, elsewhere = gateway, map[string]int{"impctl gateway register": 1, "impctl gateway unregister": 1, // there is no mx.example.com
-				"impctl gateway unblock": 1} // nobody is kept out
+				"impctl gateway unblock": 1, // nobody is kept out
+				"show blocks":            1} // impctl teardown came before
 		}
 		cmd := at.Command(example)
 		// In whatever order the line asks for them: the same for all.

@@ -716,6 +716,27 @@ func TestBudget(t *testing.T) {
 	}
 }
 
+// The hole: a form of a MiB of quotes took minutes of processor time, which the budget knew
+// nothing of. What must hold: the budget ends it, and what people and programs write fits.
+func TestQuotesFitTheBudgetOrEndIt(t *testing.T) {
+	e := engine(t, everything())
+	for name, c := range map[string]struct {
+		body string
+		ends bool
+	}{
+		"quotes":           {strings.Repeat("%27", 300_000), true},
+		"doubled quotes":   {strings.Repeat("a%27%27", 100_000), true},
+		"escaped quotes":   {strings.Repeat(`\"`, 300_000), true},
+		"English":          {strings.Repeat("It's what people's letters \"say\". ", 25_000), false},
+		"a script in JSON": {url.QueryEscape(`{"a":"` + strings.Repeat(`print(\"hello\", 'it''s', 1);`, 2000) + `"}`), false},
+	} {
+		_, m := request{body: "f=" + c.body}.through(e)
+		if ended := slices.ContainsFunc(m, func(m waf.Match) bool { return m.Rule == "Inspection Not Completed" }); ended != c.ends {
+			t.Errorf("%s: ended %v", name, ended)
+		}
+	}
+}
+
 // The first BodyLimit bytes are looked at, however long the body is.
 func TestBodyLimit(t *testing.T) {
 	e := engine(t, waf.Policies{BodyLimit: 10_000, Rules: []waf.RulePolicy{signatures("block", "SQL Injection"),

@@ -23,6 +23,7 @@ const (
 	rxOperator     = "sealgateRx"
 	pmOperator     = "sealgatePm"
 	pmFileOperator = "sealgatePmFromFile"
+	sqliOperator   = "sealgateSqli"
 	gateOperator   = "sealgateGate"
 	decideOperator = "sealgateDecide"
 )
@@ -31,6 +32,7 @@ func init() {
 	plugins.RegisterOperator(rxOperator, newRx)
 	plugins.RegisterOperator(pmOperator, newPm)
 	plugins.RegisterOperator(pmFileOperator, newPmFromFile)
+	plugins.RegisterOperator(sqliOperator, newSqli)
 	plugins.RegisterOperator(gateOperator, newGate)
 	plugins.RegisterOperator(decideOperator, newDecide)
 }
@@ -46,6 +48,8 @@ func (d *directive) replaceOperators() {
 		d.operator = pmOperator
 	case "pmFromFile", "pmf":
 		d.operator = pmFileOperator
+	case "detectSQLi":
+		d.operator = sqliOperator
 	}
 	for i := range d.chain {
 		d.chain[i].replaceOperators()
