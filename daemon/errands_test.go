@@ -65,6 +65,12 @@ func TestTheEndOfAJobIsLogged(t *testing.T) {
 	if told := j.report(); len(told) != 1 || told[0].Kind != job.KindSend {
 		t.Errorf("the REST API is told of %+v", told)
 	}
+	for range 2 * maxEnded {
+		j.remember(errand.Job{Kind: job.KindPatch})
+	}
+	if past := j.past(); len(past) != 1+maxEnded || past[0].Kind != job.KindSend {
+		t.Errorf("of many others %d are left, the first %+v", len(past), past[0])
+	}
 }
 
 // What a management server has a gateway do is in the gateway's audit log, and a role that

@@ -101,13 +101,29 @@ func (j *jobs) leave(entry *runningJob, err error) {
 	}
 	tell := remembered(entry.Kind)
 	if tell {
-		j.ended = append(j.ended[max(len(j.ended)+1-maxEnded, 0):], ended)
+		j.remember(ended)
 	}
 	j.mu.Unlock()
 	if tell {
 		j.log.Info("a job ended", "kind", ended.Kind, "user", ended.User, "error", ended.Error, "took", ended.Ended.Sub(ended.Since).Round(time.Millisecond).String())
 	}
 	j.tell()
+}
+
+// remember keeps a job that has ended, with j.mu held. Jobs that the REST API does not
+// show push out none that it does.
+func (j *jobs) remember(ended errand.Job) {
+	same := 0
+	for _, e := range j.ended {
+		if reported(e.Kind) == reported(ended.Kind) {
+			same++
+		}
+	}
+	if same == maxEnded {
+		first := slices.IndexFunc(j.ended, func(e errand.Job) bool { return reported(e.Kind) == reported(ended.Kind) })
+		j.ended = slices.Delete(j.ended, first, first+1)
+	}
+	j.ended = append(j.ended, ended)
 }
 
 // run runs spec in a child. Its questions and progress go to ui, its outcome

@@ -414,8 +414,10 @@ func (d *Daemon) keepHotfix(ctx context.Context) {
 	}
 }
 
-// inUse says whether a restart would come amiss.
-func (d *Daemon) inUse() bool { return d.role.Status().State == stopped || len(d.jobs.list()) > 0 }
+// inUse says whether a restart would come amiss; one who presses Tab presses it again.
+func (d *Daemon) inUse() bool {
+	return d.role.Status().State == stopped || slices.ContainsFunc(d.jobs.list(), func(j commands.Job) bool { return j.Kind != job.KindSearch })
+}
 
 // note tells logins of the hotfix.
 func (d *Daemon) note(text string) {

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/klauspost/pgzip"
@@ -124,7 +125,7 @@ func (b *bundle) header(name string, size int64) error {
 }
 
 func (b *bundle) file(i item) error {
-	content, err := i.open()
+	content, err := i.open(zeros{})
 	if err != nil {
 		b.note(err)
 		return nil
@@ -168,9 +169,9 @@ func (c *content) Close() {
 	}
 }
 
-// open is the content, as many bytes as were announced: what was cut off since it was
-// measured, or cannot be read, is made up with zeros.
-func (i item) open() (*content, error) {
+// open is the content, of what was cut off since it was measured, or cannot be read, as
+// many bytes of rest as are missing.
+func (i item) open(rest io.Reader) (*content, error) {
 	if i.path == "" {
 		return &content{Reader: bytes.NewReader(i.data)}, nil
 	}
@@ -179,7 +180,7 @@ func (i item) open() (*content, error) {
 		return nil, err
 	}
 	c := &content{}
-	whole := io.MultiReader(readable{io.NewSectionReader(file, i.from, math.MaxInt64-i.from), c}, zeros{})
+	whole := io.MultiReader(readable{io.NewSectionReader(file, i.from, math.MaxInt64-i.from), c}, rest)
 	if i.seal == nil {
 		c.Reader = io.LimitReader(whole, i.size)
 	} else {
@@ -265,7 +266,7 @@ func (i item) report(w io.Writer, m *masker) error {
 		i.from, i.data = i.from+skipped, i.data[min(int64(len(i.data)), skipped):]
 		i.size = reportedLog
 	}
-	content, err := i.open()
+	content, err := i.open(strings.NewReader(""))
 	if err != nil {
 		_, err = fmt.Fprintf(w, "%v\n", err)
 		return err
@@ -284,7 +285,7 @@ func (i item) report(w io.Writer, m *masker) error {
 		}
 	}
 	if content.failed != nil {
-		_, err = fmt.Fprintf(w, "(it ends in zeros: %v)\n", content.failed)
+		_, err = fmt.Fprintf(w, "(the rest cannot be read: %v)\n", content.failed)
 	}
 	return err
 }

@@ -353,7 +353,7 @@ func TestPortTaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	go func() {
-		for said := ""; !strings.Contains(said, "address already in use"); time.Sleep(20 * time.Millisecond) {
+		for said := ""; !strings.Contains(said, "address already in use") && t.Context().Err() == nil; time.Sleep(20 * time.Millisecond) {
 			said, _ = app.Run("impctl server status")
 		}
 		taken.Close()

@@ -64,11 +64,11 @@ func (a *API) stopped(o store.Object) error {
 // codeNoInterface is that of an interface that a gateway does not have.
 const codeNoInterface = 12601
 
-// attached refuses an interface that a gateway does not have. Which it has is known
-// once the gateway said so, to this process.
-func (a *API) attached(o store.Object, sent map[string]any, document map[string]any) Faults {
+// attached refuses another interface than before that a gateway does not have. Which it
+// has is known once the gateway said so, to this process.
+func (a *API) attached(o store.Object, before any, document map[string]any) Faults {
 	name, _ := document["networkInterface"].(string)
-	if o.Kind != model.Address || a.gateways == nil || sent["networkInterface"] == nil || name == "" {
+	if o.Kind != model.Address || a.gateways == nil || name == before || name == "" {
 		return nil
 	}
 	said, _ := a.gateways.Live(o.ParentID)

@@ -71,7 +71,7 @@ func TestAddressesAreOnInterfaces(t *testing.T) {
 	if body := s.ok("GET", "/v1/conf/gateways/gw", ""); !strings.Contains(body, `"networkInterfaceList":["lo","eth0","eth1"]`) {
 		t.Error(body)
 	}
-	for _, body := range []string{`{"networkInterface":"eth1"}`, `{"networkInterface":""}`, `{"comment":"as it is"}`} {
+	for _, body := range []string{`{"networkInterface":"eth7","comment":"as it was"}`, `{"networkInterface":"eth1"}`, `{"networkInterface":""}`, `{"comment":"as it is"}`} {
 		s.ok("PUT", address, body)
 	}
 	for _, body := range []string{`{"networkInterface":"eth7"}`, `{"networkInterface":"ETH1"}`} {

@@ -520,6 +520,7 @@ func (r resource) merge(ctx context.Context, c *Call, tx *store.Tx, chain []stor
 		}
 	}
 	reading := &model.Reading{Names: r.reading(ctx, c, tx, chain), Strict: strict, Create: create}
+	attachedTo := document["networkInterface"]
 	reading.Merge(document, fields, sent)
 	if err := reading.Err(); err != nil {
 		return nil, err
@@ -531,7 +532,7 @@ func (r resource) merge(ctx context.Context, c *Call, tx *store.Tx, chain []stor
 	if r.kind.Check != nil {
 		faults = append(faults, r.kind.Check(o.Name, document)...)
 	}
-	faults = append(faults, r.attached(o, sent, document)...)
+	faults = append(faults, r.attached(o, attachedTo, document)...)
 	more, err := fits(ctx, tx, r.kind, o, document)
 	if err != nil {
 		return nil, err
