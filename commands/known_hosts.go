@@ -23,6 +23,8 @@ type AcceptHostKey struct {
 	Port        int    `json:"port"`
 	Fingerprint string `json:"fingerprint,omitempty"` // the key that is expected; empty: ask
 	Look        bool   `json:"look,omitempty"`        // accept none
+
+	Proxy transfer.Proxy `json:"proxy,omitzero"`
 }
 
 // HostKey is one accepted key.
@@ -84,6 +86,7 @@ var fingerprint = regexp.MustCompile(`^SHA256:[A-Za-z0-9+/]{43}$`)
 type knownHostsAddCmd struct {
 	Host        string `arg:"" help:"HOST[:PORT]; port 22 when it is left out"`
 	Fingerprint string `placeholder:"SHA256:…" help:"accept only the key with this fingerprint, without asking"`
+	proxyFlags
 }
 
 func (knownHostsAddCmd) Help() string {
@@ -103,7 +106,11 @@ func (c *knownHostsAddCmd) Run(ctx context.Context, e *Env) error {
 		return usage("run it at a terminal, or give --fingerprint SHA256:… as the server's owner told you",
 			"nobody is there to compare the fingerprint of %s", quote(c.Host))
 	}
-	added, err := e.Host.AcceptHostKey(ctx, e.Caller, AcceptHostKey{Host: t.Host, Port: t.Port, Fingerprint: c.Fingerprint}, e.UI)
+	proxy, err := c.proxy()
+	if err != nil {
+		return err
+	}
+	added, err := e.Host.AcceptHostKey(ctx, e.Caller, AcceptHostKey{Host: t.Host, Port: t.Port, Fingerprint: c.Fingerprint, Proxy: proxy}, e.UI)
 	if err != nil {
 		return err
 	}
@@ -112,6 +119,7 @@ func (c *knownHostsAddCmd) Run(ctx context.Context, e *Env) error {
 
 type knownHostsScanCmd struct {
 	Host string `arg:"" help:"HOST[:PORT]; port 22 when it is left out"`
+	proxyFlags
 }
 
 func (c *knownHostsScanCmd) Run(ctx context.Context, e *Env) error {
@@ -119,7 +127,11 @@ func (c *knownHostsScanCmd) Run(ctx context.Context, e *Env) error {
 	if err != nil {
 		return err
 	}
-	keys, err := e.Host.AcceptHostKey(ctx, e.Caller, AcceptHostKey{Host: t.Host, Port: t.Port, Look: true}, e.UI)
+	proxy, err := c.proxy()
+	if err != nil {
+		return err
+	}
+	keys, err := e.Host.AcceptHostKey(ctx, e.Caller, AcceptHostKey{Host: t.Host, Port: t.Port, Look: true, Proxy: proxy}, e.UI)
 	if err != nil {
 		return err
 	}

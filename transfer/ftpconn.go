@@ -122,7 +122,7 @@ func (l *ftpLine) dialData(ctx context.Context, address string) (net.Conn, error
 		missing := &noDataConnection{inWords(err, "data connection to port %s", port), err2 != nil || address.Is4()}
 		return nil, l.s.wrap(OpConnect, Unreachable, missing, "check the server's passive ports and the firewalls between here and there")
 	}
-	data := &ftpData{Conn: raw, raw: raw, control: l.control}
+	data := &ftpData{Conn: raw, raw: raw, control: l.control, proxied: l.s.o.Proxy.set()}
 	if l.tls != nil {
 		data.tls = tls.Client(readAhead(raw), l.tls)
 		data.Conn = data.tls
@@ -204,6 +204,9 @@ type ftpData struct {
 	tls     *tls.Conn // nil without TLS
 	control *ftpControl
 	whole   bool // all there was went out, so there is something to say goodbye to
+	// proxied: TLS's own goodbye must do. squid closes both sides when one half closes, and tickets of the server that it
+	// has not read then reset the connection before the server has read all.
+	proxied bool
 }
 
 func (d *ftpData) ReadFrom(r io.Reader) (int64, error) {
@@ -234,7 +237,9 @@ func (d *ftpData) Close() error {
 	if d.tls != nil {
 		errs = append(errs, d.tls.CloseWrite())
 	}
-	errs = append(errs, d.raw.CloseWrite())
+	if d.tls == nil || !d.proxied {
+		errs = append(errs, d.raw.CloseWrite())
+	}
 	// Nothing is expected but tickets and the end; an error here says no more than the answer on the control line will.
 	io.Copy(io.Discard, io.LimitReader(d.Conn, goodbyeText))
 	return errors.Join(errs...)

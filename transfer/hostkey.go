@@ -28,6 +28,9 @@ var errSeenEnough = errors.New("the host key was all that was wanted")
 // else: no user is named. They are not checked; whoever uses them must compare fingerprints.
 func HostKeys(ctx context.Context, host string, port int, o Options) ([]ssh.PublicKey, error) {
 	s := newSession(Target{Protocol: "scp", Host: host, Port: port, Path: "/"}, o)
+	if err := s.checkLogins(); err != nil {
+		return nil, err
+	}
 	var keys []ssh.PublicKey
 	for _, algorithms := range [][]string{hostKeyAlgorithms[:1], hostKeyAlgorithms[1:4], hostKeyAlgorithms[4:]} {
 		key, err := s.fetchKey(ctx, algorithms)
@@ -144,13 +147,25 @@ func (s *session) keyChanged(got ssh.PublicKey, want ...ssh.PublicKey) error {
 	}
 	return s.wrap(OpHostKey, HostKeyChanged,
 		fmt.Errorf("the host key has changed: known is %s, the server shows %s; somebody may be listening in", strings.Join(known, " or "), fingerprint(got)),
-		fmt.Sprintf("when its owner confirms the new key: impctl known-hosts remove %[1]s, then impctl known-hosts add %[1]s", s.target.hostPort()))
+		fmt.Sprintf("when its owner confirms the new key: impctl known-hosts remove %[1]s, then %[2]s", s.target.hostPort(), s.acceptCommand()))
 }
 
 func (s *session) keyUnknown(key ssh.PublicKey) error {
 	return s.wrap(OpHostKey, HostKeyUnknown,
 		fmt.Errorf("the host key of %s is not known: the server shows %s", s.target.hostPort(), fingerprint(key)),
-		"impctl known-hosts add "+s.target.hostPort())
+		s.acceptCommand())
+}
+
+// acceptCommand is the one command that accepts the server's key, on the way that the transfer goes.
+func (s *session) acceptCommand() string {
+	command := "impctl known-hosts add " + s.target.hostPort()
+	if s.o.Proxy.set() {
+		command += " --proxy " + s.o.Proxy.String()
+	}
+	if s.o.Proxy.User != "" {
+		command += " --proxy-user " + s.o.Proxy.User + ":-"
+	}
+	return command
 }
 
 // settle decides about a key that is not known, with the connection closed: a server would not wait for an answer.
@@ -163,7 +178,7 @@ func (s *session) settle(ctx context.Context, key ssh.PublicKey) error {
 		if ctx.Err() != nil {
 			return s.fault(ctx, OpHostKey, err)
 		}
-		return s.wrap(OpHostKey, HostKeyUnknown, err, "impctl known-hosts add "+s.target.hostPort())
+		return s.wrap(OpHostKey, HostKeyUnknown, err, s.acceptCommand())
 	}
 	if !yes {
 		return s.wrap(OpHostKey, HostKeyUnknown, fmt.Errorf("the host key of %s was not accepted", s.target.hostPort()), "only the answer yes accepts it")

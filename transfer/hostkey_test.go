@@ -151,6 +151,17 @@ func TestHostKeyFetched(t *testing.T) {
 			t.Errorf("key %d is %s", i, key.Type())
 		}
 	}
+	proxy := peers.Squid(t, peers.ProxyConfig{Account: account, Auth: "basic", Connect: []string{portOf(p.server)}})
+	p.behind(t, proxy)
+	p.options.Proxy.User, p.options.Proxy.Password = proxy.User, proxy.Password
+	if keys, err := transfer.HostKeys(t.Context(), target.Host, target.Port, p.options); err != nil || len(keys) != 3 {
+		t.Fatalf("through a proxy: %d keys, %v", len(keys), err)
+	}
+	p.options.KnownHosts = ""
+	fault := mustFail(t, second(p.upload(t, t.Context(), "x", text("x"))), transfer.OpHostKey, transfer.HostKeyUnknown, proxy.Password)
+	if want := "impctl known-hosts add " + p.addr + " --proxy " + proxy.Addr + " --proxy-user " + proxy.User + ":-"; fault.Hint != want {
+		t.Errorf("the hint is %q, want %q", fault.Hint, want)
+	}
 	p.server.Kill()
 	_, err = transfer.HostKeys(t.Context(), target.Host, target.Port, transfer.Options{Policy: loopback})
 	mustFail(t, err, transfer.OpConnect, transfer.Unreachable)

@@ -20,7 +20,7 @@ func acceptHostKey(ctx context.Context, home appliance.Home, x commands.AcceptHo
 	if err != nil {
 		return nil, err
 	}
-	keys, err := transfer.HostKeys(ctx, x.Host, x.Port, transfer.Options{Policy: policy})
+	keys, err := transfer.HostKeys(ctx, x.Host, x.Port, transfer.Options{Policy: policy, Proxy: x.Proxy})
 	if err != nil {
 		return nil, err
 	}
