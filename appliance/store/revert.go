@@ -158,14 +158,18 @@ func (t *Tx) redescribe(ctx context.Context, states []former) error {
 	return nil
 }
 
-// discard deletes what was not there. What lies in it goes with it.
+// discard deletes what was not there. What lies in it goes with it. Documents go first,
+// since such objects may use one another.
 func (t *Tx) discard(ctx context.Context, states []former) error {
-	for _, f := range states {
-		if f.state != nil {
-			continue
-		}
-		if err := t.Delete(ctx, f.id); err != nil && !errors.Is(err, ErrNotFound) {
-			return err
+	empty := func(ctx context.Context, id string) error { return t.Update(ctx, id, nil) }
+	for _, step := range []func(context.Context, string) error{empty, t.Delete} {
+		for _, f := range states {
+			if f.state != nil {
+				continue
+			}
+			if err := step(ctx, f.id); err != nil && !errors.Is(err, ErrNotFound) {
+				return err
+			}
 		}
 	}
 	return nil

@@ -79,6 +79,8 @@ func TestRevert(t *testing.T) {
 	s.ok("DELETE", "/v1/conf/ipGroups"+path(target), "")
 	s.ok("POST", "/v1/conf/sites/New", "")
 	s.ok("POST", "/v1/conf/serverGroups/New/Deep", "")
+	s.ok("POST", "/v1/conf/actionSets/Fresh", "")
+	s.ok("POST", policy+"%202", `{"applyTo":[{"siteName":"Default Site","serverGroupName":"Web","webServiceName":"Shop"}],"followedAction":"Fresh"}`)
 	newest, err := s.store.Revision(ctx)
 	if err != nil {
 		t.Fatal(err)
@@ -94,11 +96,16 @@ func TestRevert(t *testing.T) {
 	}
 	s.ok("GET", "/v1/conf/ipGroups"+path(target), "")
 	s.refused("GET", "/v1/conf/serverGroups/New", "", "IMP-10006")
+	s.refused("GET", policy+"%202", "", "IMP-10033")
+	s.refused("GET", "/v1/conf/actionSets/Fresh", "", "IMP-10701")
 	if _, err := s.store.Revert(ctx, newest, "admin"); err != nil {
 		t.Fatal(err)
 	}
 	s.refused("GET", policy, "", "IMP-10033")
 	s.ok("GET", "/v1/conf/serverGroups/New/Deep", "")
+	if got := s.ok("GET", policy+"%202", ""); !strings.Contains(got, `"Fresh"`) {
+		t.Errorf("the new policy is %s", got)
+	}
 	if made, err := s.store.Revert(ctx, newest, "admin"); made != 0 || err != nil {
 		t.Errorf("going back to what is: revision %d, %v", made, err)
 	}
