@@ -106,23 +106,24 @@ func challengesOf(header http.Header, name string) []string {
 }
 
 // splitList are the members of a list, without those that are empty. Commas within quotes separate nothing.
-func splitList(line string) []string {
-	quoted, escaped := false, false
-	parts := strings.FieldsFunc(line, func(r rune) bool {
+func splitList(line string) (parts []string) {
+	begin, quoted, escaped := 0, false, false
+	for i := 0; i <= len(line); i++ {
 		switch {
+		case i == len(line) || line[i] == ',' && !quoted:
+			if part := strings.TrimSpace(line[begin:i]); part != "" {
+				parts = append(parts, part)
+			}
+			begin = i + 1
 		case escaped:
 			escaped = false
-		case quoted && r == '\\':
+		case quoted && line[i] == '\\':
 			escaped = true
-		case r == '"':
+		case line[i] == '"':
 			quoted = !quoted
 		}
-		return r == ',' && !quoted
-	})
-	for i, part := range parts {
-		parts[i] = strings.TrimSpace(part)
 	}
-	return slices.DeleteFunc(parts, func(part string) bool { return part == "" })
+	return parts
 }
 
 func beginsChallenge(part string) bool {

@@ -236,14 +236,16 @@ func FuzzChallenge(f *testing.F) {
 	for _, seed := range []string{
 		`Digest realm="a", nonce="b", qop="auth, auth-int", algorithm=SHA-256, opaque="c"`, `Digest realm="\"", nonce=b, stale=true`,
 		"Basic realm=x", "Negotiate", "NTLM TlRMTVNTUA==", "Digest ", `Digest qop=auth-int, nonce=x`, `Digest realm="a", nonce="b", userhash=true, charset=UTF-8`,
+		`Negotiate, Basic realm="a, \"b", Digest realm = "c", nonce="d", qop="auth", algorithm=MD5-sess`, `,"\`,
 	} {
 		f.Add(seed, seed)
 	}
 	f.Fuzz(func(t *testing.T, first, second string) {
 		a := &authorization{user: "anna", password: fuzzSecret}
 		asked := false // for Digest
+		challenges := challengesOf(http.Header{"Www-Authenticate": {first, second}}, "WWW-Authenticate")
 		for range maxAsked {
-			a.learn([]string{first, second})
+			a.learn(challenges)
 			asked = asked || a.digest != nil
 			header := a.header(http.MethodPut, "/dumps/file")
 			if strings.Contains(header, fuzzSecret) || asked && strings.HasPrefix(header, "Basic") {
@@ -253,7 +255,7 @@ func FuzzChallenge(f *testing.F) {
 				t.Fatalf("more than a line: %q", header)
 			}
 		}
-		foreign([]string{first, second})
+		foreign(challenges)
 	})
 }
 
