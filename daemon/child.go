@@ -45,9 +45,10 @@ func runRole(ctx context.Context, which appliance.Role, home appliance.Home, log
 	errands := errand.NewClient(life)
 	go func() {
 		errands.Run()
-		if isGone(life) {
-			cancel(gateway.ErrDaemonGone)
-		}
+		cancel(gateway.ErrDaemonGone)
+	}()
+	go func() {
+		<-errands.Ending()
 		cancel(nil)
 	}()
 	lock, err := alone(ctx, home, log)
@@ -66,21 +67,6 @@ func runRole(ctx context.Context, which appliance.Role, home appliance.Home, log
 		return gateway.Run(ctx, home, ln, ready, errands, log)
 	}
 	return mx.Run(ctx, home, ln, ready, errands, log)
-}
-
-// isGone says whether a daemon whose connection has ended is gone. One that asks its role
-// to end closes its half and waits; the kernel closes both.
-func isGone(life *os.File) (gone bool) {
-	raw, err := life.SyscallConn()
-	if err != nil {
-		return false
-	}
-	err = raw.Control(func(fd uintptr) {
-		list := []unix.PollFd{{Fd: int32(fd)}}
-		n, err := unix.Poll(list, 0)
-		gone = err == nil && n == 1 && list[0].Revents&unix.POLLHUP != 0
-	})
-	return gone && err == nil
 }
 
 // emptyUploads makes a folder of the role's own for what inspection puts aside of

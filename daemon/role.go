@@ -336,8 +336,9 @@ func (r *role) once(ctx context.Context, ln *net.TCPListener, words *lastWords) 
 	}
 	r.update(func(s *commands.Service) { s.PID, s.Account = p.pid, p.account })
 
+	server := errand.NewServer(life)
 	var ready sync.WaitGroup
-	ready.Go(func() { r.awaitReady(life, p) })
+	ready.Go(func() { r.awaitReady(life, server, p) })
 	defer func() {
 		life.Close() // ends the wait; what it says must not come after what we say
 		ready.Wait()
@@ -347,7 +348,7 @@ func (r *role) once(ctx context.Context, ln *net.TCPListener, words *lastWords) 
 		return err
 	case <-ctx.Done():
 	}
-	life.CloseWrite()
+	_ = server.End() // one that cannot be asked is killed
 	select {
 	case <-p.ended:
 	case <-time.After(stopTimeout):
@@ -360,7 +361,7 @@ func (r *role) once(ctx context.Context, ln *net.TCPListener, words *lastWords) 
 
 // awaitReady waits for the byte that says ready. A process that never says it
 // is killed, and so counts as failed.
-func (r *role) awaitReady(life *net.UnixConn, p *process) {
+func (r *role) awaitReady(life *net.UnixConn, server *errand.Server, p *process) {
 	life.SetReadDeadline(time.Now().Add(readyTimeout))
 	if _, err := life.Read(make([]byte, 1)); err != nil {
 		if errors.Is(err, os.ErrDeadlineExceeded) {
@@ -376,7 +377,7 @@ func (r *role) awaitReady(life *net.UnixConn, p *process) {
 		return
 	}
 	life.SetReadDeadline(time.Time{})
-	r.serveErrands(errand.NewServer(life), p)
+	r.serveErrands(server, p)
 }
 
 // serveErrands answers the process until it ends. One that asks for what is no

@@ -76,7 +76,8 @@ const (
 	writeTimeout = 5 * time.Second
 )
 
-// message is a line. From the daemon, one without a number says that jobs changed.
+// message is a line. From the daemon, one without a number says that jobs changed, or
+// with end that the process is to end.
 type message struct {
 	Number uint64 `json:"number,omitempty"`
 	Do     string `json:"do,omitempty"`
@@ -245,6 +246,9 @@ func (s *Server) tell(ended <-chan struct{}) {
 	}
 }
 
+// End asks the process to end. It may ask for more meanwhile.
+func (s *Server) End() error { return s.write(message{Do: "end"}) }
+
 func (s *Server) write(m message) error {
 	line, err := json.Marshal(m)
 	if err != nil {
@@ -263,6 +267,7 @@ func (s *Server) write(m message) error {
 type Client struct {
 	conn    io.ReadWriter
 	changed chan struct{}
+	ending  chan struct{}
 
 	mu      sync.Mutex
 	number  uint64
@@ -272,8 +277,11 @@ type Client struct {
 
 // NewClient asks over a connection, once Run runs.
 func NewClient(conn io.ReadWriter) *Client {
-	return &Client{conn: conn, changed: make(chan struct{}, 1), waiting: make(map[uint64]chan message)}
+	return &Client{conn: conn, changed: make(chan struct{}, 1), ending: make(chan struct{}), waiting: make(map[uint64]chan message)}
 }
+
+// Ending is closed when the daemon asks the process to end.
+func (c *Client) Ending() <-chan struct{} { return c.ending }
 
 // Changed has a value when jobs changed since it was received from last.
 func (c *Client) Changed() <-chan struct{} { return c.changed }
@@ -281,6 +289,7 @@ func (c *Client) Changed() <-chan struct{} { return c.changed }
 // Run takes answers until the connection ends, as it does with the daemon.
 func (c *Client) Run() {
 	defer c.end()
+	end := sync.OnceFunc(func() { close(c.ending) })
 	lines := bufio.NewReader(c.conn)
 	for {
 		line, err := lines.ReadBytes('\n')
@@ -290,6 +299,10 @@ func (c *Client) Run() {
 		var m message
 		if err := json.Unmarshal(line, &m); err != nil {
 			return
+		}
+		if m.Do == "end" {
+			end()
+			continue
 		}
 		if m.Number == 0 {
 			select {

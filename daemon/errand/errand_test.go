@@ -183,6 +183,20 @@ func TestErrands(t *testing.T) {
 	}
 	server.Changed()
 	<-client.Changed()
+	select {
+	case <-client.Ending():
+		t.Error("it is to end, and nobody said so")
+	default:
+	}
+	for range 2 {
+		if err := server.End(); err != nil {
+			t.Error(err)
+		}
+		<-client.Ending()
+		if _, err := client.Jobs(ctx); err != nil {
+			t.Errorf("an errand before the end: %v", err)
+		}
+	}
 	cancelled, cancel := context.WithCancel(ctx)
 	cancel()
 	if _, err := client.Jobs(cancelled); !errors.Is(err, context.Canceled) {
