@@ -14,7 +14,6 @@ const (
 	eventsStop = 2           // reserves of disk that are left
 	roomEvery  = time.Second // it is looked at
 	heldFor    = 10 * time.Minute
-	dayLayout  = "2006-01-02"
 )
 
 // room refuses events where the disk has none for them.
@@ -63,7 +62,7 @@ func (h *Hub) tellDamage() {
 // room.
 func (h *Hub) dropOldest(ctx context.Context) (day string, violations int64, err error) {
 	days, err := h.Store.EventDays(ctx)
-	if err != nil || len(days) == 0 || days[0] >= h.Now().UTC().Format(dayLayout) {
+	if err != nil || len(days) == 0 || days[0] >= h.Now().UTC().Format(time.DateOnly) {
 		return "", 0, err
 	}
 	violations, err = h.Store.ViolationsOf(ctx, days[0])
