@@ -5,11 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
@@ -53,10 +56,18 @@ func Rest(ctx context.Context, pause time.Duration) bool {
 	}
 }
 
-// Why words an error without the URL, which nobody asked for.
+// Why words an error for people: without the URL, which nobody asked for, and in other
+// words than libraries have for a server that does not answer, or has gone.
 func Why(err error) string {
 	if of, ok := errors.AsType[*url.Error](err); ok {
 		err = of.Err
+	}
+	late, ok := errors.AsType[net.Error](err)
+	switch {
+	case errors.Is(err, context.DeadlineExceeded) || ok && late.Timeout():
+		return "the management server does not answer"
+	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || strings.HasPrefix(err.Error(), "http2: "):
+		return "the connection to the management server was lost"
 	}
 	return err.Error()
 }

@@ -1,11 +1,15 @@
 package link
 
 import (
+	"context"
 	"errors"
+	"net"
 	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"sealgate/appliance/token"
 )
 
 // After an outage events wait until a poll finds the server there again, and no longer;
@@ -60,6 +64,49 @@ func TestPollsFindTheServerThereAgain(t *testing.T) {
 		}
 		for len(c.up) > 0 {
 			<-c.up
+		}
+	}
+}
+
+// People read why a gateway is not connected: no URL, and no library's words.
+func TestWhyAGatewayIsNotConnected(t *testing.T) {
+	serve := func(each func(net.Conn)) string {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { ln.Close() })
+		go func() {
+			for {
+				conn, err := ln.Accept()
+				if err != nil {
+					return
+				}
+				each(conn)
+			}
+		}()
+		return ln.Addr().String()
+	}
+	gone, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone.Close()
+	for address, want := range map[string]string{
+		serve(func(c net.Conn) { t.Cleanup(func() { c.Close() }) }): "the management server does not answer",
+		serve(func(c net.Conn) { c.(*net.TCPConn).CloseWrite() }):   "the connection to the management server was lost",
+		gone.Addr().String(): "dial tcp " + gone.Addr().String() + ": connect: connection refused",
+	} {
+		c, err := NewClient(address, token.Pin{}, newIdentity(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		_, err = c.Poll(ctx, Poll{})
+		cancel()
+		c.Close()
+		if err == nil || Why(err) != want {
+			t.Errorf("%v is told as %q, want %q", err, Why(err), want)
 		}
 	}
 }

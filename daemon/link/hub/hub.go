@@ -101,7 +101,7 @@ func (h *Hub) Run(ctx context.Context) {
 	running.Go(func() { every(ctx, listEvery, func() { h.list(ctx) }) })
 	running.Go(func() { every(ctx, time.Hour, func() { h.keepResultsYoung(ctx) }) })
 	running.Go(func() { every(ctx, time.Hour, func() { h.pruneEvents(ctx) }) })
-	running.Go(func() { every(ctx, roomEvery, func() { h.makeRoom(ctx) }) })
+	running.Go(func() { every(ctx, roomEvery, func() { h.tellDamage(); h.makeRoom(ctx) }) })
 	running.Go(func() {
 		every(ctx, keepEvery, func() { h.keepEvents(ctx) })
 		h.keepEvents(context.WithoutCancel(ctx))

@@ -14,7 +14,6 @@ const (
 	eventsStop = 2           // reserves of disk that are left
 	roomEvery  = time.Second // it is looked at
 	heldFor    = 10 * time.Minute
-	dayLayout  = "2006-01-02"
 )
 
 // room refuses events where the disk has none for them.
@@ -49,15 +48,26 @@ func (h *Hub) makeRoom(ctx context.Context) {
 	h.Log.Warn("the disk is full: old events made room for new ones", "day", day, "violations", violations)
 }
 
+// tellDamage tells of days that could not be read, and do not hold up the others.
+func (h *Hub) tellDamage() {
+	for _, day := range h.events.aggregator.SetAside() {
+		h.mu.Lock()
+		h.tell("", "high", eventsDamaged, "the events of %s are damaged on the disk, and were set aside", day)
+		h.mu.Unlock()
+		h.Log.Error("events are damaged on the disk, and were set aside", "day", day)
+	}
+}
+
 // dropOldest returns the day that it dropped, "" for none. An error says that it made no
 // room.
 func (h *Hub) dropOldest(ctx context.Context) (day string, violations int64, err error) {
 	days, err := h.Store.EventDays(ctx)
-	if err != nil || len(days) == 0 || days[0] >= h.Now().UTC().Format(dayLayout) {
+	if err != nil || len(days) == 0 || days[0] >= h.Now().UTC().Format(time.DateOnly) {
 		return "", 0, err
 	}
-	if violations, err = h.Store.ViolationsOf(ctx, days[0]); err != nil {
-		return "", 0, err
+	violations, err = h.Store.ViolationsOf(ctx, days[0])
+	if err != nil { // it can be dropped all the same
+		h.Log.Warn("nobody knows how many old events make room", "day", days[0], "error", err.Error())
 	}
 	before, err := disk.Of(string(h.Home))
 	if err != nil {
