@@ -46,6 +46,7 @@ type intake struct {
 	queue      chan *delivery
 	decoder    *zstd.Decoder
 	failing    atomic.Bool // the last batch was not stored
+	refused    atomic.Bool // one was, for want of room, since old events were to make some
 	off        int         // events whose time cannot be, that were not told of
 	offTold    time.Time
 }
@@ -217,6 +218,8 @@ func (in *intake) store(ctx context.Context, list []*delivery) {
 	off, err := 0, in.room()
 	if err == nil {
 		off, err = in.aggregator.Deliver(ctx, deliveries)
+	} else if errors.Is(err, errNoRoom) {
+		in.refused.Store(true)
 	}
 	if err != nil {
 		if ctx.Err() == nil && !in.failing.Swap(true) {
