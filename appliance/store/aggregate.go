@@ -39,6 +39,7 @@ type Aggregator struct {
 	days        []*openAlerts // the one used last at the end
 	drops       int           // of days, when it looked last
 	encoder     *encoder
+	aside       []string // days that were damaged
 }
 
 // Aggregator returns one that continues the numbers of the store.
@@ -56,18 +57,22 @@ func (a *Aggregator) readNumbers(ctx context.Context) error {
 		return err
 	}
 	for _, name := range names {
-		day, err := beginDay(ctx, a.store.data, name)
-		if err != nil {
+		if err := a.setAside(name, a.readNumbersOf(ctx, name)); err != nil {
 			return fmt.Errorf("events of %s: %w", name, err)
 		}
-		var alert, event int64
-		err = day.conn.QueryRowContext(ctx, "SELECT (SELECT COALESCE(MAX(number), 0) FROM alerts), (SELECT COALESCE(MAX(number), 0) FROM violations)").Scan(&alert, &event)
-		if err := cmp.Or(err, day.close()); err != nil {
-			return fmt.Errorf("events of %s: %w", name, err)
-		}
-		a.alertNumber, a.eventNumber = max(a.alertNumber, alert), max(a.eventNumber, event)
 	}
 	return nil
+}
+
+func (a *Aggregator) readNumbersOf(ctx context.Context, name string) error {
+	day, err := beginDay(ctx, a.store.data, name)
+	if err != nil {
+		return err
+	}
+	var alert, event int64
+	err = day.conn.QueryRowContext(ctx, "SELECT (SELECT COALESCE(MAX(number), 0) FROM alerts), (SELECT COALESCE(MAX(number), 0) FROM violations)").Scan(&alert, &event)
+	a.alertNumber, a.eventNumber = max(a.alertNumber, alert), max(a.eventNumber, event)
+	return cmp.Or(err, day.close())
 }
 
 // Append stores violations and their alerts. Those of a day are one transaction;
@@ -86,7 +91,13 @@ func (a *Aggregator) Append(ctx context.Context, violations []Violation) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, name := range slices.Sorted(maps.Keys(byDay)) {
-		if err := a.appendDay(ctx, name, byDay[name]); err != nil {
+		err := a.appendDay(ctx, name, byDay[name])
+		if isDamaged(err) {
+			if err = a.setAside(name, err); err == nil {
+				err = a.appendDay(ctx, name, byDay[name])
+			}
+		}
+		if err != nil {
 			return fmt.Errorf("cannot store the violations of %s: %w", name, err)
 		}
 	}

@@ -152,14 +152,8 @@ func (d *days) drop(name string) error {
 	d.migrating.Lock()
 	defer d.migrating.Unlock()
 	d.drops++
-	for i, open := range d.open {
-		if open.name == name {
-			d.open = append(d.open[:i:i], d.open[i+1:]...)
-			if err := open.db.Close(); err != nil {
-				return err
-			}
-			break
-		}
+	if err := d.shut(name); err != nil {
+		return err
 	}
 	entries, err := os.ReadDir(d.data.events())
 	if err != nil {
@@ -173,6 +167,17 @@ func (d *days) drop(name string) error {
 		}
 	}
 	return removeDatabase(d.data.day(name))
+}
+
+// shut closes a day, if it is open.
+func (d *days) shut(name string) error {
+	for i, open := range d.open {
+		if open.name == name {
+			d.open = append(d.open[:i:i], d.open[i+1:]...)
+			return open.db.Close()
+		}
+	}
+	return nil
 }
 
 func (d *days) close() error {

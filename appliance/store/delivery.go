@@ -107,23 +107,25 @@ func (s *Store) inTheirDays(ctx context.Context, list []Violation) (map[string]b
 		byDay[name] = append(byDay[name], v)
 	}
 	for name, list := range byDay {
-		day, err := beginDay(ctx, s.data, name)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		for _, v := range list {
-			if found[v.ID], err = day.has(ctx, &v); err != nil {
-				return nil, errors.Join(err, day.close())
-			}
-		}
-		if err := day.close(); err != nil {
+		err := s.findInDay(ctx, name, list, found)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !isDamaged(err) {
 			return nil, err
 		}
 	}
 	return found, nil
+}
+
+func (s *Store) findInDay(ctx context.Context, name string, list []Violation, found map[string]bool) error {
+	day, err := beginDay(ctx, s.data, name)
+	if err != nil {
+		return err
+	}
+	for _, v := range list {
+		if found[v.ID], err = day.has(ctx, &v); err != nil {
+			break
+		}
+	}
+	return errors.Join(err, day.close())
 }
 
 // has says whether a violation is stored.

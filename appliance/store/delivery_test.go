@@ -1,7 +1,10 @@
 package store_test
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -227,5 +230,79 @@ func TestViolationsOfEarlierReleasesAreDeliveredOnce(t *testing.T) {
 	}
 	if _, violations := storetest.History(t, s); len(violations) != 2 {
 		t.Errorf("stored are %+v", violations)
+	}
+}
+
+// A day that the disk has damaged keeps no others from being stored, nor new ones of its
+// own: it is set aside, and told of once.
+func TestADamagedDayIsSetAside(t *testing.T) {
+	now := time.Now()
+	today, yesterday := now.UTC().Format(time.DateOnly), now.Add(-24*time.Hour).UTC().Format(time.DateOnly)
+	zeros := func(f *os.File) error {
+		info, err := f.Stat()
+		if err == nil {
+			_, err = f.WriteAt(make([]byte, info.Size()-32<<10), 32<<10)
+		}
+		return err
+	}
+	for name, c := range map[string]struct {
+		day    string
+		damage func(*os.File) error
+	}{
+		"no database any more":   {yesterday, func(f *os.File) error { _, err := f.WriteAt(bytes.Repeat([]byte("x"), 200), 0); return err }},
+		"pages of today":         {today, zeros},
+		"the beginning of today": {today, func(f *os.File) error { _, err := f.WriteAt(bytes.Repeat([]byte("x"), 200), 0); return err }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t)
+			home, id := s.Home(), register(t, s, "gw-1")
+			deliver := func(a *store.Aggregator, from, to int) {
+				t.Helper()
+				d := store.Delivery{GatewayID: id, Epoch: "e", Last: uint64(to)}
+				for i := from; i < to; i++ {
+					at := now.Add(-time.Duration(i%2) * 24 * time.Hour)
+					d.Violations = append(d.Violations, store.Delivered{Sequence: uint64(i + 1), Violation: store.Violation{ID: fmt.Sprint("v", i), Time: at.UnixMilli(), Type: "t", SourceIP: fmt.Sprint(i)}})
+				}
+				if _, err := a.Deliver(t.Context(), []store.Delivery{d}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			a, err := s.Aggregator(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			deliver(a, 0, 2000)
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join(home, "data/current/events", c.day+".db")
+			f, err := os.OpenFile(path, os.O_WRONLY, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(c.damage(f), f.Close()); err != nil {
+				t.Fatal(err)
+			}
+			if s, err = store.Open(t.Context(), home, store.Options{}); err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			if a, err = s.Aggregator(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			deliver(a, 2000, 2100)
+			if list := a.SetAside(); len(list) != 1 || list[0] != c.day || len(a.SetAside()) != 0 {
+				t.Errorf("set aside are %q", list)
+			}
+			if _, err := os.Stat(path + ".damaged"); err != nil {
+				t.Error(err)
+			}
+			if _, violations := storetest.History(t, s); len(violations) != 1000+50+50 {
+				t.Errorf("%d violations are stored, those of the other day and the new ones are 1100", len(violations))
+			}
+			if err := s.Check(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/pressly/goose/v3"
 
+	"sealgate/appliance/model"
 	"sealgate/appliance/store"
 	"sealgate/appliance/store/storetest"
 )
@@ -145,5 +146,54 @@ func TestOlderConfigurationsAreReadAsTheyAre(t *testing.T) {
 	defer s.Close()
 	if err := s.AddSystemEvents(t.Context(), []store.SystemEvent{{ID: "2", Source: "mx1"}}); err != nil {
 		t.Error(err)
+	}
+}
+
+// A registered gateway stays registered through an upgrade from each schema that knew
+// gateways, and through a full import after it: also where the database is still as the
+// older release left it.
+func TestGatewaysOutliveAnUpgradeAndAnImport(t *testing.T) {
+	key := store.GatewayKey{Pin: "pin", Sealing: "key", Kind: "byol"}
+	for schema := int64(4); schema <= 9; schema++ {
+		for _, upgraded := range []bool{true, false} {
+			t.Run(fmt.Sprint(schema, upgraded), func(t *testing.T) {
+				s := open(t)
+				home := s.Home()
+				key := key
+				_, err := s.Write(t.Context(), store.Change{Author: "tester", Summary: "a test"}, func(tx *store.Tx) (err error) {
+					key.GatewayID, err = tx.Create(t.Context(), store.Object{ParentID: model.DefaultID(model.GatewayGroup, model.DefaultGroupName), Kind: model.Gateway, Name: "gw1"})
+					return errors.Join(err, tx.PutGatewayKey(t.Context(), key))
+				})
+				if err := errors.Join(err, s.Close()); err != nil {
+					t.Fatal(err)
+				}
+				config := filepath.Join(home, "data/current/config.db")
+				older(t, config, "config", schema)
+				if upgraded {
+					if s, err = store.Open(t.Context(), home, store.Options{}); err != nil {
+						t.Fatal(err)
+					}
+					if err := s.Close(); err != nil {
+						t.Fatal(err)
+					}
+				}
+				from, err := store.Open(t.Context(), home, store.Options{ReadOnly: true})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer from.Close()
+				to := open(t)
+				_, err = to.Write(t.Context(), store.Change{Author: "tester", Summary: "a test"}, func(tx *store.Tx) error {
+					_, err := tx.Create(t.Context(), store.Object{ID: key.GatewayID, ParentID: model.DefaultID(model.GatewayGroup, model.DefaultGroupName), Kind: model.Gateway, Name: "gw1"})
+					return err
+				})
+				if err := errors.Join(err, to.KeepOwn(t.Context(), from)); err != nil {
+					t.Fatal(err)
+				}
+				if list, err := to.GatewayKeys(t.Context()); err != nil || len(list) != 1 || list[0].Pin != key.Pin || list[0].GatewayID != key.GatewayID {
+					t.Errorf("%+v, %v", list, err)
+				}
+			})
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 	"strings"
 
 	"sealgate/appliance/model"
@@ -44,17 +45,24 @@ func (s *Store) KeepOwn(ctx context.Context, from *Store) error {
 	})
 }
 
+// copyRows copies what both have of a table: the other store may be of another schema.
 func copyRows(ctx context.Context, tx *sql.Tx, from *Store, table string) (err error) {
-	rows, err := from.reader.QueryContext(ctx, "SELECT * FROM "+table)
+	theirs, err := columnsOf(ctx, from.reader, table)
+	if err != nil {
+		return err
+	}
+	columns, err := columnsOf(ctx, tx, table)
+	if err != nil {
+		return err
+	}
+	columns = slices.DeleteFunc(columns, func(c string) bool { return !slices.Contains(theirs, c) })
+	list := strings.Join(columns, ", ")
+	rows, err := from.reader.QueryContext(ctx, "SELECT "+list+" FROM "+table)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
-	columns, err := rows.Columns()
-	if err != nil {
-		return err
-	}
-	insert := "INSERT INTO " + table + " (" + strings.Join(columns, ", ") + ") VALUES (" + placeholders(len(columns)) + ")"
+	insert := "INSERT INTO " + table + " (" + list + ") VALUES (" + placeholders(len(columns)) + ")"
 	values, into := make([]any, len(columns)), make([]any, len(columns))
 	for i := range values {
 		into[i] = &values[i]
@@ -68,4 +76,13 @@ func copyRows(ctx context.Context, tx *sql.Tx, from *Store, table string) (err e
 		}
 	}
 	return rows.Err()
+}
+
+func columnsOf(ctx context.Context, q querier, table string) (columns []string, err error) {
+	rows, err := q.QueryContext(ctx, "SELECT * FROM "+table+" LIMIT 0")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	return rows.Columns()
 }

@@ -175,11 +175,12 @@ func (j *joined) tell(id *link.Identity) link.Poll {
 	stats := j.spool.Stats()
 	results := j.results[:min(len(j.results), maxResults)]
 	return link.Poll{
-		Version: link.Version, Software: control.Version, Start: j.start, Model: machine(), Platform: runtime.GOOS + " " + runtime.GOARCH,
+		Version: link.Version, Software: control.Version, Model: machine(), Platform: runtime.GOOS + " " + runtime.GOARCH,
 		Addresses: addresses(), Interfaces: interfaces(), DataAddress: id.DataAddress,
 		Running: j.runs(), Refused: j.status.Refused, NotListening: j.notListening(), Clock: time.Now().UnixMilli(),
 		Spool:   link.Spool{Epoch: j.spool.Epoch(), Records: stats.Records, Bytes: stats.Bytes, Max: stats.Max, Dropped: int64(stats.Dropped)},
 		Results: slices.Clone(results),
+		Start:   j.start,
 	}
 }
 

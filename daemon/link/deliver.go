@@ -5,11 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
@@ -18,8 +21,7 @@ import (
 )
 
 const (
-	maxBatch     = 4000 // records; half as many after each failure
-	minBatch     = 50
+	maxBatch     = 4000                   // records
 	gatherEvents = 100 * time.Millisecond // that a batch waits for more when there was none
 	sendTimeout  = 2 * time.Minute
 
@@ -53,10 +55,18 @@ func Rest(ctx context.Context, pause time.Duration) bool {
 	}
 }
 
-// Why words an error without the URL, which nobody asked for.
+// Why words an error for people: without the URL, which nobody asked for, and in other
+// words than libraries have for a server that does not answer, or has gone.
 func Why(err error) string {
 	if of, ok := errors.AsType[*url.Error](err); ok {
 		err = of.Err
+	}
+	late, ok := errors.AsType[net.Error](err)
+	switch {
+	case errors.Is(err, context.DeadlineExceeded) || ok && late.Timeout():
+		return "the management server does not answer"
+	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || strings.HasPrefix(err.Error(), "http2: "):
+		return "the connection to the management server was lost"
 	}
 	return err.Error()
 }
@@ -68,10 +78,10 @@ func (c *Client) Deliver(ctx context.Context, s *spool.Spool, log *slog.Logger) 
 	if err != nil {
 		panic(err) // the options are constant
 	}
-	failures := 0
+	failures, size := 0, maxBatch
 	for ctx.Err() == nil {
 		grown := s.Grown()
-		records, err := s.Read(s.Taken(), max(maxBatch>>failures, minBatch))
+		records, err := s.Read(s.Taken(), size)
 		if err == nil && len(records) == 0 {
 			select {
 			case <-grown:
@@ -81,7 +91,9 @@ func (c *Client) Deliver(ctx context.Context, s *spool.Spool, log *slog.Logger) 
 			continue
 		}
 		if err == nil {
+			begin := time.Now()
 			err = c.send(ctx, encoder, s, records)
+			size = nextSize(size, len(records), time.Since(begin), err)
 		}
 		if err == nil {
 			failures = 0
@@ -93,6 +105,19 @@ func (c *Client) Deliver(ctx context.Context, s *spool.Spool, log *slog.Logger) 
 		c.pause(ctx, failures, err)
 		failures++
 	}
+}
+
+// nextSize is how many records the batch after one has that was let have size: half as many
+// as it had where it failed, perhaps for want of time, and twice as many where it went so
+// fast that those go as well.
+func nextSize(size, sent int, took time.Duration, err error) int {
+	switch {
+	case err != nil:
+		return max(sent/2, 1)
+	case sent == size && took < BatchTime/4:
+		return min(2*size, maxBatch)
+	}
+	return size
 }
 
 // pause is Pause, which ends when a poll finds the server there again: unless that has

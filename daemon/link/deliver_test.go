@@ -1,11 +1,19 @@
 package link
 
 import (
+	"context"
 	"errors"
+	"log/slog"
+	"net"
 	"net/http"
+	"path/filepath"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"sealgate/appliance/spool"
+	"sealgate/appliance/token"
 )
 
 // After an outage events wait until a poll finds the server there again, and no longer;
@@ -60,6 +68,135 @@ func TestPollsFindTheServerThereAgain(t *testing.T) {
 		}
 		for len(c.up) > 0 {
 			<-c.up
+		}
+	}
+}
+
+// A link on which no large batch gets through in time finds the size that does, and keeps
+// it; one that has become fast sends large ones again.
+func TestBatchesKeepTheSizeThatGoes(t *testing.T) {
+	size, failed := maxBatch, 0
+	for i := range 1000 {
+		const inTime = 300 // records
+		took, err := min(BatchTime*time.Duration(size)/inTime, BatchTime), error(nil)
+		if size > inTime {
+			err = errors.New("too late")
+			failed++
+		} else if i > 20 && size < inTime/4 {
+			t.Fatalf("batch %d has %d records", i, size)
+		}
+		size = nextSize(size, size, took, err)
+	}
+	if failed > 4 { // 4000, 2000, 1000, 500
+		t.Errorf("%d batches failed", failed)
+	}
+	for range 6 {
+		size = nextSize(size, size, time.Second, nil)
+	}
+	if size != maxBatch {
+		t.Errorf("on a fast link batches have %d records", size)
+	}
+	if size = nextSize(size, 100, time.Second, errors.New("cut")); size != 50 {
+		t.Errorf("after one of 100 records that failed: %d", size)
+	}
+	if size = nextSize(1, 1, time.Second, errors.New("cut")); size != 1 {
+		t.Errorf("after a single record that failed: %d", size)
+	}
+}
+
+// The batch behind one that came through is not as large again as those that did not.
+func TestABatchIsNoLargerThanWhatWentBefore(t *testing.T) {
+	const most = 1500
+	m := newMX(t)
+	var sizes []int // one batch at a time
+	m.link.Handle("POST "+PathEvents, func(w http.ResponseWriter, r *http.Request, _ Gateway) error {
+		first, err := strconv.Atoi(r.Header.Get(HeaderFirst))
+		last, err2 := strconv.Atoi(r.Header.Get(HeaderLast))
+		if err := errors.Join(err, err2); err != nil {
+			return err
+		}
+		sizes = append(sizes, last-first+1)
+		if last-first+1 > most {
+			return &Problem{Code: BadRequest, Text: "it came too slowly"}
+		}
+		return Answer(w, Acknowledged{Sequence: uint64(last)})
+	})
+	id := newIdentity(t)
+	if _, err := id.Register(t.Context(), m.join("gw1")); err != nil {
+		t.Fatal(err)
+	}
+	s, err := spool.Open(filepath.Join(t.TempDir(), "events"), spool.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for range maxBatch + most {
+		if _, err := s.Append([]byte("{}")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	ended := make(chan struct{})
+	c := m.client(t, id)
+	go func() {
+		defer close(ended)
+		c.Deliver(ctx, s, slog.New(slog.DiscardHandler))
+	}()
+	for s.Stats().Records > 0 && Rest(ctx, 20*time.Millisecond) {
+	}
+	cancel()
+	<-ended
+	if s.Stats().Records > 0 {
+		t.Errorf("%d records were not delivered", s.Stats().Records)
+	}
+	for i := 1; i < len(sizes); i++ {
+		if sizes[i] > 2*sizes[i-1] {
+			t.Errorf("batches of %v records", sizes)
+			break
+		}
+	}
+}
+
+// People read why a gateway is not connected: no URL, and no library's words.
+func TestWhyAGatewayIsNotConnected(t *testing.T) {
+	serve := func(each func(net.Conn)) string {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { ln.Close() })
+		go func() {
+			for {
+				conn, err := ln.Accept()
+				if err != nil {
+					return
+				}
+				each(conn)
+			}
+		}()
+		return ln.Addr().String()
+	}
+	gone, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone.Close()
+	for address, want := range map[string]string{
+		serve(func(c net.Conn) { t.Cleanup(func() { c.Close() }) }): "the management server does not answer",
+		serve(func(c net.Conn) { c.(*net.TCPConn).CloseWrite() }):   "the connection to the management server was lost",
+		gone.Addr().String(): "dial tcp " + gone.Addr().String() + ": connect: connection refused",
+	} {
+		c, err := NewClient(address, token.Pin{}, newIdentity(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		_, err = c.Poll(ctx, Poll{})
+		cancel()
+		c.Close()
+		if err == nil || Why(err) != want {
+			t.Errorf("%v is told as %q, want %q", err, Why(err), want)
 		}
 	}
 }

@@ -224,5 +224,8 @@ func explained(j Join, err error) error {
 	case errors.Is(err, errMiddle):
 		hint = "look at the address; nothing was kept"
 	}
+	if text := Why(err); text != err.Error() {
+		err = errors.New(text)
+	}
 	return appliance.Faultf(hint, "cannot register at %s: %w", j.Server, err)
 }

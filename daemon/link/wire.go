@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"sealgate/appliance/secret"
@@ -151,6 +152,9 @@ type Command struct {
 
 // MaxBatch bounds a batch of events, in bytes, compressed and not.
 const MaxBatch = 4 << 20
+
+// BatchTime bounds how long the server reads one.
+const BatchTime = 10 * time.Second
 
 // Headers of a batch of events: a zstd frame with a JSON object a line, sequence and
 // record, as the spool has it.

@@ -92,14 +92,30 @@ func (h *Hub) alarmsOf(g *gateway) []Alarm {
 		list = append(list, Alarm{Type: "gateway-audit-rewritten", Since: g.chain.rewritten,
 			Words: "the gateway's audit log is not the one that this management server was told of: the heads are in the audit log here, and sealgated verify-audit --heads there compares them"})
 	}
-	if g.clockIsOff() {
+	if off := g.clock.off(); off != 0 {
 		direction := "ahead"
-		if g.clock < 0 {
+		if off < 0 {
 			direction = "behind"
 		}
-		list = append(list, Alarm{Type: "gateway-clock-off", Words: fmt.Sprintf("the gateway's clock is %s %s", g.clock.Abs().Round(time.Second), direction)})
+		list = append(list, Alarm{Type: "gateway-clock-off", Words: fmt.Sprintf("the gateway's clock is %s %s", off.Abs().Round(time.Second), direction)})
 	}
 	return list
 }
 
-func (g *gateway) clockIsOff() bool { return g.clock.Abs() > clockOff }
+// clock is by how much a gateway's is ahead, as its last two polls had it: one that was
+// under way for long looks like a clock that is behind.
+type clock struct{ last, before time.Duration }
+
+func (c *clock) hear(ahead time.Duration) { c.last, c.before = ahead, c.last }
+
+// off is by how much it is ahead, 0 where it is near enough.
+func (c *clock) off() time.Duration {
+	off := c.last
+	if c.before.Abs() < off.Abs() {
+		off = c.before
+	}
+	if off.Abs() <= clockOff {
+		return 0
+	}
+	return off
+}

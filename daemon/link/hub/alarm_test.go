@@ -209,6 +209,20 @@ func TestClocksThatAreOff(t *testing.T) {
 	eventually(t, "its event", func() bool { return len(m.happened("mx1", "gateway-clock-off")) == 1 })
 }
 
+// A poll that was under way for long is no clock that is behind.
+func TestALatePollIsNoClockThatIsOff(t *testing.T) {
+	m := newMX(t)
+	client := m.client("gw1") // has polled in time
+	for i, late := range []time.Duration{time.Minute, 0, time.Minute, time.Minute} {
+		_, err := client.Poll(t.Context(), link.Poll{Version: link.Version, Now: true, Clock: time.Now().Add(-late).UnixMilli()})
+		must(t, err)
+		types, words := m.alarms("gw1")
+		if told := strings.Contains(words, "the gateway's clock is 1m0s behind"); told != (i == 3) {
+			t.Errorf("after poll %d: %s: %s", i+1, types, words)
+		}
+	}
+}
+
 // What a gateway says of itself is weighed, and shown without what it must not say.
 func TestWhatGatewaysSayOfThemselves(t *testing.T) {
 	m := newMX(t)

@@ -24,10 +24,9 @@ import (
 
 // Bounds of what is in memory of events.
 const (
-	places    = 16               // batches that are read or wait to be stored
-	placeTime = 5 * time.Second  // that one waits for its place
-	readTime  = 10 * time.Second // that it may take to come, once it has its place; it is smaller the next time
-	together  = 4000             // violations that are stored in one transaction, about
+	places    = 16              // batches that are read or wait to be stored
+	placeTime = 5 * time.Second // that one waits for its place
+	together  = 4000            // violations that are stored in one transaction, about
 	maxNumber = 1 << 62
 	maxLine   = spool.MaxRecord + 100 // bytes; the number stands before the record
 )
@@ -46,6 +45,7 @@ type intake struct {
 	queue      chan *delivery
 	decoder    *zstd.Decoder
 	failing    atomic.Bool // the last batch was not stored
+	refused    atomic.Bool // one was, for want of room, since old events were to make some
 	off        int         // events whose time cannot be, that were not told of
 	offTold    time.Time
 }
@@ -91,7 +91,7 @@ func (h *Hub) take(w http.ResponseWriter, r *http.Request, from link.Gateway) er
 		return &link.Problem{Code: link.Busy, Text: "the management server has many events to store", After: 2}
 	}
 	defer func() { <-h.events.places }()
-	if err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(readTime)); err != nil {
+	if err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(link.BatchTime)); err != nil {
 		return err
 	}
 	d, err := h.events.read(r, from.GatewayID, name)
@@ -217,6 +217,8 @@ func (in *intake) store(ctx context.Context, list []*delivery) {
 	off, err := 0, in.room()
 	if err == nil {
 		off, err = in.aggregator.Deliver(ctx, deliveries)
+	} else if errors.Is(err, errNoRoom) {
+		in.refused.Store(true)
 	}
 	if err != nil {
 		if ctx.Err() == nil && !in.failing.Swap(true) {

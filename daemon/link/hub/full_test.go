@@ -17,6 +17,7 @@ import (
 	"sealgate/appliance/store/storetest"
 	"sealgate/daemon/gateway/event"
 	"sealgate/daemon/link"
+	"sealgate/internal/trial"
 )
 
 // small is a folder on a disk of a few MiB.
@@ -134,6 +135,9 @@ func TestAFullDiskOfAGateway(t *testing.T) {
 // and are told of, today's stay, and configuring goes on throughout.
 func TestEventsLeaveRoomOnTheDisk(t *testing.T) {
 	m := newMXIn(t, small(t, "64m"))
+	m.stop()
+	clock := noon()
+	m.start("127.0.0.1:0", clock)
 	id, _ := m.register("gw1")
 	s, err := spool.Open(filepath.Join(t.TempDir(), "events"), spool.Options{})
 	must(t, err)
@@ -155,7 +159,7 @@ func TestEventsLeaveRoomOnTheDisk(t *testing.T) {
 	more := func(count, daysAgo int) {
 		for range count {
 			v := violation(n)
-			v.Time -= int64(daysAgo) * 24 * 3600 * 1000
+			v.Time = clock.Now().AddDate(0, 0, -daysAgo).UnixMilli()
 			v.Query = strings.Repeat("x", 2000)
 			put(t, s, v)
 			n++
@@ -179,6 +183,7 @@ func TestEventsLeaveRoomOnTheDisk(t *testing.T) {
 		for range 100 {
 			more(500, 0)
 			if eventually(t, "they are taken, or wait", func() bool { return s.Stats().Records == 0 || m.full() }); m.full() {
+				more(500, 0)
 				return
 			}
 		}
@@ -193,7 +198,6 @@ func TestEventsLeaveRoomOnTheDisk(t *testing.T) {
 	fill()
 	eventually(t, "the other one goes, too", func() bool { return len(m.happened("mx1", "old-events-dropped")) == 2 })
 	fill()
-	more(500, 0)
 	for range 3 { // looks at the disk
 		link.Rest(t.Context(), time.Second)
 	}
@@ -205,6 +209,14 @@ func TestEventsLeaveRoomOnTheDisk(t *testing.T) {
 		t.Errorf("the reserve is touched: %+v, %v", space, err)
 	}
 	storetest.CheckAlerts(t, m.store)
+}
+
+// noon is a clock by which no day ends in a test.
+func noon() *trial.Clock {
+	c := new(trial.Clock)
+	now := c.Now()
+	c.Pass(now.Truncate(24 * time.Hour).Add(36 * time.Hour).Sub(now))
+	return c
 }
 
 // full says whether events stop.

@@ -19,10 +19,10 @@ type gateway struct {
 	said            link.Poll
 	seen            time.Time // zero until it polled
 	connected       bool
-	since           time.Time     // when it became connected, before that when it was listed first
-	clock           time.Duration // by how much its clock is ahead
-	clockTold       time.Time     // that it is off
-	dropped         int64         // of its counter, that were told of
+	since           time.Time // when it became connected, before that when it was listed first
+	clock           clock
+	clockTold       time.Time // that it is off
+	dropped         int64     // of its counter, that were told of
 	droppedAt       time.Time
 	deafSince       time.Time // when what it said of addresses where it does not listen changed
 	delivering      bool
@@ -160,15 +160,16 @@ func (h *Hub) hear(ctx context.Context, from link.Gateway, said link.Poll) (g *g
 		g.droppedAt = now
 	}
 	g.dropped = dropped
-	g.said, g.seen, g.clock = said, now, time.UnixMilli(said.Clock).Sub(now)
+	g.said, g.seen = said, now
+	g.clock.hear(time.UnixMilli(said.Clock).Sub(now))
 	g.copies.hear(said.Start, now)
 	if g.copies.there(now) && now.Sub(g.copyTold) >= copyEvery {
 		h.tell(g.id, "high", gatewayCopied, "two machines use the key of gateway %s, one is a copy of the other", g.name)
 		h.log(g).Warn("two machines use the key of a gateway", "gateway", g.name, "address", from.Peer.Address.String())
 		g.copyTold = now
 	}
-	if g.clockIsOff() && now.Sub(g.clockTold) >= clockEvery {
-		h.tell(g.id, "medium", gatewayClockOff, "the clock of gateway %s is off by %s", g.name, g.clock.Round(time.Second))
+	if off := g.clock.off(); off != 0 && now.Sub(g.clockTold) >= clockEvery {
+		h.tell(g.id, "medium", gatewayClockOff, "the clock of gateway %s is off by %s", g.name, off.Round(time.Second))
 		g.clockTold = now
 	}
 	g.polls++

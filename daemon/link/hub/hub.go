@@ -5,8 +5,10 @@
 // It promises that a change of the configuration reaches a gateway that is connected
 // within moments, whoever wrote it; that what a gateway is told to have delivered is
 // on the disk, once; that events leave room on the disk for what is configured and
-// audited; and that what a gateway may use here of memory and time is bounded. What it remembers of gateways is what they said last: after a restart they
-// say it again.
+// audited; and that what a gateway may use here of memory and time is bounded. It drops
+// violations for one reason alone, the oldest day of them: new ones wait for the room on
+// the disk, and no job runs that may give it back. What it remembers of gateways is what
+// they said last: after a restart they say it again.
 package hub
 
 import (
@@ -101,7 +103,7 @@ func (h *Hub) Run(ctx context.Context) {
 	running.Go(func() { every(ctx, listEvery, func() { h.list(ctx) }) })
 	running.Go(func() { every(ctx, time.Hour, func() { h.keepResultsYoung(ctx) }) })
 	running.Go(func() { every(ctx, time.Hour, func() { h.pruneEvents(ctx) }) })
-	running.Go(func() { every(ctx, roomEvery, func() { h.makeRoom(ctx) }) })
+	running.Go(func() { every(ctx, roomEvery, func() { h.tellDamage(); h.makeRoom(ctx) }) })
 	running.Go(func() {
 		every(ctx, keepEvery, func() { h.keepEvents(ctx) })
 		h.keepEvents(context.WithoutCancel(ctx))

@@ -271,7 +271,7 @@ func put(t testing.TB, s *spool.Spool, v store.Violation) {
 // eventually waits for what takes a moment.
 func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
-	for range 1500 {
+	for range 6000 { // two minutes
 		if is() {
 			return
 		}

@@ -2,35 +2,42 @@ package hub
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"time"
 
 	"sealgate/appliance/disk"
+	"sealgate/appliance/store"
 )
 
 // Whoever attacks a site fills this disk with violations. Events stop before the disk's
-// reserve, from which commands are refused, and old days go before new events wait.
+// reserve, from which commands are refused, and old days go for new events that wait.
 const (
 	eventsStop = 2           // reserves of disk that are left
 	roomEvery  = time.Second // it is looked at
 	heldFor    = 10 * time.Minute
-	dayLayout  = "2006-01-02"
+	recentJobs = 256 // among which those are that run
 )
+
+var errNoRoom = errors.New("the disk is full")
 
 // room refuses events where the disk has none for them.
 func (h *Hub) room() error {
 	space, err := disk.Of(string(h.Home))
 	if err == nil && space.Free < eventsStop*space.Reserve {
-		err = fmt.Errorf("%d MiB of disk are free, events stop at %d MiB", space.Free>>20, eventsStop*space.Reserve>>20)
+		err = fmt.Errorf("%w: %d MiB are free, events stop at %d MiB", errNoRoom, space.Free>>20, eventsStop*space.Reserve>>20)
 	}
 	return err
 }
 
-// makeRoom lets go of the oldest day of events while there is no room for new ones: one
-// at a time, and none of today. Where that makes no room, because somebody reads the day
-// still, it waits.
+// makeRoom lets go of the oldest day of events where new ones were refused for want of
+// room since the last look: one at a time, and none of today. Where that makes no room,
+// because somebody reads the day still, it waits; and while a job runs, which may give back
+// what it has taken of the disk.
 func (h *Hub) makeRoom(ctx context.Context) {
-	if h.room() == nil || h.Now().Before(h.held) {
+	if !h.events.refused.Swap(false) || h.Now().Before(h.held) || !errors.Is(h.room(), errNoRoom) || h.jobRuns(ctx) {
 		return
 	}
 	day, violations, err := h.dropOldest(ctx)
@@ -44,27 +51,48 @@ func (h *Hub) makeRoom(ctx context.Context) {
 		return
 	}
 	h.mu.Lock()
-	h.tell("", "high", oldEventsDropped, "the disk is full: the events of %s, %d violations, made room for new ones", day, violations)
+	h.tell("", "high", oldEventsDropped, "the disk is full: the events of %s, %s violations, made room for new ones", day, violations)
 	h.mu.Unlock()
 	h.Log.Warn("the disk is full: old events made room for new ones", "day", day, "violations", violations)
 }
 
-// dropOldest returns the day that it dropped, "" for none. An error says that it made no
-// room.
-func (h *Hub) dropOldest(ctx context.Context) (day string, violations int64, err error) {
-	days, err := h.Store.EventDays(ctx)
-	if err != nil || len(days) == 0 || days[0] >= h.Now().UTC().Format(dayLayout) {
-		return "", 0, err
+// tellDamage tells of days that could not be read, and do not hold up the others.
+func (h *Hub) tellDamage() {
+	for _, day := range h.events.aggregator.SetAside() {
+		h.mu.Lock()
+		h.tell("", "high", eventsDamaged, "the events of %s are damaged on the disk, and were set aside", day)
+		h.mu.Unlock()
+		h.Log.Error("events are damaged on the disk, and were set aside", "day", day)
 	}
-	if violations, err = h.Store.ViolationsOf(ctx, days[0]); err != nil {
-		return "", 0, err
+}
+
+// jobRuns is true also where nobody knows.
+func (h *Hub) jobRuns(ctx context.Context) bool {
+	list, err := h.Store.Jobs(ctx, recentJobs)
+	if err != nil && ctx.Err() == nil {
+		h.Log.Error("nobody knows whether a job runs, and old events do not make room", "error", err.Error())
+	}
+	return err != nil || slices.ContainsFunc(list, func(j store.Job) bool { return j.State == store.JobRunning })
+}
+
+// dropOldest returns the day that it dropped, "" for none, and how many violations it had.
+// An error says that it made no room.
+func (h *Hub) dropOldest(ctx context.Context) (day, violations string, err error) {
+	days, err := h.Store.EventDays(ctx)
+	if err != nil || len(days) == 0 || days[0] >= h.Now().UTC().Format(time.DateOnly) {
+		return "", "", err
+	}
+	n, err := h.Store.ViolationsOf(ctx, days[0])
+	violations = strconv.FormatInt(n, 10)
+	if err != nil { // of a damaged day
+		violations = "an unknown number of"
 	}
 	before, err := disk.Of(string(h.Home))
 	if err != nil {
-		return "", 0, err
+		return "", "", err
 	}
 	if err := h.Store.DropDay(ctx, days[0]); err != nil {
-		return "", 0, err
+		return "", "", err
 	}
 	after, err := disk.Of(string(h.Home))
 	if err == nil && after.Free <= before.Free {

@@ -20,6 +20,7 @@ const (
 	gatewayCopied     = "gateway-copied"
 	gatewayRewritten  = "gateway-audit-rewritten"
 	oldEventsDropped  = "old-events-dropped"
+	eventsDamaged     = "events-damaged"
 	notBuilt          = "configuration-not-built"
 )
 
