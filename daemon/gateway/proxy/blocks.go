@@ -28,18 +28,22 @@ type blocked struct {
 	whom
 }
 
-// whom is somebody as an action of that type knows him.
-type whom struct{ kind, name string }
+// whom is somebody as an action of that type knows him. A name that anybody can say counts
+// where it comes from: else whoever knows it could lock its owner out.
+type whom struct{ kind, name, from string }
 
 // whoAsks is whom a request is from. A user who is known by no name is his session.
 func whoAsks(client netip.Addr, header http.Header) []whom {
-	list := []whom{{model.ActionIPBlock, network(client).String()}}
+	address := network(client).String()
+	list := []whom{{model.ActionIPBlock, address, ""}}
 	session := waf.Session(header)
 	if session != "" {
-		list = append(list, whom{model.ActionSessionBlock, session})
+		list = append(list, whom{model.ActionSessionBlock, session, ""})
 	}
-	if user := cmp.Or(waf.User(header), session); user != "" {
-		list = append(list, whom{model.ActionUserBlock, user})
+	if user := waf.User(header); user != "" {
+		list = append(list, whom{model.ActionUserBlock, user, address})
+	} else if session != "" {
+		list = append(list, whom{model.ActionUserBlock, session, ""})
 	}
 	return list
 }

@@ -19,8 +19,9 @@ func isGRPC(r *http.Request) bool {
 	return kind == "application/grpc" || strings.HasPrefix(kind, "application/grpc+")
 }
 
-// messages is a body of gRPC. It is not judged, so it must not be anything else: who
-// never asks for the type would read a form or JSON in it.
+// messages is a body of gRPC. It is not judged, so it must be framed as messages are: who
+// never asks for the type would read any form or JSON in it. What is in a message is the
+// server's to check.
 type messages struct {
 	io.ReadCloser
 	head []byte // of a message: whether it is compressed, and its length

@@ -356,8 +356,8 @@ func TestSilentCallersOfGRPC(t *testing.T) {
 }
 
 // The hole: a body of the type of gRPC went on unseen, whatever it was and however it came,
-// to servers that never ask for the type. What must hold: it is messages, or refused.
-func TestWhatIsNotGRPCIsNoWayPast(t *testing.T) {
+// to servers that never ask for the type. What must hold: it is framed as messages, or refused.
+func TestWhatIsNotFramedAsGRPCIsRefused(t *testing.T) {
 	seen := make(chan string, 10)
 	server := behind(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)

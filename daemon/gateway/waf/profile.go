@@ -116,7 +116,7 @@ func compileURL(url ProfileURL, types map[string]string) (*profiledURL, error) {
 
 // known is what the profile has for a path, whole or by the first pattern that fits; nil
 // where it has nothing.
-func (p *profiled) known(path string, ignoreCase bool) *profiledURL {
+func (p *profiled) known(path string, ignoreCase bool, spend func(int)) *profiledURL {
 	whole := p.urls
 	if ignoreCase {
 		whole = p.folded
@@ -129,6 +129,7 @@ func (p *profiled) known(path string, ignoreCase bool) *profiledURL {
 		if ignoreCase {
 			fits = pattern.folded
 		}
+		spend(slow * (len(path) + 1))
 		if fits.MatchString(path) {
 			return pattern.url
 		}
@@ -137,8 +138,8 @@ func (p *profiled) known(path string, ignoreCase bool) *profiledURL {
 }
 
 // violations calls report for what is wrong with a request to a known URL.
-func (p *profiled) violations(v *view, report func(rule string, at place)) {
-	url := p.known(v.path(), v.request.IgnoreCase)
+func (p *profiled) violations(v *view, spend func(int), report func(rule string, at place)) {
+	url := p.known(v.path(), v.request.IgnoreCase, spend)
 	if url == nil {
 		return
 	}
@@ -152,10 +153,9 @@ func (p *profiled) violations(v *view, report func(rule string, at place)) {
 		}
 	}
 	came := make([]bool, len(url.Parameters))
-	for _, at := range v.parameters() {
-		i := slices.IndexFunc(url.Parameters, func(p ProfileParameter) bool {
-			return p.Name == at.item || p.Prefix && strings.HasPrefix(at.item, p.Name)
-		})
+	declared, supposed := v.parted()
+	for _, at := range declared {
+		i := url.parameter(at.item)
 		if i < 0 {
 			report("Unknown Parameter", at)
 			continue
@@ -163,11 +163,23 @@ func (p *profiled) violations(v *view, report func(rule string, at place)) {
 		came[i] = true
 		url.value(i, at, report)
 	}
+	for _, at := range supposed {
+		if i := url.parameter(at.item); i >= 0 {
+			url.value(i, at, report)
+		}
+	}
 	for i, p := range url.Parameters {
 		if p.Required && !came[i] {
 			report("Required Parameter Missing", place{"ARGS", p.Name, ""})
 		}
 	}
+}
+
+// parameter is which of the URL's parameters has that name, -1 where none has.
+func (u *profiledURL) parameter(name string) int {
+	return slices.IndexFunc(u.Parameters, func(p ProfileParameter) bool {
+		return p.Name == name || p.Prefix && strings.HasPrefix(name, p.Name)
+	})
 }
 
 func (u *profiledURL) value(i int, at place, report func(string, place)) {

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/url"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -69,6 +70,18 @@ func TestBodiesThatServersReadInAnotherWay(t *testing.T) {
 		"a form in EBCDIC":                 {form + `; charset="IBM037"`, "a=" + url.QueryEscape(ebcdic.Replace(attack)), "Unreadable Body"},
 		"a form of two charsets":           {form + "; charset=utf-8; charset=ibm037", "a=1", "Unreadable Body"},
 		"a charset behind a star":          {form + "; charset*=us-ascii''ibm037", "a=1", "Unreadable Body"},
+		"JSON in Python's escapes":         {"application/json; charset=unicode_escape", `{"a":"\x27"}`, "Unreadable Body"},
+		"a charset behind much space":      {form + "; charset" + strings.Repeat(" ", 20) + "= utf-7", "a=1", "Unreadable Body"},
+		"a charset behind empty quotes":    {form + `; charset=""utf-7`, "a=1", "Unreadable Body"},
+		"a charset with a further mark":    {form + `; charset="ut\f-7"`, "a=1", "Unreadable Body"},
+		"a file to all but Go":             {parts, part(field+`; filename=""`, attack), "SQL Injection"},
+		"a file whose filename* is empty":  {parts, part(field+`; filename="b"; filename*=utf-8''`, attack), "SQL Injection"},
+		"a file whose filename* is broken": {parts, part(field+`; filename="b"; filename*0=""`, attack), "Unreadable Body"},
+		"a file behind a single quote":     {parts, part(`Content-Disposition: form-data; name=a'; filename="b"`, attack), "SQL Injection"},
+		"a file behind two backslashes":    {parts, part(`Content-Disposition: form-data; name="a\\"; filename="b"`, attack), "SQL Injection"},
+		"a file of two names":              {parts, part(field+`; filename="b"; filename=""`, attack), "Unreadable Body"},
+		"a file by the second of two":      {parts, part(field+"\r\n"+field+`; filename="b"`, attack), "Unreadable Body"},
+		"a name of JSON that is long":      {"text/plain", `{"` + strings.Repeat("b", 32<<10-10) + escaped + `":["c","c"]}`, "SQL Injection"},
 		"JSON in UTF-7":                    {"application/json; charset=utf-7", `{"a":"+ACc-"}`, "Unreadable Body"},
 	} {
 		v, m := request{body: c.body, kind: c.kind}.through(e)
@@ -91,6 +104,53 @@ func TestManyPartsAreTooMany(t *testing.T) {
 	}
 }
 
+// The hole: an array's name was looked at again with each of its values, so that 150 KB
+// took gigabytes. What must hold: a body costs memory by its length, however it is made.
+func TestNamesOfManyValuesCostTheirLength(t *testing.T) {
+	e := engine(t, waf.Policies{FailOpen: true, BodyLimit: 200_000, Rules: []waf.RulePolicy{{Kind: waf.Protocol, Name: "http", Rules: rules("block", "Unreadable Body")}}})
+	long := strings.Repeat("n", 30<<10)
+	for name, c := range map[string]struct{ kind, body string }{
+		"JSON":                      {"text/plain", `{"` + long + `":["a"` + strings.Repeat(`,"a"`, 30_000) + `]}`},
+		"JSON, a name of 256 bytes": {"text/plain", `{"` + long[:256] + `":["a"` + strings.Repeat(`,"a"`, 30_000) + `]}`},
+		"objects in an object":      {"text/plain", `{"` + long + `":[` + strings.Repeat(`{"a":"b","c":["d","d"]},"a",`, 4_000) + `1]}`},
+		"deep objects":              {"text/plain", strings.Repeat(`{"`+long[:100]+`":`, 900) + `["a"` + strings.Repeat(`,"a"`, 10_000) + `]` + strings.Repeat("}", 900)},
+		"XML":                       {"text/plain", "<" + long[:1000] + ">" + strings.Repeat("a<b/>", 25_000)},
+		"parts":                     {"multipart/form-data; boundary=x", strings.Repeat("--x\r\n", 25_000) + "--x--"},
+		"files with names":          {"multipart/form-data; boundary=x", strings.Repeat("--x\r\nContent-Disposition: form-data; name="+long[:1000]+"; filename*=a\r\n\r\nb\r\n", 130) + "--x--"},
+	} {
+		q := request{kind: c.kind, body: c.body}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		q.through(e)
+		runtime.ReadMemStats(&after)
+		if took := after.TotalAlloc - before.TotalAlloc; took > 64<<20 {
+			t.Errorf("%s: %d bytes took %d KiB", name, len(c.body), took>>10)
+		}
+	}
+}
+
+// Work that needs no rule is the inspection's too: the parts of a body, and a profile's
+// patterns.
+func TestPartsAndPatternsSpendTheBudget(t *testing.T) {
+	patterns := make([]waf.ProfileURL, 1000)
+	for i := range patterns {
+		patterns[i].Pattern = fmt.Sprintf("(a|b)*/%d$", i)
+	}
+	path := "/" + strings.Repeat("ab", 200)
+	for name, c := range map[string]struct {
+		q    request
+		work int // which is enough without
+	}{
+		"parts":    {request{kind: "multipart/form-data; boundary=x", body: strings.Repeat("--x\r\n\r\n\r\n", 1900) + "--x--"}, 1 << 20},
+		"patterns": {request{uri: path, app: "shop"}, 1 << 20},
+	} {
+		e := engine(t, waf.Policies{Work: c.work, Profiles: map[string]*waf.Profile{"shop": {Patterns: patterns}}})
+		if v, m := c.q.through(e); !v.Block || v.Rule.Rule != "Inspection Not Completed" {
+			t.Errorf("%s: block %v, %+v", name, v.Block, m)
+		}
+	}
+}
+
 // Bodies as browsers and the usual libraries send them, and what is written in odd but
 // clear ways, are read as ever.
 func TestBodiesOfUsualClients(t *testing.T) {
@@ -98,17 +158,31 @@ func TestBodiesOfUsualClients(t *testing.T) {
 		{Kind: waf.Protocol, Name: "http", Rules: rules("block", "Unreadable Body", "Too Many Parameters")}}})
 	const file = "PK\x03\x04 1' union select password from users-- \r\n\n--x"
 	for name, heads := range map[string][]string{
-		"Chromium":   {`Content-Disposition: form-data; name="a b"`, "Content-Disposition: form-data; name=\"f\"; filename=\"na\u00efve %22x%22.zip\"\r\nContent-Type: application/x-zip-compressed"},
-		"curl":       {`Content-Disposition: form-data; name="a\"b"`, "Content-Disposition: form-data; name=\"f\"; filename=\"b.zip\"\r\nContent-Type: application/octet-stream"},
-		".NET":       {"Content-Type: text/plain; charset=utf-8\r\nContent-Disposition: form-data; name=a", "Content-Disposition: form-data; name=f; filename=b.zip; filename*=utf-8''b%C3%A9.zip"},
-		"HttpClient": {"Content-Disposition: form-data; name=\"a\"\r\nContent-Type: text/plain; charset=ISO-8859-1\r\nContent-Transfer-Encoding: 8bit", "Content-Disposition: form-data; name=\"f\"; filename=\"b.zip\"\r\nContent-Type: application/octet-stream\r\nContent-Transfer-Encoding: binary"},
-		"Guzzle":     {"Content-Disposition: form-data; name=\"a\"\r\nContent-Length: 5", "Content-Disposition: form-data; name=\"f\"; filename=\"b.txt\"\r\nContent-Length: 9\r\nContent-Type: text/plain; charset=utf-16"},
+		"Chromium":        {`Content-Disposition: form-data; name="a b"`, "Content-Disposition: form-data; name=\"f\"; filename=\"na\u00efve %22x%22.zip\"\r\nContent-Type: application/x-zip-compressed"},
+		"curl":            {`Content-Disposition: form-data; name="a\"b"`, "Content-Disposition: form-data; name=\"f\"; filename=\"b.zip\"\r\nContent-Type: application/octet-stream"},
+		".NET":            {"Content-Type: text/plain; charset=utf-8\r\nContent-Disposition: form-data; name=a", "Content-Disposition: form-data; name=f; filename=b.zip; filename*=utf-8''b%C3%A9.zip"},
+		"HttpClient":      {"Content-Disposition: form-data; name=\"a\"\r\nContent-Type: text/plain; charset=ISO-8859-1\r\nContent-Transfer-Encoding: 8bit", "Content-Disposition: form-data; name=\"f\"; filename=\"b.zip\"\r\nContent-Type: application/octet-stream\r\nContent-Transfer-Encoding: binary"},
+		"IE":              {`Content-Disposition: form-data; name="a"`, `Content-Disposition: form-data; name="f"; filename="C:\Users\b.html"`},
+		"an escape":       {`Content-Disposition: form-data; name="a"`, `Content-Disposition: form-data; name="f"; filename="a \"b\".html"`},
+		"a semicolon":     {`Content-Disposition: form-data; name="a";`, `Content-Disposition: form-data; name="f"; filename="b;c.html";`},
+		"a size":          {`Content-Disposition: form-data; name="a"`, `Content-Disposition: form-data; name="f"; filename="b.html"; size=123`},
+		"another order":   {`Content-Disposition: form-data; name="a"`, `Content-Disposition: form-data; filename="it's.html"; name="f"`},
+		"filename* first": {`Content-Disposition: form-data; name="a"`, `Content-Disposition: form-data; name="f"; filename*=UTF-8''b%20c.html; filename="b c.html"`},
+		"Guzzle":          {"Content-Disposition: form-data; name=\"a\"\r\nContent-Length: 5", "Content-Disposition: form-data; name=\"f\"; filename=\"b.txt\"\r\nContent-Length: 9\r\nContent-Type: text/plain; charset=utf-16"},
 	} {
 		boundary := "----WebKitFormBoundary" + fmt.Sprint(len(name))
 		body := "--" + boundary + "\r\n" + heads[0] + "\r\n\r\nhello\r\n--" + boundary + "\r\n" + heads[1] + "\r\n\r\n" + file + "\r\n--" + boundary + "--\r\n"
 		for _, kind := range []string{"multipart/form-data; boundary=" + boundary, `multipart/form-data; boundary="` + boundary + `"`} {
 			if v, m := (request{kind: kind, body: body}).through(e); v.Block || len(m) > 0 {
 				t.Errorf("%s: %+v", name, m)
+			}
+		}
+	}
+	for _, charset := range []string{"cp1252", "ISO8859-1", "UTF_8", "utf8mb4", "macintosh", "ksc5601", "KS_C_5601-1987", "", `""`, " utf-8 ", "ANSI_X3.4-1968", "ibm850", "Big5-HKSCS", "x-sjis", "csISOLatin1", "windows-31j", "ISO_8859-1:1987"} {
+		for _, equals := range []string{"=", " = "} {
+			kind := "application/x-www-form-urlencoded; charset" + equals + charset
+			if v, m := (request{kind: kind, body: "a=1"}).through(e); v.Block || len(m) > 0 {
+				t.Errorf("%s: %+v", kind, m)
 			}
 		}
 	}

@@ -92,7 +92,7 @@ func (t *transaction) EndBody() Verdict {
 			t.engine.scanners[i].scan(t.view, t.tx.Spend, t.sign)
 		}
 		if profile := t.engine.profiles[t.request.Application]; profile != nil {
-			profile.violations(t.view, func(rule string, at place) {
+			profile.violations(t.view, t.tx.Spend, func(rule string, at place) {
 				for _, d := range t.engine.known[rule] {
 					t.add(d, "", rule, at)
 				}

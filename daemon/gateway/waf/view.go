@@ -102,11 +102,20 @@ func (v *view) parameters() []place {
 // declared are the parameters that a request says it has. What is taken for some in a body
 // of another type, a file perhaps, may be long, many, and of any bytes.
 func (v *view) declared() []place {
+	declared, _ := v.parted()
+	return declared
+}
+
+// parted tells the parameters that a request says it has from those of a body of another
+// type, where a server may read a form. What else readings found is among neither.
+func (v *view) parted() (declared, supposed []place) {
+	all := v.tx.Variables()
+	declared, posted := placesOf("ARGS", all.ArgsGet().FindAll()), placesOf("ARGS", all.ArgsPost().FindAll())
 	kind := strings.ToLower(strings.TrimSpace(v.request.Header.Get("Content-Type")))
-	if v.tx.Variables().RequestBodyProcessor().Get() == "URLENCODED" && !strings.HasPrefix(kind, "application/x-www-form-urlencoded") {
-		return placesOf("ARGS", v.tx.Variables().ArgsGet().FindAll())
+	if all.RequestBodyProcessor().Get() == "URLENCODED" && !strings.HasPrefix(kind, "application/x-www-form-urlencoded") {
+		return declared, posted
 	}
-	return v.parameters()
+	return append(append(declared, posted...), placesOf("REQUEST_XML", v.tx.XMLValues())...), nil
 }
 
 func (v *view) cookies() []place {

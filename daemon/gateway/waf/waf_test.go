@@ -614,6 +614,10 @@ func TestProfile(t *testing.T) {
 		{request{uri: "/x/../item//%37?n=a", app: "shop"}, names[2:3]},
 		{request{uri: "/item/7?x=1", app: "shop"}, names[:1]},
 		{request{uri: "/item/all", app: "shop"}, names[4:5]},
+		{request{method: "GET", uri: "/item/7?n=1", body: "a long text = with\n{&x=1", kind: "text/plain", app: "shop"}, nil},
+		{request{method: "GET", uri: "/item/7", body: "x=1&n=a", kind: "text/plain", app: "shop"}, names[2:3]},
+		{request{method: "GET", uri: "/item/7", body: `{"x":"1"}`, kind: "text/plain", app: "shop"}, nil},
+		{request{method: "GET", uri: "/item/7", body: "--y\r\nContent-Disposition: form-data; name=\"x\"; filename*=utf-8''z\r\n\r\nfile\r\n--y--", kind: "multipart/form-data; boundary=y", app: "shop"}, nil},
 	} {
 		_, matches := c.q.through(e)
 		var got []string

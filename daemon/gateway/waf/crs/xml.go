@@ -41,7 +41,7 @@ func (xmlProcessor) ProcessResponse(io.Reader, plugintypes.TransactionVariables,
 
 // XMLTexts are the texts and attributes of XML, as far as it can be read.
 func XMLTexts(r io.Reader) []string {
-	d := xmlDocument{named: map[string][]string{}}
+	var d xmlDocument
 	_ = d.read(r) // what comes behind a fault is no document
 	return append(d.texts, d.attributes...)
 }
@@ -149,8 +149,11 @@ func (d *xmlDocument) close() {
 	}
 }
 
-// note notes a value at the path.
+// note notes a value at the path, where anybody wants to know it.
 func (d *xmlDocument) note(value string) {
+	if d.named == nil {
+		return
+	}
 	known, ok := d.named[string(d.path)]
 	if !ok {
 		d.names += len(d.path)
