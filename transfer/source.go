@@ -57,6 +57,7 @@ var errSourceChanged = errors.New("the file changed while it was sent")
 // idle clock when it is the source that everybody waits for.
 type reader struct {
 	rc    io.ReadCloser
+	gone  func() error // why nothing more is to be sent, nil as long as it is
 	size  int64
 	meter *meter
 	idle  *idleClock
@@ -87,7 +88,7 @@ func (u *upload) open(ctx context.Context, from int64) (*reader, error) {
 		return nil, u.fault(ctx, OpSource, u.sourceFault(err))
 	}
 	u.meter.restart(from)
-	r := &reader{rc: rc, size: size, read: from, meter: u.meter, idle: u.idle, began: &u.began, closed: make(chan struct{})}
+	r := &reader{rc: rc, gone: ctx.Err, size: size, read: from, meter: u.meter, idle: u.idle, began: &u.began, closed: make(chan struct{})}
 	context.AfterFunc(ctx, func() { r.Close() })
 	u.reader = r
 	return r, nil
@@ -130,6 +131,10 @@ func (r *reader) Read(p []byte) (int, error) {
 	r.idle.pause()
 	n, err := r.rc.Read(p)
 	r.idle.resume()
+	// The connection closes a moment after a cancel, in which all the rest could leave.
+	if over := r.gone(); over != nil {
+		n, err = 0, over
+	}
 
 	r.mu.Lock()
 	r.read += int64(n)
