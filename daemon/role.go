@@ -348,7 +348,7 @@ func (r *role) once(ctx context.Context, ln *net.TCPListener, words *lastWords) 
 		return err
 	case <-ctx.Done():
 	}
-	_ = server.End() // one that cannot be asked is killed
+	go server.End() // one that does not read it is killed
 	select {
 	case <-p.ended:
 	case <-time.After(stopTimeout):

@@ -21,6 +21,7 @@ type witness struct {
 	news    chan struct{}
 	stop    chan struct{}
 	stopped chan struct{}
+	giveUp  context.CancelFunc
 }
 
 const (
@@ -28,6 +29,7 @@ const (
 	tellPause = 200 * time.Millisecond // between goes, each of which the disk waits for
 	tellAgain = 10 * time.Second       // after what failed
 	tellTime  = 5 * time.Second        // for the daemon to keep a message
+	endTime   = 3 * time.Second        // for what is left at the end; the rest is told at the next start
 )
 
 func newWitness(daemon Daemon, log *slog.Logger) *witness {
@@ -55,17 +57,20 @@ func (w *witness) Committed() {
 // run tells until end, first of what an earlier process left.
 func (w *witness) run(db *store.Store) {
 	w.db = db
+	var ctx context.Context
+	ctx, w.giveUp = context.WithCancel(context.Background())
 	go func() {
 		defer close(w.stopped)
-		for w.round() {
+		for w.round(ctx) {
 		}
+		w.tell(ctx)
 	}()
 }
 
 // round tells, and waits until there may be more to tell. It returns false at the end.
-func (w *witness) round() bool {
+func (w *witness) round(ctx context.Context) bool {
 	news, pause := w.news, tellPause
-	if !w.tell() {
+	if !w.tell(ctx) {
 		news, pause = nil, tellAgain
 	}
 	select {
@@ -84,19 +89,20 @@ func (w *witness) round() bool {
 	}
 }
 
-// end tells what is left, and returns when it is told.
+// end tells what is left, as far as that does not take long.
 func (w *witness) end() {
 	close(w.stop)
+	defer time.AfterFunc(endTime, w.giveUp).Stop()
 	<-w.stopped
-	w.tell()
+	w.giveUp()
 }
 
 // tell tells of all that is there, and says whether the daemon heard of it.
-func (w *witness) tell() bool {
+func (w *witness) tell(ctx context.Context) bool {
 	for {
-		list, err := w.db.UntoldWrites(context.Background(), atOnce)
+		list, err := w.db.UntoldWrites(ctx, atOnce)
 		if err == nil {
-			err = w.hand(list)
+			err = w.hand(ctx, list)
 		}
 		if err != nil {
 			w.log.Warn("the audit log waits for writes of the REST API", "error", err.Error())
@@ -109,18 +115,18 @@ func (w *witness) tell() bool {
 }
 
 // hand hands writes to the daemon, in messages that it takes.
-func (w *witness) hand(list []store.UntoldWrite) error {
+func (w *witness) hand(ctx context.Context, list []store.UntoldWrite) error {
 	told := make([]errand.Write, len(list))
 	for i, x := range list {
 		told[i] = errand.Write{At: x.At, User: x.User, Address: x.Address, Method: x.Method, Path: x.Path, Summary: x.Summary, Revision: x.Revision}.Bounded()
 	}
 	for len(list) > 0 {
 		n := errand.Fit(told)
-		ctx, cancel := context.WithTimeout(context.Background(), tellTime)
-		err := w.daemon.Wrote(ctx, told[:n])
+		within, cancel := context.WithTimeout(ctx, tellTime)
+		err := w.daemon.Wrote(within, told[:n])
 		cancel()
 		if err == nil {
-			err = w.db.Told(context.Background(), list[:n])
+			err = w.db.Told(context.WithoutCancel(ctx), list[:n]) // else it is told twice
 		}
 		if err != nil {
 			return err

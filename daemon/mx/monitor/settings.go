@@ -133,7 +133,7 @@ func (c Config) merge(ctx context.Context, call *openapi.Call, kind, name string
 // export starts an export without secrets into the export folder. It is done when
 // GET /v1/management/jobs has it no more.
 func (c Config) export(ctx context.Context, call *openapi.Call) (any, error) {
-	if err := c.Store.Note(ctx, store.Change{Author: call.Caller.Name, Summary: "start an export"}); err != nil {
+	if err := c.Store.Note(ctx, store.Change{Author: call.Caller.Name, Summary: "ask for an export"}); err != nil {
 		return nil, err
 	}
 	err := c.Daemon.StartExport(ctx)
