@@ -126,13 +126,12 @@ func TestABatchIsNoLargerThanWhatWentBefore(t *testing.T) {
 	m := newMX(t)
 	var sizes []int // one batch at a time
 	m.link.Handle("POST "+PathEvents, func(w http.ResponseWriter, r *http.Request, _ Gateway) error {
-		first, err := strconv.Atoi(r.Header.Get(HeaderFirst))
-		last, err2 := strconv.Atoi(r.Header.Get(HeaderLast))
-		if err := errors.Join(err, err2); err != nil {
+		size, last, err := batchOf(r)
+		if err != nil {
 			return err
 		}
-		sizes = append(sizes, last-first+1)
-		if last-first+1 > most {
+		sizes = append(sizes, size)
+		if size > most {
 			return &Problem{Code: BadRequest, Text: "it came too slowly"}
 		}
 		return Answer(w, Acknowledged{Sequence: uint64(last)})
@@ -198,12 +197,11 @@ func TestBatchesGrowAtABusyServer(t *testing.T) {
 	m := newMX(t)
 	var sizes []int // one batch at a time
 	m.link.Handle("POST "+PathEvents, func(w http.ResponseWriter, r *http.Request, _ Gateway) error {
-		first, err := strconv.Atoi(r.Header.Get(HeaderFirst))
-		last, err2 := strconv.Atoi(r.Header.Get(HeaderLast))
-		if err := errors.Join(err, err2); err != nil {
+		size, last, err := batchOf(r)
+		if err != nil {
 			return err
 		}
-		sizes = append(sizes, last-first+1)
+		sizes = append(sizes, size)
 		if len(sizes) == 1 {
 			return &Problem{Code: BadRequest, Text: "it came too slowly"}
 		}
@@ -214,6 +212,13 @@ func TestBatchesGrowAtABusyServer(t *testing.T) {
 	if want := []int{maxBatch, maxBatch / 2, maxBatch}; !slices.Equal(sizes, want) {
 		t.Errorf("batches of %v records, want %v", sizes, want)
 	}
+}
+
+// batchOf says how many records a request brings, and the number of the last one.
+func batchOf(r *http.Request) (size, last int, err error) {
+	first, err := strconv.Atoi(r.Header.Get(HeaderFirst))
+	last, err2 := strconv.Atoi(r.Header.Get(HeaderLast))
+	return last - first + 1, last, errors.Join(err, err2)
 }
 
 // deliverAll delivers a spool of so many records to m.
