@@ -2,12 +2,18 @@ package store
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
+	"time"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"sealgate/appliance/atomicfile"
 )
 
 // isDamaged reports whether a database is none any more, or not a whole one.
@@ -16,9 +22,15 @@ func isDamaged(err error) bool {
 	return ok && (e.Code()&0xff == sqlite3.SQLITE_NOTADB || e.Code()&0xff == sqlite3.SQLITE_CORRUPT)
 }
 
+// damagedSuffix follows the name of a day's database that was set aside, and an id follows
+// it: a day may be damaged again.
+const damagedSuffix = ".damaged"
+
 // setAside moves a day that the disk has damaged out of the way of the others: it is no day
-// any more, and its file stays for whoever can read it.
-func (d *days) setAside(name string) (err error) {
+// any more, and its files stay for whoever can read them. They get their new names, all of
+// them, before they lose the old ones: a database without its log has lost rows, and a log
+// without its database would damage the day's next one.
+func (d *days) setAside(name string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.migrating.Lock()
@@ -26,12 +38,37 @@ func (d *days) setAside(name string) (err error) {
 	d.drops++
 	_ = d.shut(name) // nothing can be done about what it could not write
 	path := d.data.day(name)
-	for _, suffix := range []string{"-shm", "-wal", ""} {
-		if moved := os.Rename(path+suffix, path+".damaged"+suffix); !errors.Is(moved, fs.ErrNotExist) {
-			err = cmp.Or(err, moved)
+	aside := path + damagedSuffix + "." + NewID()
+	for _, suffix := range []string{"", "-wal"} {
+		if err := os.Link(path+suffix, aside+suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return errors.Join(err, removeDatabase(aside))
 		}
 	}
-	return err
+	if err := atomicfile.SyncDir(d.data.events()); err != nil {
+		return errors.Join(err, removeDatabase(aside))
+	}
+	return removeDatabase(path)
+}
+
+// DropSetAside unlinks what was set aside of a damaged day, the oldest one first. It
+// returns the day, "" for none.
+func (s *Store) DropSetAside(ctx context.Context) (day string, err error) {
+	if s.readOnly {
+		return "", ErrReadOnly
+	}
+	entries, err := os.ReadDir(s.data.events())
+	if err := cmp.Or(err, ctx.Err()); err != nil {
+		return "", err
+	}
+	for _, entry := range entries {
+		day, _, ok := strings.Cut(entry.Name(), ".db"+damagedSuffix)
+		if _, err := time.Parse(dayLayout, day); !ok || err != nil {
+			continue
+		}
+		database := strings.TrimSuffix(strings.TrimSuffix(entry.Name(), "-shm"), "-wal")
+		return day, removeDatabase(filepath.Join(s.data.events(), database))
+	}
+	return "", nil
 }
 
 // setAside is that of days, where err says that one is damaged.

@@ -220,8 +220,8 @@ func (s *Store) DropDay(ctx context.Context, name string) error {
 	if _, err := os.Stat(s.data.day(name)); err != nil {
 		return fmt.Errorf("events of %s: %w", name, ErrNotFound)
 	}
-	if err := s.days.drop(name); err != nil {
+	if err := ctx.Err(); err != nil { // and not behind it: what is dropped is told of
 		return err
 	}
-	return ctx.Err()
+	return s.days.drop(name)
 }

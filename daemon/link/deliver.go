@@ -22,6 +22,7 @@ import (
 
 const (
 	maxBatch     = 4000                   // records
+	fewRecords   = 30                     // of which a batch has fewer only where they are slow
 	gatherEvents = 100 * time.Millisecond // that a batch waits for more when there was none
 	sendTimeout  = 2 * time.Minute
 
@@ -91,9 +92,10 @@ func (c *Client) Deliver(ctx context.Context, s *spool.Spool, log *slog.Logger) 
 			continue
 		}
 		if err == nil {
+			var waited time.Duration
 			begin := time.Now()
-			err = c.send(ctx, encoder, s, records)
-			size = nextSize(size, len(records), time.Since(begin), err)
+			waited, err = c.send(ctx, encoder, s, records)
+			size = nextSize(size, len(records), time.Since(begin)-waited, err)
 		}
 		if err == nil {
 			failures = 0
@@ -108,10 +110,16 @@ func (c *Client) Deliver(ctx context.Context, s *spool.Spool, log *slog.Logger) 
 }
 
 // nextSize is how many records the batch after one has that was let have size: half as many
-// as it had where it failed, perhaps for want of time, and twice as many where it went so
-// fast that those go as well.
+// as it had where it failed for want of time or was too large, and twice as many where it
+// went so fast that those go as well. That the server was not there, or was busy, says
+// nothing of the size. Below fewRecords it goes only where so few failed.
 func nextSize(size, sent int, took time.Duration, err error) int {
+	if p, refused := errors.AsType[*Problem](err); refused && p.Code != BadRequest || !refused && err != nil && took < BatchTime/4 {
+		return size
+	}
 	switch {
+	case sent > fewRecords && err != nil:
+		return max(sent/2, fewRecords)
 	case err != nil:
 		return max(sent/2, 1)
 	case sent == size && took < BatchTime/4:
@@ -137,8 +145,8 @@ func (c *Client) pause(ctx context.Context, failures int, err error) {
 	Pause(ctx, failures, err)
 }
 
-// send sends a batch, and lets go of it.
-func (c *Client) send(ctx context.Context, encoder *zstd.Encoder, s *spool.Spool, records []spool.Record) error {
+// send sends a batch, and lets go of it. It says how long the server had it wait.
+func (c *Client) send(ctx context.Context, encoder *zstd.Encoder, s *spool.Spool, records []spool.Record) (waited time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
 	first, last := records[0].Sequence, records[len(records)-1].Sequence
@@ -151,16 +159,16 @@ func (c *Client) send(ctx context.Context, encoder *zstd.Encoder, s *spool.Spool
 		"Content-Type": {"application/zstd"},
 	}, bytes.NewReader(encoder.EncodeAll(lines.Bytes(), nil)))
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer resp.Body.Close()
 	var done Acknowledged
 	if err := ReadJSON(resp.Body, MaxMessage, &done); err != nil {
-		return err
+		return 0, err
 	}
 	if done.Sequence < first || done.Sequence > last {
-		return errors.New("the management server acknowledges what it was not sent")
+		return 0, errors.New("the management server acknowledges what it was not sent")
 	}
 	s.Acknowledge(done.Sequence)
-	return nil
+	return time.Duration(done.Waited) * time.Millisecond, nil
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"testing"
 	"testing/synctest"
@@ -96,11 +97,26 @@ func TestBatchesKeepTheSizeThatGoes(t *testing.T) {
 	if size != maxBatch {
 		t.Errorf("on a fast link batches have %d records", size)
 	}
-	if size = nextSize(size, 100, time.Second, errors.New("cut")); size != 50 {
-		t.Errorf("after one of 100 records that failed: %d", size)
-	}
-	if size = nextSize(1, 1, time.Second, errors.New("cut")); size != 1 {
-		t.Errorf("after a single record that failed: %d", size)
+	for _, c := range []struct {
+		what       string
+		sent, want int
+		took       time.Duration
+		err        error
+	}{
+		{"connection refused", 100, maxBatch, 0, errors.New("connection refused")},
+		{"a server without room", 100, maxBatch, time.Second, &Problem{Code: Busy}},
+		{"a server that has no place", 100, maxBatch, BatchTime / 2, &Problem{Code: Busy}},
+		{"a server that fails", 100, maxBatch, time.Second, &Problem{Code: ServerFailed}},
+		{"too late, by the server", 100, 50, BatchTime, &Problem{Code: BadRequest}},
+		{"too large", 100, 50, 0, &Problem{Code: BadRequest}},
+		{"too late, by itself", 100, 50, sendTimeout, context.DeadlineExceeded},
+		{"no fewer at once", fewRecords + 1, fewRecords, sendTimeout, context.DeadlineExceeded},
+		{"few that are slow", fewRecords, fewRecords / 2, sendTimeout, context.DeadlineExceeded},
+		{"one that is slow", 1, 1, sendTimeout, context.DeadlineExceeded},
+	} {
+		if size := nextSize(maxBatch, c.sent, c.took, c.err); size != c.want {
+			t.Errorf("%s: %d records follow %d, want %d", c.what, size, c.sent, c.want)
+		}
 	}
 }
 
@@ -110,46 +126,17 @@ func TestABatchIsNoLargerThanWhatWentBefore(t *testing.T) {
 	m := newMX(t)
 	var sizes []int // one batch at a time
 	m.link.Handle("POST "+PathEvents, func(w http.ResponseWriter, r *http.Request, _ Gateway) error {
-		first, err := strconv.Atoi(r.Header.Get(HeaderFirst))
-		last, err2 := strconv.Atoi(r.Header.Get(HeaderLast))
-		if err := errors.Join(err, err2); err != nil {
+		size, last, err := batchOf(r)
+		if err != nil {
 			return err
 		}
-		sizes = append(sizes, last-first+1)
-		if last-first+1 > most {
+		sizes = append(sizes, size)
+		if size > most {
 			return &Problem{Code: BadRequest, Text: "it came too slowly"}
 		}
 		return Answer(w, Acknowledged{Sequence: uint64(last)})
 	})
-	id := newIdentity(t)
-	if _, err := id.Register(t.Context(), m.join("gw1")); err != nil {
-		t.Fatal(err)
-	}
-	s, err := spool.Open(filepath.Join(t.TempDir(), "events"), spool.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	for range maxBatch + most {
-		if _, err := s.Append([]byte("{}")); err != nil {
-			t.Fatal(err)
-		}
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
-	ended := make(chan struct{})
-	c := m.client(t, id)
-	go func() {
-		defer close(ended)
-		c.Deliver(ctx, s, slog.New(slog.DiscardHandler))
-	}()
-	for s.Stats().Records > 0 && Rest(ctx, 20*time.Millisecond) {
-	}
-	cancel()
-	<-ended
-	if s.Stats().Records > 0 {
-		t.Errorf("%d records were not delivered", s.Stats().Records)
-	}
+	deliverAll(t, m, maxBatch+most)
 	for i := 1; i < len(sizes); i++ {
 		if sizes[i] > 2*sizes[i-1] {
 			t.Errorf("batches of %v records", sizes)
@@ -182,21 +169,88 @@ func TestWhyAGatewayIsNotConnected(t *testing.T) {
 		t.Fatal(err)
 	}
 	gone.Close()
-	for address, want := range map[string]string{
-		serve(func(c net.Conn) { t.Cleanup(func() { c.Close() }) }): "the management server does not answer",
-		serve(func(c net.Conn) { c.(*net.TCPConn).CloseWrite() }):   "the connection to the management server was lost",
-		gone.Addr().String(): "dial tcp " + gone.Addr().String() + ": connect: connection refused",
+	for _, server := range []struct {
+		address, want string
+		patience      time.Duration
+	}{
+		{serve(func(c net.Conn) { t.Cleanup(func() { c.Close() }) }), "the management server does not answer", time.Second},
+		{serve(func(c net.Conn) { c.(*net.TCPConn).CloseWrite() }), "the connection to the management server was lost", 2 * time.Minute},
+		{gone.Addr().String(), "dial tcp " + gone.Addr().String() + ": connect: connection refused", 2 * time.Minute},
 	} {
-		c, err := NewClient(address, token.Pin{}, newIdentity(t))
+		c, err := NewClient(server.address, token.Pin{}, newIdentity(t))
 		if err != nil {
 			t.Fatal(err)
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), server.patience)
 		_, err = c.Poll(ctx, Poll{})
 		cancel()
 		c.Close()
-		if err == nil || Why(err) != want {
-			t.Errorf("%v is told as %q, want %q", err, Why(err), want)
+		if err == nil || Why(err) != server.want {
+			t.Errorf("%v is told as %q, want %q", err, Why(err), server.want)
 		}
+	}
+}
+
+// The hole: a batch that was small once, and then waited for its place at a busy server,
+// was taken for a slow one, and those after it stayed small.
+func TestBatchesGrowAtABusyServer(t *testing.T) {
+	m := newMX(t)
+	var sizes []int // one batch at a time
+	m.link.Handle("POST "+PathEvents, func(w http.ResponseWriter, r *http.Request, _ Gateway) error {
+		size, last, err := batchOf(r)
+		if err != nil {
+			return err
+		}
+		sizes = append(sizes, size)
+		if len(sizes) == 1 {
+			return &Problem{Code: BadRequest, Text: "it came too slowly"}
+		}
+		Rest(r.Context(), BatchTime/4)
+		return Answer(w, Acknowledged{Sequence: uint64(last), Waited: time.Minute.Milliseconds()})
+	})
+	deliverAll(t, m, maxBatch/2+maxBatch)
+	if want := []int{maxBatch, maxBatch / 2, maxBatch}; !slices.Equal(sizes, want) {
+		t.Errorf("batches of %v records, want %v", sizes, want)
+	}
+}
+
+// batchOf says how many records a request brings, and the number of the last one.
+func batchOf(r *http.Request) (size, last int, err error) {
+	first, err := strconv.Atoi(r.Header.Get(HeaderFirst))
+	last, err2 := strconv.Atoi(r.Header.Get(HeaderLast))
+	return last - first + 1, last, errors.Join(err, err2)
+}
+
+// deliverAll delivers a spool of so many records to m.
+func deliverAll(t *testing.T, m *mx, records int) {
+	t.Helper()
+	id := newIdentity(t)
+	if _, err := id.Register(t.Context(), m.join("gw1")); err != nil {
+		t.Fatal(err)
+	}
+	s, err := spool.Open(filepath.Join(t.TempDir(), "events"), spool.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for range records {
+		if _, err := s.Append([]byte("{}")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	ended := make(chan struct{})
+	c := m.client(t, id)
+	go func() {
+		defer close(ended)
+		c.Deliver(ctx, s, slog.New(slog.DiscardHandler))
+	}()
+	for s.Stats().Records > 0 && Rest(ctx, 20*time.Millisecond) {
+	}
+	cancel()
+	<-ended
+	if s.Stats().Records > 0 {
+		t.Errorf("%d records were not delivered", s.Stats().Records)
 	}
 }

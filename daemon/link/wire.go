@@ -167,6 +167,7 @@ const (
 // Acknowledged is the answer to a batch: all up to Sequence is kept.
 type Acknowledged struct {
 	Sequence uint64 `json:"sequence"`
+	Waited   int64  `json:"waited_ms,omitempty"` // for its place, and to be stored
 }
 
 // Problem is why a request was refused.

@@ -35,7 +35,7 @@ func FuzzMessages(f *testing.F) {
 	for _, m := range []any{
 		Begin{1}, Begun{Version: 1, Session: []byte("s")}, Finish{Version: 1, Name: "gw1", Alias: "a", Address: "192.0.2.1", Mask: 24, Licensing: "byol", Sealing: make([]byte, 32)},
 		Finished{Version: 1, Server: "mx1"}, Poll{Version: 1, Addresses: []string{"::1"}, Refused: &Refused{Reason: "r"}}, Polled{Version: 1, Commands: []Command{{ID: "1"}}},
-		Acknowledged{7}, Problem{Code: Busy, Text: "t", After: 1},
+		Acknowledged{Sequence: 7, Waited: 2}, Problem{Code: Busy, Text: "t", After: 1},
 	} {
 		data, err := json.Marshal(m)
 		if err != nil {

@@ -83,6 +83,7 @@ func (h *Hub) take(w http.ResponseWriter, r *http.Request, from link.Gateway) er
 		defer h.mu.Unlock()
 		g.delivering = false
 	}()
+	begin := time.Now()
 	select {
 	case h.events.places <- struct{}{}:
 	case <-r.Context().Done():
@@ -91,10 +92,12 @@ func (h *Hub) take(w http.ResponseWriter, r *http.Request, from link.Gateway) er
 		return &link.Problem{Code: link.Busy, Text: "the management server has many events to store", After: 2}
 	}
 	defer func() { <-h.events.places }()
-	if err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(link.BatchTime)); err != nil {
+	placed := time.Now()
+	if err := http.NewResponseController(w).SetReadDeadline(placed.Add(link.BatchTime)); err != nil {
 		return err
 	}
 	d, err := h.events.read(r, from.GatewayID, name)
+	came := time.Since(placed)
 	if err != nil {
 		return &link.Problem{Code: link.BadRequest, Text: err.Error()}
 	}
@@ -112,7 +115,7 @@ func (h *Hub) take(w http.ResponseWriter, r *http.Request, from link.Gateway) er
 	if err := <-d.stored; err != nil {
 		return err
 	}
-	return link.Answer(w, link.Acknowledged{Sequence: d.Last})
+	return link.Answer(w, link.Acknowledged{Sequence: d.Last, Waited: (time.Since(begin) - came).Milliseconds()})
 }
 
 // read reads a batch. A record that is no event is passed over and told of: it must

@@ -7,8 +7,9 @@
 // on the disk, once; that events leave room on the disk for what is configured and
 // audited; and that what a gateway may use here of memory and time is bounded. It drops
 // violations for one reason alone, the oldest day of them: new ones wait for the room on
-// the disk, and no job runs that may give it back. What it remembers of gateways is what
-// they said last: after a restart they say it again.
+// the disk, and no export, import, bundle or collection from AWS runs, which may give it
+// back. What it remembers of gateways is what they said last: after a restart they say it
+// again.
 package hub
 
 import (
@@ -97,17 +98,17 @@ func (h *Hub) Attach(s *link.Server) {
 // Run watches and stores until ctx ends.
 func (h *Hub) Run(ctx context.Context) {
 	var running sync.WaitGroup
-	defer running.Wait()
+	defer func() {
+		running.Wait()
+		h.keepEvents(context.WithoutCancel(ctx)) // what the others told last, too
+	}()
 	running.Go(func() { h.events.run(ctx) })
 	running.Go(func() { h.watch(ctx) })
 	running.Go(func() { every(ctx, listEvery, func() { h.list(ctx) }) })
 	running.Go(func() { every(ctx, time.Hour, func() { h.keepResultsYoung(ctx) }) })
 	running.Go(func() { every(ctx, time.Hour, func() { h.pruneEvents(ctx) }) })
 	running.Go(func() { every(ctx, roomEvery, func() { h.tellDamage(); h.makeRoom(ctx) }) })
-	running.Go(func() {
-		every(ctx, keepEvery, func() { h.keepEvents(ctx) })
-		h.keepEvents(context.WithoutCancel(ctx))
-	})
+	running.Go(func() { every(ctx, keepEvery, func() { h.keepEvents(ctx) }) })
 	every(ctx, lookEvery, func() { h.lookForCommands(ctx) })
 }
 

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -75,8 +76,8 @@ func (h *Hub) days(t *testing.T, want ...string) {
 }
 
 // The hole: whatever filled the disk cost the oldest days, one a second. What must hold: a
-// day goes for an event that waits, one for each look, none while a job runs, and none
-// where nobody knows how full the disk is.
+// day goes for an event that waits, one for each look, none while a job runs that may give room back,
+// and none where nobody knows how full the disk is.
 func TestDaysGoForEventsThatWait(t *testing.T) {
 	h := roomy(t)
 	all := []string{"2026-03-01", "2026-03-02", "2026-03-03", "2026-03-04"}
@@ -84,12 +85,12 @@ func TestDaysGoForEventsThatWait(t *testing.T) {
 	h.makeRoom(t.Context())
 	h.days(t, all...)
 
-	job, err := h.Store.StartJob(t.Context(), store.Job{Name: "export"})
+	export, err := h.Store.StartJob(t.Context(), store.Job{Name: "export"})
 	try(t, err)
 	h.refuse(t)
 	h.makeRoom(t.Context())
 	h.days(t, all...)
-	try(t, h.Store.FinishJob(t.Context(), job.ID, store.JobDone, "", time.Time{}))
+	try(t, h.Store.FinishJob(t.Context(), export.ID, store.JobDone, "", time.Time{}))
 	h.makeRoom(t.Context())
 	h.days(t, all...)
 
@@ -102,6 +103,8 @@ func TestDaysGoForEventsThatWait(t *testing.T) {
 	h.makeRoom(t.Context())
 	h.days(t, all...)
 
+	_, err = h.Store.StartJob(t.Context(), store.Job{Name: upload}) // may take a day, and has no room to give back
+	try(t, err)
 	for i := range 2 {
 		h.refuse(t)
 		h.makeRoom(t.Context())
@@ -129,5 +132,45 @@ func TestADamagedDayMakesRoom(t *testing.T) {
 	h.days(t, "2026-03-02", "2026-03-03", "2026-03-04")
 	if len(h.toKeep) != 1 || !strings.Contains(h.toKeep[0].Text, "2026-03-01, an unknown number of violations,") {
 		t.Errorf("told %+v", h.toKeep)
+	}
+}
+
+// What was set aside of a damaged day makes room before any day does.
+func TestWhatWasSetAsideGoesBeforeADay(t *testing.T) {
+	h := roomy(t)
+	all := []string{"2026-03-01", "2026-03-02", "2026-03-03", "2026-03-04"}
+	aside := filepath.Join(string(h.Home), "data/current/events/2026-03-04.db.damaged.1")
+	try(t, os.WriteFile(aside, make([]byte, 1<<20), 0o600))
+	h.fill(t)
+	for i, want := range []string{"2026-03-04, damaged ones that were set aside,", "2026-03-01, 100 violations,"} {
+		h.refuse(t)
+		h.makeRoom(t.Context())
+		h.days(t, all[i:]...)
+		if _, err := os.Stat(aside); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("what was set aside: %v", err)
+		}
+		if len(h.toKeep) != i+1 || h.toKeep[i].Code != oldEventsDropped || !strings.Contains(h.toKeep[i].Text, want) {
+			t.Errorf("told %+v, want %q", h.toKeep, want)
+		}
+	}
+}
+
+// Upload is for the test that knows what the daemon calls its jobs.
+const Upload = upload
+
+// What the last look at the disk finds while the role ends is stored as well.
+func TestWhatIsToldAtTheEndIsStored(t *testing.T) {
+	h := roomy(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	day := filepath.Join(string(h.Home), "data/current/events/2026-03-01.db")
+	try(t, errors.Join(os.Remove(day), os.WriteFile(day, []byte(strings.Repeat("no database ", 1e3)), 0o600)))
+	a, err := h.Store.Aggregator(t.Context())
+	try(t, err)
+	h.events.aggregator = a
+	h.Run(ctx)
+	list, err := h.Store.SystemEvents(t.Context(), store.SystemEventFilter{}, 10)
+	if err != nil || !slices.ContainsFunc(list, func(e store.SystemEvent) bool { return e.Code == eventsDamaged }) {
+		t.Errorf("stored are %+v, %v, and not %+v", list, err, h.toKeep)
 	}
 }
