@@ -18,6 +18,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -166,24 +167,49 @@ func needRoot() error {
 	return nil
 }
 
+// claims are sockets whose names say that a port is this process's. The kernel forgets them with the process.
+var claims struct {
+	mu   sync.Mutex
+	held []net.PacketConn
+}
+
 // freePorts looks below the ports that the kernel hands out, so that no listener or connection of another test comes to
-// have one before its server does.
+// have one before its server does. Nobody is given a port twice while this process lives.
 func freePorts(host string, count int) (first int, err error) {
+	claims.mu.Lock()
+	defer claims.mu.Unlock()
 	for range 100 {
 		first = 10000 + rand.IntN(20000)
-		open := 0
-		for ; open < count; open++ {
-			l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(first+open)))
+		var held []net.PacketConn
+		for len(held) < count {
+			claim, err := claimPort(host, first+len(held))
 			if err != nil {
 				break
 			}
-			l.Close()
+			held = append(held, claim)
 		}
-		if open == count {
+		if len(held) == count {
+			claims.held = append(claims.held, held...)
 			return first, nil
+		}
+		for _, claim := range held {
+			claim.Close()
 		}
 	}
 	return 0, fmt.Errorf("no %d ports in a row are free at %q", count, host)
+}
+
+func claimPort(host string, port int) (net.PacketConn, error) {
+	claim, err := net.ListenPacket("unixgram", fmt.Sprintf("@sealgate-test-port-%d", port))
+	if err != nil {
+		return nil, err
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+	if err != nil {
+		claim.Close()
+		return nil, err
+	}
+	return claim, l.Close()
 }
 
 // concat makes one file of several.

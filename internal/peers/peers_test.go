@@ -115,3 +115,22 @@ func mustBeClosed(t *testing.T, addr string) {
 	}
 	t.Errorf("something still listens on %s", addr)
 }
+
+// Servers listen only when their tests do, and some on passive ports only now and then: nobody else may be given those.
+func TestPortsAreGivenOnce(t *testing.T) {
+	given := make(map[int]bool)
+	for range 50 {
+		first := peers.FreePorts(t, "127.0.0.1", 16)
+		for port := first; port < first+16; port++ {
+			if given[port] {
+				t.Fatalf("port %d is given twice", port)
+			}
+			given[port] = true
+		}
+	}
+	claim, err := net.ListenPacket("unixgram", fmt.Sprintf("@sealgate-test-port-%d", peers.FreePort(t, "127.0.0.1")))
+	if err == nil {
+		claim.Close()
+		t.Error("another process could have that port, too")
+	}
+}
