@@ -67,6 +67,15 @@ func TestAbbreviations(t *testing.T) {
 	}
 }
 
+// offered is what Tab offers behind a line.
+func offered(t *testing.T, e *Env, line string) (values []string) {
+	t.Helper()
+	for _, c := range Complete(t.Context(), e, words(line)).Candidates {
+		values = append(values, c.Value)
+	}
+	return values
+}
+
 func TestCompleteBehindAbbreviations(t *testing.T) {
 	e, _, _ := newEnv(t, appliance.ManagementServer, Administrator)
 	e.Prompt = true
@@ -77,11 +86,7 @@ func TestCompleteBehindAbbreviations(t *testing.T) {
 		"ex --":              "",
 		"impc --json ser st": "start status stop",
 	} {
-		var got []string
-		for _, c := range Complete(t.Context(), e, words(line)).Candidates {
-			got = append(got, c.Value)
-		}
-		if strings.Join(got, " ") != want {
+		if got := offered(t, e, line); strings.Join(got, " ") != want {
 			t.Errorf("%q: %q", line, got)
 		}
 	}
@@ -102,11 +107,7 @@ func TestCompleteGateways(t *testing.T) {
 		"show events --source=g":         "--source=gw1,--source=gw 2",
 		"impctl gateway drain gw1 g":     "",
 	} {
-		var got []string
-		for _, c := range Complete(t.Context(), e, words(line)).Candidates {
-			got = append(got, c.Value)
-		}
-		if strings.Join(got, ",") != want {
+		if got := offered(t, e, line); strings.Join(got, ",") != want {
 			t.Errorf("%q: %q", line, got)
 		}
 	}

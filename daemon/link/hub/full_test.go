@@ -1,7 +1,6 @@
 package hub_test
 
 import (
-	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -51,20 +50,7 @@ func fill(t *testing.T, dir string) string {
 func TestAFullDiskOfTheManagementServer(t *testing.T) {
 	dir := small(t, "32m")
 	m := newMXIn(t, dir)
-	id, _ := m.register("gw1")
-	s, err := spool.Open(filepath.Join(t.TempDir(), "events"), spool.Options{})
-	must(t, err)
-	defer s.Close()
-	client, err := link.NewClient(id.Server, id.Registration.Pin, id)
-	must(t, err)
-	defer client.Close()
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		client.Deliver(ctx, s, logger(t))
-	}()
-	defer func() { cancel(); <-ended }()
+	s := m.delivering(m.client("gw1"))
 	n := 0
 	more := func(count int) {
 		for range count {
@@ -80,7 +66,7 @@ func TestAFullDiskOfTheManagementServer(t *testing.T) {
 		if s.Stats().Records == 0 {
 			t.Fatal("a full disk has taken everything")
 		}
-		link.Rest(ctx, 20*time.Millisecond)
+		link.Rest(t.Context(), 20*time.Millisecond)
 	}
 	must(t, os.Remove(filler))
 	eventually(t, "the rest", func() bool { return s.Stats().Records == 0 && m.stored() == int64(n) })
@@ -138,22 +124,7 @@ func TestEventsLeaveRoomOnTheDisk(t *testing.T) {
 	m.stop()
 	clock := noon()
 	m.start("127.0.0.1:0", clock)
-	id, _ := m.register("gw1")
-	s, err := spool.Open(filepath.Join(t.TempDir(), "events"), spool.Options{})
-	must(t, err)
-	defer s.Close()
-	client, err := link.NewClient(id.Server, id.Registration.Pin, id)
-	must(t, err)
-	defer client.Close()
-	_, err = client.Poll(t.Context(), link.Poll{Version: link.Version, Now: true})
-	must(t, err)
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		client.Deliver(ctx, s, logger(t))
-	}()
-	defer func() { cancel(); <-ended }()
+	s := m.delivering(m.client("gw1"))
 
 	n := 0
 	more := func(count, daysAgo int) {

@@ -26,6 +26,25 @@ func (m *mx) client(name string) *link.Client {
 	return client
 }
 
+// delivering is the spool of a gateway that delivers until the test ends.
+func (m *mx) delivering(client *link.Client) *spool.Spool {
+	m.t.Helper()
+	s, err := spool.Open(filepath.Join(m.t.TempDir(), "events"), spool.Options{})
+	must(m.t, err)
+	ctx, cancel := context.WithCancel(m.t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		client.Deliver(ctx, s, logger(m.t))
+	}()
+	m.t.Cleanup(func() {
+		cancel()
+		<-ended
+		s.Close()
+	})
+	return s
+}
+
 // The hole: a batch has its place in memory before it comes. The attack: as many gateways
 // as there are places, taken over or behind a network that swallows, begin one and send no
 // more of it. What must hold: the others' events come nevertheless.

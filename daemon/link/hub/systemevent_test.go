@@ -1,18 +1,15 @@
 package hub_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"sealgate/appliance/model"
-	"sealgate/appliance/spool"
 	"sealgate/appliance/store"
 	"sealgate/daemon/gateway/event"
 	"sealgate/daemon/link"
@@ -79,21 +76,12 @@ func TestSystemEventsComeOnce(t *testing.T) {
 func TestAGatewaysSystemEventsAreWeighed(t *testing.T) {
 	m := newMX(t)
 	id, object := m.register("gw1")
-	s, err := spool.Open(filepath.Join(t.TempDir(), "events"), spool.Options{})
-	must(t, err)
-	defer s.Close()
 	client, err := link.NewClient(id.Server, id.Registration.Pin, id)
 	must(t, err)
-	defer client.Close()
+	t.Cleanup(client.Close)
 	_, err = client.Poll(t.Context(), link.Poll{Version: link.Version, Now: true, Clock: time.Now().UnixMilli()})
 	must(t, err)
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		client.Deliver(ctx, s, logger(t))
-	}()
-	defer func() { cancel(); <-ended }()
+	s := m.delivering(client)
 	tell := func(e store.SystemEvent) {
 		t.Helper()
 		body, err := json.Marshal(event.Record{Kind: event.System, System: &e})
